@@ -1,0 +1,125 @@
+"""A genome cut into tiles of one size: the bins that tracks are read at, and the nodes of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from genograph.errors import InputError, nearest
+from genograph.genome.interval import Interval
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Tiles of `bin_size` bp over every chromosome, numbered from 0 through the whole genome.
+
+    Tile `i` of a chromosome covers bases `[i * bin_size, (i + 1) * bin_size)`. A remainder at the
+    chromosome's end is dropped (as Basenji does), or kept as a last, shorter tile with `partial`
+    (as cooler does).
+
+    Args:
+        sizes: Chromosome sizes in bp, in the genome's order.
+        bin_size: Length of a tile in bp.
+        partial: Whether the remainder at a chromosome's end becomes a tile.
+        circular: Names of the circular chromosomes; distances on them go the short way round.
+    """
+
+    sizes: Mapping[str, int]
+    bin_size: int
+    partial: bool = False
+    circular: frozenset[str] = frozenset()
+    offsets: np.ndarray = field(init=False, repr=False, compare=False)  # (chroms + 1,)
+
+    def __post_init__(self) -> None:
+        if self.bin_size < 1:
+            raise InputError(f"A bin holds at least 1 bp; got bin_size {self.bin_size}.")
+        counts = [
+            -(-size // self.bin_size) if self.partial else size // self.bin_size for size in self.sizes.values()
+        ]
+        object.__setattr__(self, "offsets", np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+
+    def __len__(self) -> int:
+        return int(self.offsets[-1])
+
+    @property
+    def chroms(self) -> list[str]:
+        return list(self.sizes)
+
+    def span(self, chrom: str) -> slice:
+        """The numbers of a chromosome's tiles, as a slice."""
+        if chrom not in self.sizes:
+            raise InputError(f"No chromosome '{chrom}' in this genome.{nearest(chrom, self.sizes)}")
+        index = self.chroms.index(chrom)
+        return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+
+    def chrom_index(self, tiles: np.ndarray) -> np.ndarray:
+        """For each tile the position of its chromosome in `chroms`."""
+        return np.searchsorted(self.offsets, np.asarray(tiles), side="right") - 1
+
+    def starts(self, tiles: np.ndarray) -> np.ndarray:
+        """First base of each tile, counted from the start of its chromosome."""
+        tiles = np.asarray(tiles)
+        return (tiles - self.offsets[self.chrom_index(tiles)]) * self.bin_size
+
+    def ends(self, tiles: np.ndarray) -> np.ndarray:
+        """One past the last base of each tile; a partial tile ends with its chromosome."""
+        sizes = np.asarray(list(self.sizes.values()))
+        return np.minimum(self.starts(tiles) + self.bin_size, sizes[self.chrom_index(tiles)])
+
+    def interval(self, tile: int) -> Interval:
+        """Where one tile lies."""
+        chrom = self.chroms[int(self.chrom_index(np.asarray(tile)))]
+        return Interval(chrom, int(self.starts(np.asarray(tile))), int(self.ends(np.asarray(tile))))
+
+    def locate(self, chrom: str, positions: np.ndarray) -> np.ndarray:
+        """The tile that holds each position of a chromosome; -1 where no tile does."""
+        span = self.span(chrom)
+        positions = np.asarray(positions)
+        tiles = span.start + positions // self.bin_size
+        return np.where((positions >= 0) & (tiles < span.stop), tiles, -1)
+
+    def touching(self, interval: Interval) -> slice:
+        """The tiles that share at least one base with an interval."""
+        span = self.span(interval.chrom)
+        first = span.start + interval.start // self.bin_size
+        last = span.start + -(-interval.end // self.bin_size)
+        return slice(min(first, span.stop), min(last, span.stop))
+
+    def inside(self, interval: Interval) -> slice:
+        """The tiles that lie wholly in an interval."""
+        span = self.span(interval.chrom)
+        first = span.start + -(-interval.start // self.bin_size)
+        last = span.start + interval.end // self.bin_size
+        if interval.end == self.sizes[interval.chrom]:  # a partial last tile ends with its chromosome
+            last = span.stop
+        return slice(min(first, span.stop), max(min(first, span.stop), min(last, span.stop)))
+
+    def mark(self, intervals: Iterable[Interval]) -> np.ndarray:
+        """True for every tile that touches one of the intervals: (len(self),)."""
+        marked = np.zeros(len(self), dtype=bool)
+        for interval in intervals:
+            marked[self.touching(interval)] = True
+        return marked
+
+    def distance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Tiles between two tiles of one chromosome, the short way round on a circular one; -1 across chromosomes."""
+        first, second = np.asarray(first), np.asarray(second)
+        chrom = self.chrom_index(first)
+        distance = np.abs(first - second)
+        counts = np.diff(self.offsets)[chrom]
+        is_circular = np.asarray([name in self.circular for name in self.sizes], dtype=bool)[chrom]
+        distance = np.where(is_circular, np.minimum(distance, counts - distance), distance)
+        return np.where(chrom == self.chrom_index(second), distance, -1)
+
+
+def bins_to_nodes(bins: Bins, nodes: Bins) -> np.ndarray:
+    """The node that each bin belongs to, by the bin's midpoint: (bins,).
+
+    A contact map's 5,000-bp bins do not divide into 128-bp bins, so membership goes by midpoint and
+    a node holds 39 or 40 of them.
+    """
+    midpoints = bins.starts(np.arange(len(bins))) + bins.bin_size // 2
+    chrom = bins.chrom_index(np.arange(len(bins)))
+    return nodes.offsets[chrom] + midpoints // nodes.bin_size
