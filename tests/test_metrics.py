@@ -1,0 +1,231 @@
+"""Metrics equal scipy's and scikit-learn's, in chunks and in any order, and are NaN where undefined."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import average_precision_score, r2_score, roc_auc_score
+
+from genograph.errors import InputError
+from genograph.metrics import TrackSums, auroc, average_precision, spearmanr, track_accuracy
+
+
+def summed(prediction, target, mask=None, cuts=()):
+    sums = TrackSums(target.shape[1])
+    for rows in np.split(np.arange(len(target)), cuts):
+        sums.update(prediction[rows], target[rows], None if mask is None else mask[rows])
+    return sums
+
+
+@pytest.fixture
+def tracks():
+    rng = np.random.default_rng(0)
+    target = rng.gamma(2, 3, size=(200, 3))
+    return target + rng.normal(size=target.shape), target, rng.random(target.shape) < 0.7
+
+
+def test_perfect_prediction_has_r_and_r2_one():
+    target = np.array([[1.0], [2.0], [4.0]])
+    sums = summed(target, target)
+    assert (sums.n[0], sums.r2()[0]) == (3, 1.0)
+    assert sums.pearsonr()[0] == pytest.approx(1, abs=1e-15)
+
+
+def test_r2_is_taken_about_the_targets_own_mean():
+    sums = summed(np.array([[2.0], [2.0]]), np.array([[1.0], [5.0]]))
+    assert sums.r2()[0] == 1 - (1 + 9) / (4 + 4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(cuts=st.lists(st.integers(0, 200), max_size=6).map(sorted))
+def test_any_chunks_give_what_scipy_gives_on_the_whole(cuts):
+    rng = np.random.default_rng(len(cuts))
+    target = rng.gamma(2, 3, size=(200, 2))
+    prediction = target + rng.normal(size=target.shape)
+    mask = rng.random(target.shape) < 0.7
+    sums = summed(prediction, target, mask, cuts)
+    for track in range(2):
+        kept = mask[:, track]
+        pair = prediction[kept, track], target[kept, track]
+        assert sums.n[track] == kept.sum()
+        assert sums.pearsonr()[track] == pytest.approx(stats.pearsonr(*pair)[0], abs=1e-9)
+        assert sums.r2()[track] == pytest.approx(r2_score(pair[1], pair[0]), abs=1e-9)
+
+
+def test_small_differences_on_large_values_stay_exact(tracks):
+    prediction, target, _ = tracks
+    near, far = summed(prediction, target), summed(prediction + 1e8, target + 1e8, cuts=(7, 100))
+    np.testing.assert_allclose(far.pearsonr(), near.pearsonr(), rtol=1e-7)
+    np.testing.assert_allclose(far.r2(), near.r2(), rtol=1e-7)
+
+
+def test_merging_in_any_order_gives_the_same(tracks):
+    prediction, target, mask = tracks
+    parts = [
+        summed(prediction[rows], target[rows], mask[rows]) for rows in np.split(np.arange(200), (13, 90))
+    ]
+    forward, backward = TrackSums(3), TrackSums(3)
+    for part in parts:
+        forward.merge(part)
+    for part in reversed(parts):
+        backward.merge(part)
+    whole = summed(prediction, target, mask)
+    for sums in (forward, backward):
+        np.testing.assert_array_equal(sums.n, whole.n)
+        np.testing.assert_allclose(sums.pearsonr(), whole.pearsonr(), rtol=1e-12)
+        np.testing.assert_allclose(sums.r2(), whole.r2(), rtol=1e-12)
+
+
+def test_a_state_travels_as_an_array(tracks):
+    prediction, target, _ = tracks
+    sums = summed(prediction, target)
+    np.testing.assert_array_equal(TrackSums.from_state(sums.state()).r2(), sums.r2())
+    sums.state()[:] = 0
+    assert sums.n[0] == 200
+
+
+def test_missing_targets_and_masked_values_count_in_nothing():
+    prediction = np.array([[1.0], [2.0], [np.nan], [4.0]])
+    target = np.array([[1.0], [np.nan], [3.0], [5.0]])
+    sums = summed(prediction, target, mask=np.array([[True], [True], [False], [True]]))
+    assert (sums.n[0], sums.r2()[0]) == (2, 1 - 1 / 8)
+
+
+def test_a_mask_of_bins_counts_for_every_track(tracks):
+    prediction, target, _ = tracks
+    bins = np.arange(200)[:, None] < 50
+    np.testing.assert_array_equal(
+        summed(prediction, target, bins).pearsonr(), summed(prediction[:50], target[:50]).pearsonr()
+    )
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e6 + 0.1])
+def test_a_constant_track_has_no_correlation(value):
+    constant = np.full((1001, 1), value)
+    varied = np.arange(1001.0)[:, None]
+    assert np.isnan(summed(constant, varied, cuts=(3, 500)).pearsonr()[0])
+    assert np.isnan(summed(varied, constant, cuts=(3, 500)).pearsonr()[0])
+    assert np.isnan(summed(varied, constant, cuts=(3, 500)).r2()[0])
+
+
+def test_fewer_than_two_values_have_no_accuracy():
+    sums = summed(np.ones((1, 1)), np.ones((1, 1)))
+    assert np.isnan(sums.pearsonr()[0])
+    assert np.isnan(sums.r2()[0])
+    assert np.isnan(TrackSums(1).pearsonr()[0])
+
+
+def test_a_nan_prediction_spoils_its_own_track_only(tracks):
+    prediction, target, _ = tracks
+    prediction[3, 1] = np.nan
+    assert np.isnan(summed(prediction, target, cuts=(100,)).pearsonr()).tolist() == [False, True, False]
+
+
+def test_sums_refuse_other_shapes():
+    with pytest.raises(InputError, match=r"must both be \(n, 2\)"):
+        TrackSums(2).update(np.ones((3, 1)), np.ones((3, 1)))
+    with pytest.raises(InputError, match="2 tracks, the others 3"):
+        TrackSums(2).merge(TrackSums(3))
+    with pytest.raises(InputError, match="shape"):
+        TrackSums.from_state(np.zeros(7))
+
+
+def test_spearman_equals_scipy_with_ties():
+    prediction = np.array([1.0, 2.0, 2.0, 5.0, 4.0, 9.0])
+    target = np.array([0.0, 0.0, 3.0, 3.0, 7.0, np.nan])
+    expected = stats.spearmanr(prediction[:5], target[:5]).statistic
+    assert spearmanr(prediction, target) == pytest.approx(expected, abs=1e-12)
+
+
+def test_auroc_counts_a_tie_as_half():
+    assert auroc([1, 0, 1, 0], [0.9, 0.1, 0.5, 0.5]) == (1 + 1 + 1 + 0.5) / 4
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40))
+def test_ranking_metrics_equal_scikit_learn(pairs):
+    label = np.array([pair[0] for pair in pairs], dtype=float)
+    score = np.array([pair[1] for pair in pairs], dtype=float)
+    if label.min() == label.max():
+        assert np.isnan(auroc(label, score))
+        assert np.isnan(average_precision(label, score))
+    else:
+        assert auroc(label, score) == pytest.approx(roc_auc_score(label, score), abs=1e-12)
+        assert average_precision(label, score) == pytest.approx(
+            average_precision_score(label, score), abs=1e-12
+        )
+
+
+def test_missing_labels_are_left_out():
+    label, score = [1, np.nan, 0], [0.8, 0.1, 0.3]
+    assert auroc(label, score) == 1.0
+    assert average_precision(label, score) == 1.0
+
+
+def test_metrics_of_nothing_are_nan():
+    assert np.isnan(auroc([], []))
+    assert np.isnan(average_precision([np.nan], [1.0]))
+    assert np.isnan(spearmanr([], []))
+
+
+def test_a_label_that_is_no_class_is_an_error():
+    with pytest.raises(InputError, match=r"got 0\.4"):
+        auroc([0, 0.4, 1], [1, 2, 3])
+
+
+def table(prediction, target, mask=True, kind="count"):
+    names = [f"t{track}" for track in range(target.shape[1])]
+    return track_accuracy(prediction, target, mask, identifiers=names, descriptions=names, kind=kind)
+
+
+def test_the_table_has_the_columns_of_the_field(tracks):
+    prediction, target, mask = tracks
+    accuracy = table(prediction, target, mask)
+    assert list(accuracy) == ["index", "pearsonr", "spearmanr", "r2", "n", "identifier", "description"]
+    kept = mask[:, 2]
+    assert accuracy["n"].tolist() == mask.sum(axis=0).tolist()
+    assert accuracy["pearsonr"][2] == pytest.approx(
+        stats.pearsonr(prediction[kept, 2], target[kept, 2])[0], abs=1e-12
+    )
+
+
+def test_binary_and_ratio_tracks_add_ranking_metrics():
+    fraction = np.array([[0.0], [0.2], [0.9], [0.5], [np.nan]])
+    prediction = np.array([[0.1], [0.6], [0.8], [0.4], [0.0]])
+    ratio = table(prediction, fraction, kind="ratio")
+    binary = table(prediction, np.where(np.isnan(fraction), np.nan, fraction >= 0.5), kind="binary")
+    assert list(ratio)[4:6] == ["auroc", "auprc"]
+    assert ratio["auroc"][0] == binary["auroc"][0] == 0.75
+    assert ratio["n"][0] == 4
+
+
+def test_memory_mapped_tracks_are_read_in_blocks_of_columns(tracks, tmp_path, monkeypatch):
+    prediction, target, mask = tracks
+    np.save(tmp_path / "target.npy", target)
+    on_disk = np.load(tmp_path / "target.npy", mmap_mode="r")
+    monkeypatch.setattr("genograph.metrics.BLOCK_VALUES", 400)  # two columns
+    blockwise = table(prediction, on_disk, mask)
+    monkeypatch.undo()
+    assert blockwise.equals(table(prediction, target, mask))
+
+
+def test_undefined_accuracy_is_nan_and_its_tracks_are_named(tracks, caplog):
+    prediction, target, _ = tracks
+    target[:, 1] = 7
+    with caplog.at_level(logging.WARNING):
+        accuracy = table(prediction, target)
+    assert accuracy["pearsonr"].isna().tolist() == [False, True, False]
+    assert "1 of 3 tracks: t1" in caplog.text
+
+
+def test_the_table_refuses_an_unknown_kind_and_missing_names():
+    values = np.ones((3, 2))
+    with pytest.raises(InputError, match="Did you mean 'count'"):
+        table(values, values, kind="counts")
+    with pytest.raises(InputError, match="2 tracks, but 1 identifiers"):
+        track_accuracy(values, values, True, identifiers=["a"], descriptions=["a", "b"])
