@@ -36,7 +36,8 @@ class Bins:
         if self.bin_size < 1:
             raise InputError(f"A bin holds at least 1 bp; got bin_size {self.bin_size}.")
         counts = [
-            -(-size // self.bin_size) if self.partial else size // self.bin_size for size in self.sizes.values()
+            -(-size // self.bin_size) if self.partial else size // self.bin_size
+            for size in self.sizes.values()
         ]
         object.__setattr__(self, "offsets", np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
@@ -78,13 +79,17 @@ class Bins:
         span = self.span(chrom)
         positions = np.asarray(positions)
         tiles = span.start + positions // self.bin_size
-        return np.where((positions >= 0) & (tiles < span.stop), tiles, -1)
+        on_chrom = (positions >= 0) & (positions < self.sizes[chrom])
+        return np.where(on_chrom & (tiles < span.stop), tiles, -1)
 
     def touching(self, interval: Interval) -> slice:
         """The tiles that share at least one base with an interval."""
         span = self.span(interval.chrom)
+        end = min(interval.end, self.sizes[interval.chrom])
+        if interval.start >= end:
+            return slice(span.start, span.start)
         first = span.start + interval.start // self.bin_size
-        last = span.start + -(-interval.end // self.bin_size)
+        last = span.start + -(-end // self.bin_size)
         return slice(min(first, span.stop), min(last, span.stop))
 
     def inside(self, interval: Interval) -> slice:
@@ -92,7 +97,7 @@ class Bins:
         span = self.span(interval.chrom)
         first = span.start + -(-interval.start // self.bin_size)
         last = span.start + interval.end // self.bin_size
-        if interval.end == self.sizes[interval.chrom]:  # a partial last tile ends with its chromosome
+        if interval.end >= self.sizes[interval.chrom]:  # a partial last tile ends with its chromosome
             last = span.stop
         return slice(min(first, span.stop), max(min(first, span.stop), min(last, span.stop)))
 
@@ -104,7 +109,7 @@ class Bins:
         return marked
 
     def distance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Tiles between two tiles of one chromosome, the short way round on a circular one; -1 across chromosomes."""
+        """Tiles from one to the other, the short way round a circular chromosome; -1 between chromosomes."""
         first, second = np.asarray(first), np.asarray(second)
         chrom = self.chrom_index(first)
         distance = np.abs(first - second)
@@ -115,11 +120,13 @@ class Bins:
 
 
 def bins_to_nodes(bins: Bins, nodes: Bins) -> np.ndarray:
-    """The node that each bin belongs to, by the bin's midpoint: (bins,).
+    """The node that each bin belongs to, by the bin's midpoint: (bins,); -1 where no node holds it.
 
     A contact map's 5,000-bp bins do not divide into 128-bp bins, so membership goes by midpoint and
     a node holds 39 or 40 of them.
     """
-    midpoints = bins.starts(np.arange(len(bins))) + bins.bin_size // 2
-    chrom = bins.chrom_index(np.arange(len(bins)))
-    return nodes.offsets[chrom] + midpoints // nodes.bin_size
+    tiles = np.arange(len(bins))
+    midpoints = (bins.starts(tiles) + bins.ends(tiles)) // 2
+    chrom = bins.chrom_index(tiles)
+    node = nodes.offsets[chrom] + midpoints // nodes.bin_size
+    return np.where(node < nodes.offsets[chrom + 1], node, -1)

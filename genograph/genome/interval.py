@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from genograph.errors import InputError, nearest
 
 # A chromosome name may itself hold colons (HLA*01:01), so the coordinates are what follows the last one.
-_REGION = re.compile(r"^(?P<chrom>.+?)(?::(?P<start>[\d,_]+)-(?P<end>[\d,_]+))?$")
+_REGION = re.compile(r"^(?P<chrom>.+?)(?::(?P<start>\d[\d,_]*)-(?P<end>\d[\d,_]*))?$")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,12 +49,13 @@ def parse_region(text: str, sizes: Mapping[str, int]) -> Interval:
     Raises:
         InputError: If the chromosome is unknown or the coordinates leave it.
     """
-    match = _REGION.match(text.strip())
+    text = text.strip()
+    if text in sizes:
+        return Interval(text, 0, sizes[text])
+    match = _REGION.match(text)
     chrom = match["chrom"] if match else text
-    if match is None or chrom not in sizes:
+    if match is None or match["start"] is None or chrom not in sizes:
         raise InputError(f"Region '{text}': no chromosome '{chrom}' in this genome.{nearest(chrom, sizes)}")
-    if match["start"] is None:
-        return Interval(chrom, 0, sizes[chrom])
     start, end = (int(re.sub(r"[,_]", "", match[name])) for name in ("start", "end"))
     if not start < end <= sizes[chrom]:
         raise InputError(

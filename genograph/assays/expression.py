@@ -1,0 +1,119 @@
+"""Expression tables: one value per gene and sample, painted onto the bins of a genome."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genograph.errors import InputError, nearest
+from genograph.genome.bins import Bins
+from genograph.genome.genes import Genes
+from genograph.genome.lines import read_bytes
+
+_LOGGER = logging.getLogger("genograph")
+PAINTS = ("gene", "tss")
+
+
+def read_expression(path: str | Path, column: str) -> dict[str, float]:
+    """One sample of an expression table: value by gene, NaN where a cell is empty.
+
+    The table is .csv or .tsv (also .gz) with gene ids in its first column and one column per sample.
+
+    Raises:
+        InputError: If the column is unknown, a cell is not a number, or a gene comes twice.
+    """
+    path = Path(path)
+    next(read_bytes(path))
+    try:
+        table = pd.read_csv(path, sep="," if ".csv" in path.suffixes else "\t", index_col=0, dtype=str)
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path} cannot be read as a table: {error}") from None
+    if column not in table.columns:
+        raise InputError(f"{path} has no column '{column}'.{nearest(column, table.columns)}")
+    table.index = table.index.astype(str)
+    twice = table.index[table.index.duplicated()]
+    if len(twice):
+        raise InputError(f"{path}: gene '{twice[0]}' comes twice. Give each gene one row.")
+    values = pd.to_numeric(table[column], errors="coerce")
+    wrong = table[column][values.isna() & table[column].notna()]
+    if len(wrong):
+        raise InputError(
+            f"{path}: gene '{wrong.index[0]}' has '{wrong.iloc[0]}' in column '{column}', not a number."
+        )
+    return values.astype(float).to_dict()
+
+
+def gene_values(path: str | Path, genes: Genes, column: str) -> np.ndarray:
+    """The value of each gene in one column of an expression table: (genes,) float64, NaN if not measured.
+
+    A row of the table belongs to the gene with that id, else to the genes with that name.
+
+    Raises:
+        InputError: As `read_expression`, and if no gene is in the table.
+    """
+    table = read_expression(path, column)
+    keys = [gene_id if gene_id in table else name for gene_id, name in zip(genes.id, genes.name, strict=True)]
+    matched = sum(key in table for key in keys)
+    if not matched:
+        raise InputError(
+            f"{path}: none of its genes is known. The table has {', '.join(list(table)[:3])}; the annotation "
+            f"has {', '.join(genes.id[:3])} (names {', '.join(genes.name[:3])})."
+        )
+    _LOGGER.info(f"{Path(path).name}, {column}: {matched} of {len(genes)} genes are in the table")
+    return np.array([table.get(key, np.nan) for key in keys])
+
+
+def paint_genes(
+    values: np.ndarray, genes: Genes, bins: Bins, *, paint: str = "gene", strand: str = "."
+) -> np.ndarray:
+    """Values of genes as a track: (bins,) float64, NaN where no measured gene is.
+
+    With `gene` a bin takes the mean of the measured genes that overlap it, weighted by the bases they
+    share with it. With `tss` it takes the sum of the measured genes that start in it, as transcripts that
+    start there add up.
+
+    Args:
+        values: (genes,) value of each gene, NaN if not measured.
+        genes: The genes.
+        bins: The bins to paint.
+        paint: `gene` or `tss`.
+        strand: `+` or `-` paints only the genes of that strand, `.` all.
+
+    Raises:
+        InputError: If `paint` is unknown.
+    """
+    if paint not in PAINTS:
+        raise InputError(f"Unknown way to paint genes '{paint}'.{nearest(paint, PAINTS)}")
+    measured = ~np.isnan(values) & np.isin(genes.chrom, bins.chroms)
+    if strand != ".":
+        measured &= genes.strand == strand
+    painter = _paint_bodies if paint == "gene" else _paint_starts
+    return painter(np.asarray(values)[measured], genes.select(measured), bins)
+
+
+def _paint_bodies(values: np.ndarray, genes: Genes, bins: Bins) -> np.ndarray:
+    total, bases = np.zeros(len(bins)), np.zeros(len(bins))
+    for value, chrom, start, end in zip(values, genes.chrom, genes.start, genes.end, strict=True):
+        span = bins.span(chrom)
+        first, last = (
+            span.start + start // bins.bin_size,
+            min(span.start + -(-end // bins.bin_size), span.stop),
+        )
+        tiles = np.arange(first, last)
+        shared = np.minimum(bins.ends(tiles), end) - np.maximum(bins.starts(tiles), start)
+        total[first:last] += value * shared
+        bases[first:last] += shared
+    return np.divide(total, bases, out=np.full(len(bins), np.nan), where=bases > 0)
+
+
+def _paint_starts(values: np.ndarray, genes: Genes, bins: Bins) -> np.ndarray:
+    painted = np.full(len(bins), np.nan)
+    for chrom in bins.chroms:
+        here = genes.chrom == chrom
+        tiles = bins.locate(chrom, genes.tss[here])
+        painted[tiles[tiles >= 0]] = 0
+        np.add.at(painted, tiles[tiles >= 0], values[here][tiles >= 0])
+    return painted

@@ -1,0 +1,149 @@
+"""Tracks of counts from bigWig, bedGraph and expression files, pooled into the bins of a genome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pybigtools
+
+from genograph.assays.assay import ASSAYS
+from genograph.assays.expression import gene_values, paint_genes
+from genograph.assays.targets import Target
+from genograph.assays.transforms import ClipReport, clip, pool, root
+from genograph.errors import InputError
+from genograph.genome.bins import Bins
+from genograph.genome.genes import Genes
+from genograph.genome.lines import read_lines
+from genograph.genome.names import match_names
+
+_PIECE = 1_000_000  # bases of a bigWig held in memory at a time
+
+
+def read_signal(
+    target: Target, bins: Bins, *, aliases: Mapping[str, str], genes: Genes | None = None, paint: str = "gene"
+) -> tuple[np.ndarray, ClipReport]:
+    """The track of a target, one value per bin: (bins,) float32, and what its clipping touched.
+
+    On a chromosome that the file has, a base without a value counts as zero, in every `sum_stat`. A
+    chromosome that the file does not have is missing (NaN), and so is a bin with a NaN among its values.
+    For an expression table see `paint_genes`; the values of its genes are scaled and, under `sum_sqrt`,
+    `mean_sqrt` and `peak`, take their root, but are not pooled over bases.
+
+    Args:
+        target: What to read.
+        bins: Whole bins, `partial` false.
+        aliases: Further names of chromosomes, alias -> name.
+        genes: The genome's genes; only an expression table needs them.
+        paint: How genes become a track, `gene` or `tss`.
+
+    Raises:
+        InputError: If the file cannot be read, does not fit the genome or is zero or missing throughout.
+    """
+    if ASSAYS[target.assay].kind != "count":
+        raise InputError(f"Target '{target.identifier}': {target.assay} is no track of counts.")
+    suffix = Path(target.file.name.lower().removesuffix(".gz")).suffix
+    if suffix in READERS:
+        pooled = np.full(len(bins), np.nan, dtype=np.float32)
+        for first, values in READERS[suffix](target, bins, aliases):
+            pooled[first : first + len(values) // bins.bin_size] = pool(values, bins.bin_size, target)
+    elif suffix in (".csv", ".tsv"):
+        pooled = _read_table(target, bins, genes, paint)
+    else:
+        raise InputError(
+            f"Target '{target.identifier}': tracks are read from {', '.join([*READERS, '.csv', '.tsv'])} "
+            f"files; got {target.file}."
+        )
+    if not np.any(np.nan_to_num(pooled)):
+        raise InputError(f"{target.file} holds no signal in this genome: every bin is zero or missing.")
+    return clip(pooled, target)
+
+
+def _read_table(target: Target, bins: Bins, genes: Genes | None, paint: str) -> np.ndarray:
+    if genes is None:
+        raise InputError(
+            f"Target '{target.identifier}' is an expression table, which needs the genome's genes."
+        )
+    values = gene_values(target.file, genes, target.column or target.identifier)
+    return root(paint_genes(values * target.scale, genes, bins, paint=paint, strand=target.strand), target)
+
+
+def _read_bigwig(target: Target, bins: Bins, aliases: Mapping[str, str]) -> Iterator[tuple[int, np.ndarray]]:
+    """First bin and value of every base, zero where uncovered, of one stretch of whole bins after another."""
+    file = _rust(target.file, pybigtools.open, str(target.file))
+    sizes = _rust(target.file, file.chroms)
+    names = match_names(
+        bins.chroms, [*sizes], aliases=aliases, source=target.file.name, sizes=bins.sizes, found_sizes=sizes
+    )
+    step = max(1, _PIECE // bins.bin_size)
+    for name, other in names.items():
+        span = bins.span(name)
+        for first in range(span.start, span.stop, step):
+            start = (first - span.start) * bins.bin_size
+            end = (min(first + step, span.stop) - span.start) * bins.bin_size
+            # Only the exact sum over one-base bins tells a base without a value (0) from a NaN value (NaN).
+            per_base = {"bins": end - start, "summary": "sum", "exact": True, "uncovered": 0, "fillna": None}
+            yield first, _rust(target.file, file.values, other, start, end, **per_base)
+
+
+def _rust(path: Path, call, *args, **options):
+    """The result of a call into pybigtools, whose panics are no `Exception`."""
+    try:
+        return call(*args, **options)
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise InputError(
+            f"{path} cannot be read as a bigWig ({error}). It may be cut short: copy or download it again."
+        ) from None
+
+
+def _read_bedgraph(
+    target: Target, bins: Bins, aliases: Mapping[str, str]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """First bin and value of every base, zero where uncovered, of one chromosome after another."""
+    found = list(dict.fromkeys(line.split(maxsplit=1)[0] for _, line in _bedgraph_lines(target.file)))
+    names = match_names(bins.chroms, found, aliases=aliases, source=target.file.name)
+    genome_name = {other: name for name, other in names.items()}
+    seen: set[str] = set()
+    for other, lines in groupby(_bedgraph_lines(target.file), key=lambda item: item[1].split(maxsplit=1)[0]):
+        if other in seen:
+            raise InputError(
+                f"{target.file} is not sorted: {other} comes in two places. Sort it: sort -k1,1 -k2,2n."
+            )
+        seen.add(other)
+        if other in genome_name:
+            span = bins.span(genome_name[other])
+            values = _bedgraph_values(target.file, lines, genome_name[other], bins.sizes[genome_name[other]])
+            yield span.start, values[: (span.stop - span.start) * bins.bin_size]
+
+
+def _bedgraph_lines(path: Path) -> Iterator[tuple[int, str]]:
+    return (item for item in read_lines(path) if not item[1].startswith(("track", "browser")))
+
+
+def _bedgraph_values(path: Path, lines: Iterator[tuple[int, str]], chrom: str, size: int) -> np.ndarray:
+    values = np.zeros(size, dtype=np.float32)
+    previous = 0
+    for number, line in lines:
+        try:
+            _, start, end, value = line.split()
+            start, end, value = int(start), int(end), float(value)
+        except ValueError:
+            raise InputError(
+                f"{path}, line {number}: expected chrom, start, end and value; got '{line}'."
+            ) from None
+        if not previous <= start < end:
+            raise InputError(
+                f"{path}, line {number}: intervals must be sorted and apart from each other; got '{line}'."
+            )
+        if end > size:
+            raise InputError(f"{path}, line {number}: wrong assembly. {chrom} has {size:,} bp; got '{line}'.")
+        values[start:end] = value
+        previous = end
+    return values
+
+
+READERS = {".bw": _read_bigwig, ".bigwig": _read_bigwig, ".bedgraph": _read_bedgraph, ".bg": _read_bedgraph}

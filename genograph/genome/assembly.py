@@ -1,0 +1,128 @@
+"""The sequence of a genome, and the one place that states how this package writes it.
+
+Coordinates are 0-based and half-open. A base is a uint8 code: A 0, C 1, G 2, T 3 and N, which stands for
+every ambiguous base, 4. One-hot is channel-first, (N, 4, L) in the order A C G T, with N all zero.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from genograph.errors import InputError
+from genograph.genome.lines import read_bytes, read_lines
+
+ALPHABET = "ACGTN"
+N = 4
+CODES = np.full(256, N, dtype=np.uint8)
+"""Code of every byte: upper and lower case alike, N for whatever is not A, C, G or T."""
+for _code, _base in enumerate("ACGT"):
+    CODES[[ord(_base), ord(_base.lower())]] = _code
+COMPLEMENT = np.array([3, 2, 1, 0, N], dtype=np.uint8)
+"""Code of the opposite base: the reverse complement is `COMPLEMENT[codes[::-1]]`."""
+
+_IUPAC = b"ACGTNRYSWKMBDHVXacgtnryswkmbdhvx"
+_CHROMOSOME = re.compile(r"\[chromosome=([^\]]+)\]")
+_MITOCHONDRION = re.compile(r"\[location=mitochondri(on|al)\]")
+
+
+def encode(sequence: str | bytes | bytearray) -> np.ndarray:
+    """The codes of a sequence: (bases,) uint8."""
+    if isinstance(sequence, str):
+        sequence = sequence.encode("ascii", errors="replace")
+    return CODES[np.frombuffer(sequence, dtype=np.uint8)]
+
+
+def decode(codes: np.ndarray) -> str:
+    """The sequence that codes stand for, in upper case."""
+    return np.frombuffer(ALPHABET.encode(), dtype=np.uint8)[codes].tobytes().decode()
+
+
+def read_fasta(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and codes, (bases,) uint8, of each sequence of a FASTA file, one at a time.
+
+    The file may be plain, gzip or bgzip. It is read once from start to end and needs no index, so memory
+    is bounded by the longest chromosome. A sequence is named by the first word of its header; NCBI's
+    `>ref|NC_001133| ... [chromosome=I]` is named `I`, and `[location=mitochondrion]` is named `Mito`.
+
+    Raises:
+        InputError: If the file is truncated, is not a FASTA file of DNA, or a name comes twice.
+    """
+    names: set[str] = set()
+    name: str | None = None
+    sequence = bytearray()
+    for line in read_bytes(path):
+        if line.startswith(b">"):
+            if name is not None:
+                yield name, _codes(name, sequence, path)
+            name, sequence = _fasta_name(line[1:].decode(errors="replace"), path), bytearray()
+            if name in names:
+                raise InputError(f"{path}: two sequences are called '{name}'. Names must differ.")
+            names.add(name)
+        elif name is not None:
+            sequence += line.strip()
+        elif line.strip():
+            raise InputError(f"{path} is not a FASTA file: it starts with {line[:30]!r}, not with '>'.")
+    if name is None:
+        raise InputError(f"{path} holds no sequence: no line starts with '>'.")
+    yield name, _codes(name, sequence, path)
+
+
+def read_chrom_sizes(path: str | Path) -> dict[str, int]:
+    """Chromosome sizes in bp from a `chrom.sizes` or `.fai` file: the first two columns, tab-separated.
+
+    Raises:
+        InputError: If a line has no positive size, or a name comes twice.
+    """
+    sizes: dict[str, int] = {}
+    for number, line in read_lines(path):
+        columns = line.split()
+        if len(columns) < 2 or not columns[1].isdecimal() or int(columns[1]) == 0:
+            raise InputError(f"{path}, line {number}: expected a name and a size in bp; got '{line}'.")
+        if columns[0] in sizes:
+            raise InputError(f"{path}, line {number}: '{columns[0]}' is listed twice.")
+        sizes[columns[0]] = int(columns[1])
+    return sizes
+
+
+def check_sizes(fasta_sizes: Mapping[str, int], chrom_sizes: Mapping[str, int]) -> None:
+    """Make sure that a FASTA file and a `chrom.sizes` file describe one assembly.
+
+    Raises:
+        InputError: If a listed chromosome is not in the FASTA file or has another size there.
+    """
+    for name, size in chrom_sizes.items():
+        if name not in fasta_sizes:
+            raise InputError(f"chrom.sizes lists '{name}', which the FASTA file does not have.")
+        if fasta_sizes[name] != size:
+            raise InputError(
+                f"Wrong assembly: {name} has {size:,} bp in chrom.sizes and "
+                f"{fasta_sizes[name]:,} bp in the FASTA file."
+            )
+
+
+def _fasta_name(header: str, path: str | Path) -> str:
+    chromosome = _CHROMOSOME.search(header)
+    if chromosome:
+        return chromosome[1].strip()
+    if _MITOCHONDRION.search(header):
+        return "Mito"
+    words = header.split()
+    if not words:
+        raise InputError(f"{path}: a sequence has no name; its header is '>{header}'.")
+    return words[0]
+
+
+def _codes(name: str, sequence: bytearray, path: str | Path) -> np.ndarray:
+    if not sequence:
+        raise InputError(f"{path}: sequence '{name}' is empty.")
+    foreign = sequence.translate(None, delete=_IUPAC)
+    if foreign:
+        raise InputError(
+            f"{path}: sequence '{name}' holds {chr(foreign[0])!r}, which is no DNA base "
+            "or IUPAC code. Is it DNA?"
+        )
+    return encode(sequence)

@@ -1,0 +1,195 @@
+"""Genes of a genome: where they lie and where their transcription starts."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pandas as pd
+
+from genograph.errors import InputError, nearest
+from genograph.genome.lines import read_lines
+from genograph.genome.names import match_names
+
+GENE_FEATURES = ("gene", "ncRNA_gene", "pseudogene", "transposable_element_gene")
+_GTF_ATTRIBUTE = re.compile(r'\s*(\w+)\s+"([^"]*)"')
+_COLUMNS = ("id", "name", "chrom", "start", "end", "strand", "biotype")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Genes:
+    """Genes as arrays of one length, in the order of their file.
+
+    Attributes:
+        id: Identifier, such as `YAL068C` or `ENSG00000139618`.
+        name: Symbol, such as `PAU8`; the identifier where there is none.
+        chrom: Chromosome, named as in the genome.
+        start: First base, 0-based.
+        end: One past the last base.
+        strand: `+`, `-` or `.` (unknown).
+        biotype: Such as `protein_coding`; empty where the file does not say.
+    """
+
+    id: np.ndarray
+    name: np.ndarray
+    chrom: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    strand: np.ndarray
+    biotype: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    @property
+    def tss(self) -> np.ndarray:
+        """0-based position of the first transcribed base; a gene of unknown strand counts as `+`."""
+        return np.where(self.strand == "-", self.end - 1, self.start)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The genes as a table, one column per attribute."""
+        return pd.DataFrame({column: getattr(self, column) for column in _COLUMNS})
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> Genes:
+        """The genes of a table that `to_frame` made."""
+        numbers = {column: frame[column].to_numpy(np.int64) for column in ("start", "end")}
+        text = {
+            column: frame[column].fillna("").to_numpy(str) for column in _COLUMNS if column not in numbers
+        }
+        return cls(**numbers, **text)
+
+    def select(self, mask: np.ndarray) -> Genes:
+        """The genes where `mask` (a boolean array or positions) selects them."""
+        return Genes(**{column: getattr(self, column)[mask] for column in _COLUMNS})
+
+
+def read_genes(
+    path: str | Path, sizes: Mapping[str, int], *, aliases: Mapping[str, str] | None = None
+) -> Genes:
+    """The genes of a GFF3, GTF, BED6 or table file that lie on the chromosomes of a genome.
+
+    GFF3 and GTF give their gene features, identified by `gene_id`, else `locus_tag`, else `ID`. A table
+    (.tsv, .csv) has a header with the columns name, chrom, start and end (0-based, half-open) and strand,
+    and may have id and biotype. Every kind may be compressed with gzip.
+
+    Args:
+        path: The file; its suffix says the format.
+        sizes: Chromosome sizes in bp.
+        aliases: Further names of chromosomes, alias -> name.
+
+    Raises:
+        InputError: If the format is unknown, a line is malformed, no chromosome matches, or a gene leaves
+            its chromosome.
+    """
+    path = Path(path)
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if suffix not in READERS:
+        raise InputError(f"{path}: genes are read from {', '.join(READERS)} files; got '{suffix}'.")
+    rows = list(READERS[suffix](path))
+    if not rows:
+        raise InputError(
+            f"{path} holds no gene. GFF3 and GTF need features of type {' or '.join(GENE_FEATURES)}."
+        )
+    found = list(dict.fromkeys(row["chrom"] for row in rows))
+    names = match_names([*sizes], found, aliases=aliases or {}, source=path.name)
+    genome_name = {other: name for name, other in names.items()}
+    rows = [row | {"chrom": genome_name[row["chrom"]]} for row in rows if row["chrom"] in genome_name]
+    for row in rows:
+        _check_gene(row, sizes[row["chrom"]], path)
+    return Genes.from_frame(pd.DataFrame(rows))
+
+
+def _read_gff(path: Path) -> Iterator[dict]:
+    """GFF3 and GTF differ in how they write attributes; both are 1-based with the end included."""
+    for number, line in read_lines(path):
+        if line.startswith(">"):  # the FASTA part of a GFF3 file
+            return
+        columns = line.split("\t")
+        if len(columns) != 9:
+            raise InputError(f"{path}, line {number}: expected 9 tab-separated columns; got {len(columns)}.")
+        if columns[2] not in GENE_FEATURES:
+            continue
+        attributes = _attributes(columns[8])
+        full_id = attributes.get("gene_id") or attributes.get("locus_tag") or attributes.get("ID") or ""
+        gene_id = re.sub(r"^gene[:-]", "", full_id)
+        if not gene_id:
+            raise InputError(f"{path}, line {number}: a gene has no gene_id, locus_tag or ID.")
+        name = attributes.get("Name") or attributes.get("gene_name") or attributes.get("gene") or gene_id
+        biotype = (
+            attributes.get("biotype") or attributes.get("gene_biotype") or attributes.get("gene_type") or ""
+        )
+        start, end = _integers(columns[3:5], path, number)
+        yield _row(gene_id, name, columns[0], start - 1, end, columns[6], biotype)
+
+
+def _attributes(text: str) -> dict[str, str]:
+    if _GTF_ATTRIBUTE.match(text):
+        return dict(_GTF_ATTRIBUTE.findall(text))
+    pairs = (part.split("=", 1) for part in text.split(";") if "=" in part)
+    return {key.strip(): unquote(value.strip()) for key, value in pairs}
+
+
+def _read_bed(path: Path) -> Iterator[dict]:
+    for number, line in read_lines(path):
+        columns = line.split("\t") if "\t" in line else line.split()
+        if columns[0] in ("track", "browser"):
+            continue
+        if len(columns) < 6:
+            raise InputError(
+                f"{path}, line {number}: genes need BED6 (chrom start end name score strand); got '{line}'."
+            )
+        start, end = _integers(columns[1:3], path, number)
+        yield _row(columns[3], columns[3], columns[0], start, end, columns[5])
+
+
+def _read_table(path: Path) -> Iterator[dict]:
+    lines = (line for _, line in read_lines(path))
+    rows = csv.DictReader(lines, delimiter="," if ".csv" in path.suffixes else "\t")
+    header = rows.fieldnames or []
+    for column in ("name", "chrom", "start", "end", "strand"):
+        if column not in header:
+            raise InputError(f"{path} has no column '{column}'.{nearest(column, header)}")
+    for number, row in enumerate(rows, start=2):
+        start, end = _integers([row["start"], row["end"]], path, number)
+        gene_id = row.get("id") or row["name"]
+        yield _row(gene_id, row["name"], row["chrom"], start, end, row["strand"], row.get("biotype") or "")
+
+
+READERS = {
+    ".gff": _read_gff,
+    ".gff3": _read_gff,
+    ".gtf": _read_gff,
+    ".bed": _read_bed,
+    ".tsv": _read_table,
+    ".csv": _read_table,
+}
+
+
+def _row(
+    gene_id: str, name: str, chrom: str, start: int, end: int, strand: str | None, biotype: str = ""
+) -> dict:
+    strand = strand if strand in ("+", "-") else "."
+    return dict(zip(_COLUMNS, (gene_id, name, chrom, start, end, strand, biotype), strict=True))
+
+
+def _integers(values: list[str], path: Path, number: int) -> list[int]:
+    try:
+        return [int(value) for value in values]
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{path}, line {number}: start and end must be whole numbers; got {values}."
+        ) from None
+
+
+def _check_gene(row: dict, size: int, path: Path) -> None:
+    if not 0 <= row["start"] < row["end"] <= size:
+        raise InputError(
+            f"{path}: gene {row['id']} lies at {row['chrom']}:{row['start']}-{row['end']}, but must satisfy "
+            f"0 <= start < end <= {size}, the size of {row['chrom']}. Is it the same assembly?"
+        )
