@@ -38,13 +38,14 @@ class TrackSums:
         self._state = np.zeros((7, num_tracks))
 
     @classmethod
-    def from_state(cls, state: np.ndarray) -> TrackSums:
-        """The sums that `state()` handed out, perhaps in another process."""
-        state = np.asarray(state, dtype=np.float64)
-        if state.ndim != 2 or state.shape[0] != 7:
-            raise InputError(f"A state of TrackSums has shape (7, tracks); got {state.shape}.")
-        sums = cls(state.shape[1])
-        sums._state = state.copy()
+    def from_states(cls, states: Sequence[np.ndarray]) -> TrackSums:
+        """The sums over all processes, from what `state()` gave in each of them: (7, tracks) arrays."""
+        shapes = {np.shape(state) for state in states}
+        if len(shapes) != 1 or not all(len(shape) == 2 and shape[0] == 7 for shape in shapes):
+            raise InputError(f"States of TrackSums have one shape, (7, tracks); got {sorted(shapes)}.")
+        sums = cls(np.shape(states[0])[1])
+        for state in states:
+            sums._merge(np.asarray(state, dtype=np.float64))
         return sums
 
     def state(self) -> np.ndarray:

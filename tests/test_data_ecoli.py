@@ -32,7 +32,7 @@ def genes() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def expression() -> pd.DataFrame:
-    return pd.read_csv(ECOLI / "expression.tsv", sep="\t", index_col="gene_id")
+    return pd.read_csv(ECOLI / "expression.tsv", sep="\t", index_col="id")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_the_genome_is_cut_into_bgzip_blocks():
 
 def test_genes_lie_where_genbank_has_them_minus_one(genes, sequence):
     assert len(genes) == 4386
-    assert genes["gene_id"].is_unique
+    assert genes["id"].is_unique
     thr_a = genes.set_index("name").loc["thrA"]
     assert (thr_a["start"], thr_a["end"], thr_a["strand"]) == (336, 2799, "+")
     assert sequence[thr_a["start"] : thr_a["start"] + 3] == "ATG"
@@ -87,7 +87,7 @@ def test_reverse_strand_genes_start_at_their_end(genes, sequence):
 
 def test_expression_is_tpm_without_gaps(genes, expression):
     assert expression.shape == (3923, 12)
-    assert expression.index.isin(genes["gene_id"]).all()
+    assert expression.index.isin(genes["id"]).all()
     assert not expression.isna().any().any()
     assert (expression.to_numpy() >= 0).all()
     np.testing.assert_allclose(expression.sum(), 1e6, rtol=1e-4)
@@ -98,7 +98,7 @@ def test_expression_is_tpm_without_gaps(genes, expression):
     [("glpK", "glycerol"), ("fruA", "fructose"), ("narG", "nitrate"), ("soxS", "paraquat"), ("proV", "salt")],
 )
 def test_marker_genes_peak_in_their_condition(genes, expression, gene, condition):
-    gene_id = genes.set_index("name").loc[gene, "gene_id"]
+    gene_id = genes.set_index("name").loc[gene, "id"]
     assert expression.loc[gene_id].idxmax() == condition
 
 

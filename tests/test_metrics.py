@@ -81,12 +81,13 @@ def test_merging_in_any_order_gives_the_same(tracks):
         np.testing.assert_allclose(sums.r2(), whole.r2(), rtol=1e-12)
 
 
-def test_a_state_travels_as_an_array(tracks):
+def test_states_of_several_processes_become_one(tracks):
     prediction, target, _ = tracks
-    sums = summed(prediction, target)
-    np.testing.assert_array_equal(TrackSums.from_state(sums.state()).r2(), sums.r2())
-    sums.state()[:] = 0
-    assert sums.n[0] == 200
+    first, second = summed(prediction[:50], target[:50]), summed(prediction[50:], target[50:])
+    both = TrackSums.from_states([first.state(), second.state()])
+    np.testing.assert_allclose(both.r2(), summed(prediction, target).r2(), rtol=1e-12)
+    first.state()[:] = 0
+    assert first.n[0] == 50
 
 
 def test_missing_targets_and_masked_values_count_in_nothing():
@@ -131,8 +132,8 @@ def test_sums_refuse_other_shapes():
         TrackSums(2).update(np.ones((3, 1)), np.ones((3, 1)))
     with pytest.raises(InputError, match="2 tracks, the others 3"):
         TrackSums(2).merge(TrackSums(3))
-    with pytest.raises(InputError, match="shape"):
-        TrackSums.from_state(np.zeros(7))
+    with pytest.raises(InputError, match="one shape"):
+        TrackSums.from_states([np.zeros((7, 1)), np.zeros((7, 2))])
 
 
 def test_spearman_equals_scipy_with_ties():

@@ -128,9 +128,9 @@ def write_genome(pymodulon: Archive, out: Path) -> None:
 def write_genes(pymodulon: Archive, out: Path) -> None:
     """Protein-coding genes; the source's coordinates are 0-based and half-open already."""
     genes = pd.read_csv(io.BytesIO(pymodulon.read("pymodulon/data/ecoli/gene_table.csv")), index_col=0)
-    genes = genes.rename_axis("gene_id").reset_index().rename(columns={"gene_name": "name"})
+    genes = genes.rename_axis("id").reset_index().rename(columns={"gene_name": "name"})
     genes["chrom"] = CHROM
-    columns = ["name", "chrom", "start", "end", "strand", "gene_id"]
+    columns = ["name", "chrom", "start", "end", "strand", "id"]
     genes[columns].to_csv(out / "genes.tsv", sep="\t", index=False, lineterminator="\n")
 
 
@@ -141,7 +141,7 @@ def write_expression(pymodulon: Archive, out: Path) -> None:
     columns = {}
     for condition, (samples, _) in CONDITIONS.items():
         columns[condition] = tpm[[f"{samples}__1", f"{samples}__2"]].mean(axis=1).map(four_digits)
-    table = pd.DataFrame(columns).rename_axis("gene_id")
+    table = pd.DataFrame(columns).rename_axis("id")
     table.to_csv(out / "expression.tsv", sep="\t", lineterminator="\n")
 
 
