@@ -1,0 +1,63 @@
+"""Reverse complement of a whole batch: sequence, bins, nodes and signals together.
+
+A shift needs no function of its own: the dataset reads the sequence a few bases further on, as Basenji
+shifts its input (Kelley et al. 2018), but with the genome's own bases at the edge instead of zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from genograph.assays.targets import Target, strand_permutation
+from genograph.graph.batch import GenomeBatch
+
+_COMPLEMENT = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8)  # of A C G T N
+
+
+def reverse_complement(
+    batch: GenomeBatch, piece_bins: int, targets: Mapping[str, Sequence[Target]]
+) -> GenomeBatch:
+    """The batch as the other strand shows it; doing it twice gives the batch back.
+
+    Every piece of sequence is reversed and complemented, every stretch of bins runs the other way, and a
+    stranded track trades places with its partner. Edges join nodes, which have no direction, and stay.
+
+    Args:
+        batch: What to turn round.
+        piece_bins: Bins in a piece of sequence, without its context.
+        targets: For each assay its tracks; `strand_pair` says which trade places.
+    """
+    order = _reversed_stretches(batch.layout)
+    source = batch.source[order]
+    place = source % piece_bins
+    mirrored = torch.where(source >= 0, source - place + piece_bins - 1 - place, source)
+
+    def turn(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            assay: each.flip(1)[:, :, strand_permutation(targets[assay])] for assay, each in values.items()
+        }
+
+    return replace(
+        batch,
+        codes=_COMPLEMENT[batch.codes.flip(1).long()],
+        source=mirrored,
+        node_of_bin=batch.node_of_bin[order],
+        position=batch.position.flip(1),
+        target=turn(batch.target),
+        coverage=turn(batch.coverage),
+        mask=turn(batch.mask),
+    )
+
+
+def _reversed_stretches(layout: Sequence[tuple[int, int]]) -> Tensor:
+    """For every bin of the flat axis the bin that takes its place when each stretch is reversed: (bins,)."""
+    order, offset = [], 0
+    for count, length in layout:
+        block = torch.arange(offset, offset + count * length).view(count, length)
+        order.append(block.flip(1).reshape(-1))
+        offset += count * length
+    return torch.cat(order)

@@ -1,0 +1,130 @@
+"""The command line: verbs to functions, nothing else.
+
+Heavy imports wait until a verb runs, so that `genograph --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genograph import __version__
+from genograph.errors import InputError
+
+app = typer.Typer(
+    name="genograph",
+    help="Graph neural networks for genomes: from sequence, contacts and tracks to predictions.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Where = Annotated[Path, typer.Argument(metavar="CONFIG_OR_RUN", help="A YAML config, or a run folder.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[section.key=value]...", help="Changes to the config.")
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; each verb says its default.")]
+
+
+@app.callback(invoke_without_command=True)
+def _main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"genograph {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def prepare(config: Where, overrides: Overrides = None) -> None:
+    """Read genome, tracks and contacts once into a store (default: stores/NAME)."""
+    from genograph.config import load_config
+    from genograph.prepare import prepare
+
+    store = prepare(load_config(config, overrides or []))
+    print(f"store      {store.path}")
+    print(f"genome     {len(store.sizes)} chromosomes, {sum(store.sizes.values()):,} bp")
+    print(f"bins       {len(store.bins):,} of {store.bins.bin_size:,} bp, {int(store.mask.sum()):,} usable")
+    print(f"nodes      {len(store.nodes):,} of {store.nodes.bin_size:,} bp")
+    for assay, targets in store.targets.items():
+        print(f"{assay:<10} {len(targets)} tracks")
+    if store.contacts is not None:
+        print(f"contacts   {len(store.contacts):,} pairs, {int(store.contacts.masked.sum()):,} nodes masked")
+
+
+@app.command()
+def train(
+    config: Where,
+    overrides: Overrides = None,
+    out: Out = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
+) -> None:
+    """Fit a model (default: into runs/NAME)."""
+    from genograph.config import load_config
+    from genograph.train import train
+
+    if out is None and config.is_dir():
+        out = config
+    run = train(load_config(config, overrides or []), out, resume=resume)
+    print(f"model      {run / 'model.safetensors'}")
+    print(f"next       genograph evaluate {run}; genograph predict {run}")
+
+
+@app.command()
+def evaluate(run: Where, overrides: Overrides = None, out: Out = None) -> None:
+    """Score a trained run on held-out sequence (default: tables into the run)."""
+    from genograph.config import load_config
+    from genograph.evaluate import evaluate, summarize
+
+    evaluate(run, out, config=load_config(run, overrides or []))
+    folder = out or run
+    print(summarize(folder).to_string(index=False, float_format="{:.3f}".format, na_rep="nan"))
+    print(f"tables     {folder / 'accuracy.tsv'} and beside it")
+
+
+@app.command()
+def predict(run: Where, overrides: Overrides = None, out: Out = None) -> None:
+    """Predict whole chromosomes, one bigWig a track (default: RUN/predictions)."""
+    from genograph.config import load_config
+    from genograph.predict import predict
+
+    folder = predict(run, out, config=load_config(run, overrides or []))
+    for path in sorted(folder.glob("*.bw")):
+        print(f"bigWig     {path}")
+
+
+@app.command()
+def graph(config: Where, overrides: Overrides = None, out: Out = None) -> None:
+    """Describe a config's graph, and write it with --out FILE.bedpe or FILE.graphml."""
+    from genograph.config import load_config
+    from genograph.describe import graph
+
+    built = graph(load_config(config, overrides or []), out)
+    print(built.summary().to_string(float_format="{:.6g}".format))
+    if out is not None:
+        print(f"graph      {out}")
+
+
+@app.command()
+def models(configs: Annotated[list[Path] | None, typer.Argument(metavar="[CONFIG]...")] = None) -> None:
+    """List models with parameters, receptive field in bp and source."""
+    from genograph.describe import models
+
+    print(models(configs).to_string(index=False))
+
+
+def main() -> None:
+    """Run a verb; a mistake in the input ends it with one line and exit code 2."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("genograph").setLevel(logging.INFO)
+    try:
+        app()
+    except InputError as error:
+        print(f"genograph: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("genograph: stopped.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,360 @@
+"""The config tree: what a run is, as YAML, checked before anything is read or written.
+
+Sections follow the road: genome, tracks, contacts and bins make the store; splits, graph and batch make
+the batches; model, augment and training make the run. A component (edge type, encoder, processor layer,
+head) is `{name: gat, heads: 4}`: its options are the keyword-only parameters of the class that the
+registry names, so a class is the one place where its options, types and defaults stand.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
+
+from genograph.errors import InputError, nearest
+from genograph.graph import EDGES
+from genograph.nn.encoders import ENCODERS
+from genograph.nn.heads import HEADS
+from genograph.nn.layers import LAYERS
+
+
+def _from_folder(path: Path, info: ValidationInfo) -> Path:
+    return (info.context or {}).get("folder", Path()).joinpath(path.expanduser()).resolve()
+
+
+def _uri_from_folder(uri: str, info: ValidationInfo) -> str:
+    path, separator, group = uri.partition("::")
+    return f"{_from_folder(Path(path), info)}{separator}{group}"
+
+
+FilePath = Annotated[Path, AfterValidator(_from_folder)]
+CoolerURI = Annotated[str, AfterValidator(_uri_from_folder)]
+
+
+class Section(BaseModel):
+    """A part of the config: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Component(BaseModel):
+    """One entry of a registry with its options: `{name: hic, top_k: 8}`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options as written; the class supplies the rest."""
+        return dict(self.model_extra or {})
+
+
+def _component(registry: Mapping[str, type]) -> Any:
+    """A `Component` whose name is in `registry` and whose options are those of the class it names."""
+
+    def check(component: Component) -> Component:
+        if component.name not in registry:
+            raise InputError(f"no '{component.name}' here.{nearest(component.name, registry)}")
+        return Component(
+            name=component.name, **check_options(registry[component.name], component.options, component.name)
+        )
+
+    return Annotated[Component, AfterValidator(check)]
+
+
+@cache
+def _options_model(component: Callable) -> type[BaseModel]:
+    hints = typing.get_type_hints(component.__init__ if inspect.isclass(component) else component)
+    keywords = {
+        name: (hints[name], ... if parameter.default is inspect.Parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(component).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    return create_model("Options", __config__=ConfigDict(extra="forbid"), **keywords)
+
+
+def check_options(component: Callable, options: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The options with their declared types, those left out staying out.
+
+    Args:
+        component: A class or function; its keyword-only parameters are the options.
+        options: What the config says.
+        name: What the config calls it, for the error.
+
+    Raises:
+        InputError: If an option is unknown, missing or of another type.
+    """
+    model = _options_model(component)
+    for option in options:
+        if option not in model.model_fields:
+            raise InputError(f"'{name}' has no option '{option}'.{nearest(option, model.model_fields)}")
+    try:
+        checked = model.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"'{name}': {where}: {first['msg']}; got {first['input']!r}.") from None
+    return checked.model_dump(exclude_unset=True)
+
+
+class GenomeConfig(Section):
+    fasta: FilePath
+    chrom_sizes: FilePath | None = None  # checked against the FASTA
+    blacklist: FilePath | None = None  # BED; its bins leave loss and metrics
+    aliases: FilePath | None = None  # TSV: alias, name
+    chroms: list[str] | None = None  # None: all of the FASTA
+    circular: list[str] = []
+
+
+class TracksConfig(Section):
+    targets: FilePath  # Basenji's targets table
+    folder: FilePath | None = None  # what the table's files are relative to; None: the table's own folder
+    genes: FilePath | None = None  # GFF3, GTF, BED or TSV; for expression tables and gene-level accuracy
+    paint: Literal["gene", "tss"] = "gene"
+
+
+class ContactsConfig(Section):
+    file: CoolerURI  # .cool, or .mcool::/resolutions/N
+    balance: str | None = "weight"  # the cooler's weight column; None: raw counts
+    max_distance: int | None = Field(None, gt=0)  # bp
+    trans: bool = False
+    mask: bool = True  # bins that the map masks leave loss and metrics
+
+
+class BinsConfig(Section):
+    bin_size: int = Field(128, gt=0)  # bp; tracks are read and predicted here
+    node_size: int | None = Field(None, gt=0)  # bp; contacts live here. None: bin_size
+
+    @model_validator(mode="after")
+    def _node_holds_bins(self) -> BinsConfig:
+        if self.node_size is not None and self.node_size < self.bin_size:
+            raise InputError(
+                f"node_size {self.node_size} is smaller than bin_size {self.bin_size}; a node is a group of bins."
+            )
+        return self
+
+
+class SplitsConfig(Section):
+    train: list[str] | None = None  # regions; None: all that is neither valid nor test, less the gap
+    valid: list[str]
+    test: list[str]
+    gap: int = Field(0, ge=0)  # bp left out around valid and test
+
+
+class GraphConfig(Section):
+    edges: list[_component(EDGES)] = []
+    candidates: FilePath | None = None  # BED of what is read from sequence; None: everything
+
+
+class BatchConfig(Section):
+    window: int = Field(1024, gt=0)  # bins
+    crop: int = Field(0, ge=0)  # bins at both ends of a window that give context only
+    stride: int | None = Field(None, gt=0)  # bins between training windows; None: window - 2 crop
+    size: int = Field(4, gt=0)  # windows in a batch
+    partners: int = Field(8, ge=0)  # contact partners per window, the strongest first
+    chunk: int | None = Field(
+        None, gt=0
+    )  # bins encoded at a time, with their context; None: the window, with none
+
+    @model_validator(mode="after")
+    def _something_is_predicted(self) -> BatchConfig:
+        if 2 * self.crop >= self.window:
+            raise InputError(
+                f"crop {self.crop} on both sides leaves nothing of a window of {self.window} bins."
+            )
+        return self
+
+    @property
+    def predicted(self) -> int:
+        """Bins of a window that are predicted."""
+        return self.window - 2 * self.crop
+
+
+class AugmentConfig(Section):
+    reverse_complement: bool = True
+    shift: int = Field(3, ge=0)  # bp, either way
+
+
+class TrunkConfig(Section):
+    filters: int = Field(gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class ModelConfig(Section):
+    encoder: _component(ENCODERS)
+    processor: list[_component(LAYERS)] = []
+    trunk: TrunkConfig | None = None
+    heads: dict[str, dict[str, Any]]
+
+    @field_validator("heads")
+    @classmethod
+    def _known_heads(cls, heads: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for assay in heads:
+            if assay not in HEADS:
+                raise InputError(f"no head '{assay}'.{nearest(assay, HEADS)}")
+        return {assay: check_options(HEADS[assay], options, assay) for assay, options in heads.items()}
+
+
+class TrainingConfig(Section):
+    optimizer: Literal["sgd", "adam", "adamw"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup: int = Field(0, ge=0)  # steps of linear warm-up
+    momentum: float = Field(0.9, ge=0, lt=1)  # sgd's, and the first beta of adam
+    beta2: float = Field(0.999, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float | None = Field(None, gt=0)
+    clip: Literal["per_variable", "global"] = "per_variable"
+    min_epochs: int = Field(1, ge=1)
+    max_epochs: int = Field(100, ge=1)
+    patience: int = Field(8, ge=1)  # epochs without a better validation score
+    monitor: Literal["pearsonr", "loss"] = "pearsonr"
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int | Literal["auto"] = "auto"
+    workers: int = Field(0, ge=0)  # processes that prepare batches
+    threads: int = Field(0, ge=0)  # of torch; 0: torch's own choice
+
+
+class EvaluationConfig(Section):
+    split: Literal["valid", "test"] = "test"
+    kmer_ridge: int | None = Field(4, ge=1, le=8)  # k of the baseline; None: no baseline
+
+
+class Config(Section):
+    """All of a run. See the sections for what each key means and its default."""
+
+    name: str = Field(pattern=r"^[\w.+-]+$")
+    source: str = ""  # the paper a model comes from
+    store: FilePath  # left out: stores/<name>, in the folder one works in
+    seed: int = Field(0, ge=0)
+    genome: GenomeConfig | None = None
+    tracks: TracksConfig | None = None
+    contacts: ContactsConfig | None = None
+    bins: BinsConfig = BinsConfig()
+    splits: SplitsConfig | None = None
+    graph: GraphConfig = GraphConfig()
+    batch: BatchConfig = BatchConfig()
+    augment: AugmentConfig = AugmentConfig()
+    model: ModelConfig
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    def section(self, name: str) -> Any:
+        """A section that a verb needs.
+
+        Raises:
+            InputError: If the config leaves it out, as the published architectures do.
+        """
+        section = getattr(self, name)
+        if section is None:
+            raise InputError(f"config '{self.name}' has no section '{name}', which this needs.")
+        return section
+
+    def to_yaml(self) -> str:
+        """The resolved config, ready to be read back by `load_config`."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The config of a YAML file or of a run folder, with `section.key=value` overrides put in.
+
+    Raises:
+        InputError: If the file is missing or not YAML, or a key or value is wrong; the key is named.
+    """
+    path = Path(path)
+    file = path / "config.yaml" if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"no config at {file}.")
+    try:
+        tree = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"{file} holds no config: expected sections such as 'genome:' and 'model:'.")
+    for override in overrides:
+        _override(tree, override)
+    return parse_config(tree, folder=file.parent)
+
+
+def parse_config(tree: Mapping[str, Any], folder: Path = Path()) -> Config:
+    """The config of a nested dict; relative paths start from `folder`.
+
+    Raises:
+        InputError: With the path of the first wrong key.
+    """
+    tree = {"store": Path.cwd() / "stores" / str(tree.get("name")), **tree}
+    try:
+        return Config.model_validate(tree, context={"folder": folder.resolve()})
+    except ValidationError as error:
+        raise InputError(_first_error(error)) from None
+
+
+def _first_error(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    if first["type"] == "extra_forbidden":
+        section, _, key = where.rpartition(".")
+        return f"{section or 'config'}: no key '{key}'.{nearest(key, _keys(section))}"
+    if first["type"] == "missing":
+        return f"{where}: is missing."
+    if "error" in first.get("ctx", {}):  # raised by a check of ours: it says the value itself
+        return f"{where}: {first['ctx']['error']}"
+    return f"{where}: {first['msg']}; got {first['input']!r}."
+
+
+def _keys(section: str) -> list[str]:
+    """The keys that a section such as `training` or the root `` knows."""
+    model: Any = Config
+    for part in filter(None, section.split(".")):
+        options = [model.model_fields[part].annotation, *typing.get_args(model.model_fields[part].annotation)]
+        model = next(each for each in options if inspect.isclass(each) and issubclass(each, BaseModel))
+    return list(model.model_fields)
+
+
+def _override(tree: Any, override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(
+            f"'{override}' is no override; write section.key=value, such as training.max_epochs=5."
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"'{override}': the value is not YAML.") from None
+    *sections, last = key.split(".")
+    for section in sections:
+        if isinstance(tree, dict) and tree.get(section) is None:
+            tree[section] = {}
+        tree = _item(tree, section, override)
+    if isinstance(tree, list):
+        _item(tree, last, override)
+        tree[int(last)] = value
+    elif isinstance(tree, dict):
+        tree[last] = value
+    else:
+        raise InputError(f"'{override}': '{sections[-1]}' holds no keys.")
+
+
+def _item(tree: Any, key: str, override: str) -> Any:
+    if isinstance(tree, dict):
+        return tree[key]
+    if isinstance(tree, list) and key.isdecimal() and int(key) < len(tree):
+        return tree[int(key)]
+    raise InputError(f"'{override}': there is no '{key}' to set.")

@@ -1,0 +1,250 @@
+"""Store and graph -> batches: windows of bins, their strongest contact partners, the edges among them.
+
+A batch is bounded by the config, never by the chromosome: `size` windows, for each at most `partners`
+nodes that it touches in 3D, and the edges among those. Sequence is read in pieces of `chunk` bins with
+context on both sides, so that a window, a partner node and a chromosome's end go the same way.
+
+Nothing crosses a split: beyond the run of bins that a window or a partner lies in there is no sequence (N),
+no target and no node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from genograph.augment import reverse_complement
+from genograph.config import AugmentConfig, BatchConfig
+from genograph.errors import InputError
+from genograph.genome.splits import runs
+from genograph.graph.batch import GenomeBatch
+from genograph.graph.genome_graph import GenomeGraph
+from genograph.graph.neighbours import induced_edges, strongest_partners
+from genograph.pieces import PieceReader, Stretches
+from genograph.store import Store
+
+NO_AUGMENTATION = AugmentConfig(reverse_complement=False, shift=0)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """One window's graph: its own nodes, then its partners, numbered from `offset` in the batch."""
+
+    own: np.ndarray
+    partners: np.ndarray
+    offset: int
+
+    def number_own(self, nodes: np.ndarray) -> np.ndarray:
+        return np.where(nodes >= 0, self.offset + np.searchsorted(self.own, nodes), -1)
+
+    @property
+    def partner_numbers(self) -> np.ndarray:
+        return self.offset + len(self.own) + np.arange(len(self.partners))
+
+
+class WindowDataset(Dataset):
+    """Windows over the bins of one split, and the batches made of them.
+
+    Args:
+        store: The prepared genome.
+        graph: Nodes and edges over the whole genome.
+        batch: Sizes of windows and batches.
+        halo: Bins of context on both sides of a piece, as the encoder needs them.
+        allowed: (bins,) True for the bins of the split; windows, partners and sequence stay inside.
+        candidates: (bins,) True for the bins that are read from sequence; None for all of them.
+        stride: Bins from one window to the next; None for the predicted part, so that each bin is met once.
+        augment: Reverse complement and shift of a batch, drawn anew for each.
+        seed: Of the order and of the augmentation.
+        keep_empty: Keep windows in which nothing was measured, as a prediction does.
+
+    Raises:
+        InputError: If partners are asked for, but not the size of the pieces they are encoded in.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        graph: GenomeGraph,
+        batch: BatchConfig,
+        *,
+        halo: int,
+        allowed: np.ndarray,
+        candidates: np.ndarray | None = None,
+        stride: int | None = None,
+        augment: AugmentConfig = NO_AUGMENTATION,
+        seed: int = 0,
+        keep_empty: bool = False,
+    ) -> None:
+        self.store, self.graph, self.batch, self.augment, self.seed = store, graph, batch, augment, seed
+        self.num_partners = batch.partners if graph.has_contacts else 0
+        if self.num_partners and batch.chunk is None:
+            raise InputError(
+                "batch.chunk: contact partners are encoded apart from their window, so say how many bins are "
+                "encoded at a time, such as chunk: 16; or set batch.partners: 0."
+            )
+        self.runs = np.asarray(runs(allowed, store.bins), dtype=np.int64).reshape(-1, 2)  # first bin, end
+        self.reader = PieceReader(store, self.runs, batch.chunk or batch.window, halo, candidates)
+        self._run_of_bin = np.full(len(store.bins), -1, dtype=np.int64)
+        for number, (first, end) in enumerate(self.runs):
+            self._run_of_bin[first:end] = number
+        self._first_bin = np.searchsorted(store.node_of_bin, np.arange(len(store.nodes) + 1))  # of each node
+        self._may_be_partner = self._whole_nodes(allowed) & ~np.asarray(graph.masked)
+        self._lookup = np.full(len(store.nodes), -1, dtype=np.int64)
+        self._signals = {assay: store.signals(assay) for assay in store.targets}
+        self._coverage = {assay: store.coverage(assay) for assay in store.targets}
+        self.windows = self._tile(stride or batch.predicted, keep_empty)  # (windows, 2): run, first bin
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, draw: tuple[int, int]) -> tuple[int, int]:
+        return draw  # (epoch, window): a batch is made at once, by `collate`
+
+    def collate(self, draws: Sequence[tuple[int, int]]) -> GenomeBatch:
+        """The batch of some (epoch, window) draws, augmented as the seed, epoch and first window say."""
+        rng = np.random.default_rng([self.seed, *draws[0]])
+        is_reversed = self.augment.reverse_complement and rng.random() < 0.5
+        shift = int(rng.integers(-self.augment.shift, self.augment.shift + 1))
+        batch = self.make_batch([window for _, window in draws], shift=shift)
+        return reverse_complement(batch, self.reader.chunk, self.store.targets) if is_reversed else batch
+
+    def make_batch(self, windows: Sequence[int], *, shift: int = 0) -> GenomeBatch:
+        """The batch of these windows, with their sequence read `shift` bp further on."""
+        run, first = self.windows[list(windows)].T
+        window = Stretches(run, first, self._bins_of(run, first, self.batch.window))
+        samples = self._samples(window.bins)
+        partners = np.concatenate([sample.partners for sample in samples])
+        partner = self._partner_stretches(partners)
+        codes, source = self.reader.read([window, partner], shift=shift)
+        edges = [
+            induced_edges(self.graph, np.concatenate([s.own, s.partners]), self._lookup) for s in samples
+        ]
+        predicted = window.bins[:, self.batch.crop : self.batch.window - self.batch.crop]
+        return GenomeBatch(
+            codes=torch.from_numpy(codes),
+            source=torch.from_numpy(source),
+            layout=(window.bins.shape, partner.bins.shape),
+            crop=self.batch.crop,
+            node_of_bin=torch.from_numpy(self._node_numbers(window.bins, partner.bins, samples)),
+            num_nodes=sum(len(sample.own) + len(sample.partners) for sample in samples),
+            edge_index=torch.from_numpy(
+                np.concatenate([e + s.offset for (e, _), s in zip(edges, samples, strict=True)], axis=1)
+            ),
+            edge_attr=torch.from_numpy(np.concatenate([attributes for _, attributes in edges])),
+            position=torch.from_numpy(predicted),
+            **self._observed(predicted),
+        )
+
+    def loader(self, *, shuffle: bool, workers: int = 0, rank: int = 0, world_size: int = 1) -> DataLoader:
+        """Batches in order, or shuffled anew each epoch as the seed says; shared out among processes."""
+        return DataLoader(
+            self,  # pyright: ignore[reportArgumentType]
+            batch_size=self.batch.size,
+            sampler=EpochSampler(
+                len(self), seed=self.seed, shuffle=shuffle, rank=rank, world_size=world_size
+            ),
+            collate_fn=self.collate,
+            num_workers=workers,
+        )
+
+    def _tile(self, stride: int, keep_empty: bool) -> np.ndarray:
+        """Windows whose predicted parts cover every run: (windows, 2) of run and first bin."""
+        crop, predicted = self.batch.crop, self.batch.predicted
+        measured = np.concatenate([[0], np.cumsum(self.store.mask)])
+        windows = []
+        for number, (start, end) in enumerate(self.runs):
+            for first in range(start, max(end - predicted + stride, start + 1), stride):
+                if keep_empty or measured[min(first + predicted, end)] > measured[first]:
+                    windows.append((number, first - crop))
+        return np.asarray(windows, dtype=np.int64).reshape(-1, 2)
+
+    def _bins_of(self, run: np.ndarray, first: np.ndarray, count: int) -> np.ndarray:
+        """`count` bins from `first` on, each in its run: (stretches, count); -1 where the run does not reach."""
+        bins = first[:, None] + np.arange(count)
+        start, end = self.runs[run, 0][:, None], self.runs[run, 1][:, None]
+        bins = np.where(self.reader.is_circle[run][:, None], start + (bins - start) % (end - start), bins)
+        return np.where((bins >= start) & (bins < end), bins, -1)
+
+    def _whole_nodes(self, allowed: np.ndarray) -> np.ndarray:
+        """The nodes that have bins, all of them allowed: (nodes,)."""
+        total = np.concatenate([[0], np.cumsum(allowed)])
+        count = np.diff(self._first_bin)
+        return (count > 0) & (np.diff(total[self._first_bin]) == count)
+
+    def _samples(self, window_bins: np.ndarray) -> list[_Sample]:
+        samples, offset = [], 0
+        for bins in window_bins:
+            own = np.unique(self.store.node_of_bin[bins[bins >= 0]])
+            partners = strongest_partners(self.graph, own, self.num_partners, self._may_be_partner)
+            samples.append(_Sample(own, partners, offset))
+            offset += len(own) + len(partners)
+        return samples
+
+    def _partner_stretches(self, partners: np.ndarray) -> Stretches:
+        """The bins of each partner node, as rows as long as the largest node."""
+        first = self._first_bin[partners]
+        run = self._run_of_bin[first]
+        length = int(np.diff(self._first_bin).max())
+        bins = self._bins_of(run, first, length)
+        belongs = np.arange(length) < (self._first_bin[partners + 1] - first)[:, None]
+        return Stretches(run, first, np.where(belongs, bins, -1))
+
+    def _node_numbers(
+        self, window_bins: np.ndarray, partner_bins: np.ndarray, samples: list[_Sample]
+    ) -> np.ndarray:
+        """The node of every bin as numbered in the batch, -1 for a bin beyond its run or node: (bins,)."""
+        node = np.where(window_bins >= 0, self.store.node_of_bin[window_bins], -1)
+        of_windows = [sample.number_own(row) for sample, row in zip(samples, node, strict=True)]
+        partner = np.concatenate([sample.partner_numbers for sample in samples])
+        of_partners = np.where(partner_bins >= 0, partner[:, None], -1)
+        return np.concatenate([*of_windows, of_partners.ravel()]).astype(np.int64)
+
+    def _observed(self, predicted: np.ndarray) -> dict[str, dict[str, Tensor]]:
+        """Targets, coverage and masks of the predicted bins, for each assay (windows, bins, tracks)."""
+        inside = predicted >= 0
+        is_valid = inside & self.store.mask[predicted]
+        target, coverage, mask = {}, {}, {}
+        for assay, signals in self._signals.items():
+            values = np.where(inside[..., None], signals[predicted], np.float32(np.nan))
+            target[assay] = torch.from_numpy(values)
+            mask[assay] = torch.from_numpy(is_valid[..., None] & np.isfinite(values))
+            reads = self._coverage[assay]
+            if reads is not None:
+                coverage[assay] = torch.from_numpy(
+                    np.where(inside[..., None], reads[predicted], np.float32(0))
+                )
+        return {"target": target, "coverage": coverage, "mask": mask}
+
+
+class EpochSampler(Sampler):
+    """Draws of (epoch, window): all windows once an epoch, in an order that seed and epoch decide alone.
+
+    With several processes each takes every `world_size`-th draw. A shuffled (training) epoch is filled up
+    from its start so that all processes step equally often; an ordered one is not, so that nothing is
+    counted twice.
+    """
+
+    def __init__(self, count: int, *, seed: int, shuffle: bool, rank: int = 0, world_size: int = 1) -> None:
+        self.count, self.seed, self.shuffle = count, seed, shuffle
+        self.rank, self.world_size, self.epoch = rank, world_size, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next; the training loop calls this."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.arange(self.count)
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
+            order = np.resize(order, len(self) * self.world_size)
+        return iter([(self.epoch, int(window)) for window in order[self.rank :: self.world_size]])
+
+    def __len__(self) -> int:
+        if self.shuffle:
+            return -(-self.count // self.world_size)
+        return len(range(self.rank, self.count, self.world_size))

@@ -1,0 +1,77 @@
+"""`genograph graph` and `genograph models`: what a config's graph holds, and what the known models are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from genograph.config import Config, load_config
+from genograph.experiment import Experiment
+from genograph.graph import GenomeGraph
+from genograph.graph.export import write_graph
+from genograph.nn.model import build_model, count_parameters
+
+# In a checkout the configs stand beside the package, in an installed wheel inside of it.
+CONFIGS = next(
+    folder
+    for folder in (Path(__file__).parent / "configs", Path(__file__).parents[1] / "configs")
+    if folder.is_dir()
+)
+
+
+def graph(config: Config, out: str | Path | None = None) -> GenomeGraph:
+    """Build the graph of a config, and write it if asked.
+
+    Args:
+        config: With `graph.edges`, and contacts if an edge type needs them.
+        out: `.bedpe`, `.bedpe.gz` or `.graphml`; None writes nothing.
+
+    Raises:
+        InputError: If an input is wrong or the suffix is none of these.
+    """
+    built = Experiment.open(config).graph
+    if out is not None:
+        write_graph(built, Path(out))
+    return built
+
+
+def models(paths: Iterable[str | Path] | None = None) -> pd.DataFrame:
+    """Parameters, receptive field and source of the model in each config: one row each.
+
+    `parameters` counts running means and variances of batch normalisation as Keras does; `trainable`
+    leaves them out. `receptive_field` is in bp of sequence around a bin; contacts reach beyond it. A head
+    whose number of tracks the data decide is counted with one track, and the row says so.
+
+    Args:
+        paths: Config files; None for all that come with genograph.
+    """
+    rows = [_describe(load_config(path)) for path in paths or sorted(CONFIGS.glob("*.yaml"))]
+    return pd.DataFrame(rows)
+
+
+def _describe(config: Config) -> dict[str, object]:
+    tracks = {assay: options.get("tracks") or 1 for assay, options in config.model.heads.items()}
+    with torch.device("meta"):  # counts need no values
+        model = build_model(
+            config.model,
+            bin_size=config.bins.bin_size,
+            edge_dim=2 + len(config.graph.edges),
+            tracks=tracks,
+            whole_windows=config.batch.chunk is None,
+            masked=config.graph.candidates is not None,
+        )
+    parameters, trainable = count_parameters(model)
+    return {
+        "name": config.name,
+        "parameters": parameters,
+        "trainable": trainable,
+        "receptive_field": model.receptive_field,
+        "tracks": sum(tracks.values()),
+        "layers": " ".join(
+            [config.model.encoder.name, *dict.fromkeys(layer.name for layer in config.model.processor)]
+        ),
+        "source": config.source,
+    }

@@ -1,0 +1,211 @@
+"""`genograph evaluate`: how well a trained run predicts held-out sequence, and what simple predictors reach there.
+
+    accuracy.tsv            one row per track, over bins
+    accuracy_by_chrom.tsv   the same for each chromosome
+    accuracy_genes.tsv      the same over genes: the mean of the bins that a gene touches, if genes are known
+    baselines.tsv           the training mean and a k-mer ridge on the same bins
+
+Masked bins and missing values are in none of them; what is undefined is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from genograph.assays.assay import ASSAYS
+from genograph.assays.targets import Target
+from genograph.checkpoint import load_run
+from genograph.config import Config
+from genograph.experiment import Experiment
+from genograph.genome.splits import SPLITS
+from genograph.kmer import KmerRidge, kmer_counts
+from genograph.metrics import track_accuracy
+from genograph.nn.model import GenomeModel
+from genograph.predict import predictions
+from genograph.store import Store
+
+
+@dataclass(frozen=True)
+class Held:
+    """Predictions and targets of one assay on the bins of a split.
+
+    Attributes:
+        targets: Its tracks.
+        kind: `count`, `binary` or `ratio`; see `genograph.metrics.track_accuracy`.
+        bins: (n,) numbers of the bins.
+        prediction: (n, tracks)
+        target: (n, tracks)
+        mask: (n, tracks) True where a value counts.
+    """
+
+    targets: list[Target]
+    kind: str
+    bins: np.ndarray
+    prediction: np.ndarray
+    target: np.ndarray
+    mask: np.ndarray
+
+    def accuracy(
+        self, rows: np.ndarray | slice = slice(None), prediction: np.ndarray | None = None
+    ) -> pd.DataFrame:
+        """The accuracy table of some rows, of the model or of another prediction (n, tracks)."""
+        return track_accuracy(
+            (self.prediction if prediction is None else prediction)[rows],
+            self.target[rows],
+            self.mask[rows],
+            identifiers=[target.identifier for target in self.targets],
+            descriptions=[target.description for target in self.targets],
+            kind=self.kind,
+        )
+
+
+def evaluate(run: str | Path, out: str | Path | None = None, *, config: Config | None = None) -> pd.DataFrame:
+    """Score a trained run on its held-out split, write the tables, and return that over bins.
+
+    Args:
+        run: A run folder.
+        out: Where to write the tables; None for the run folder.
+        config: The run's config with changes; None for its own.
+
+    Raises:
+        InputError: If the run is not finished or its data are gone.
+    """
+    folder = Path(out) if out is not None else Path(run)
+    experiment, model = load_run(run, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix=".evaluating-") as scratch:
+        held = {name: each for name, each in _predict_split(experiment, model, Path(scratch))}
+        accuracy = _per_assay((name, each.accuracy()) for name, each in held.items())
+        by_chrom = _per_assay((name, _by_chrom(experiment.store, each)) for name, each in held.items())
+        genes = _per_assay((name, _over_genes(experiment, each)) for name, each in held.items())
+        baselines = _per_assay((name, _baselines(experiment, name, each)) for name, each in held.items())
+    accuracy.to_csv(folder / "accuracy.tsv", sep="\t", index=False, na_rep="nan")
+    by_chrom.to_csv(folder / "accuracy_by_chrom.tsv", sep="\t", index=False, na_rep="nan")
+    baselines.to_csv(folder / "baselines.tsv", sep="\t", index=False, na_rep="nan")
+    if experiment.store.genes is not None:
+        genes.to_csv(folder / "accuracy_genes.tsv", sep="\t", index=False, na_rep="nan")
+    return accuracy
+
+
+def summarize(folder: str | Path) -> pd.DataFrame:
+    """Mean r, Spearman and R2 over the tracks of each assay, for the model and the baselines beside it."""
+    columns = ["pearsonr", "spearmanr", "r2"]
+    tables = {"model, bins": "accuracy.tsv", "model, genes": "accuracy_genes.tsv"}
+    rows = []
+    for predictor, file in tables.items():
+        if (Path(folder) / file).is_file():
+            table = pd.read_csv(Path(folder) / file, sep="\t")
+            rows.append(table.groupby("assay")[columns].mean().assign(predictor=predictor))
+    baselines = pd.read_csv(Path(folder) / "baselines.tsv", sep="\t")
+    for predictor, table in baselines.groupby("predictor", sort=False):
+        rows.append(table.groupby("assay")[columns].mean().assign(predictor=f"{predictor}, bins"))
+    return pd.concat(rows).reset_index()[["assay", "predictor", *columns]]
+
+
+def _per_assay(tables: Iterator[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
+    return pd.concat([table.assign(assay=assay) for assay, table in tables], ignore_index=True)
+
+
+def _predict_split(experiment: Experiment, model: GenomeModel, scratch: Path) -> Iterator[tuple[str, Held]]:
+    """Each assay's predictions on the split, gathered on disk."""
+    windows = experiment.dataset(experiment.config.evaluation.split, model.halo)
+    bins = np.concatenate([np.arange(first, end) for first, end in windows.runs])
+    row_of_bin = np.full(len(experiment.store.bins), -1, dtype=np.int64)
+    row_of_bin[bins] = np.arange(len(bins))
+    kinds = {"prediction": np.float32, "target": np.float32, "mask": bool}
+    arrays = {
+        assay: {
+            kind: np.lib.format.open_memmap(
+                scratch / f"{assay}-{kind}.npy", mode="w+", dtype=dtype, shape=(len(bins), len(targets))
+            )
+            for kind, dtype in kinds.items()
+        }
+        for assay, targets in experiment.targets.items()
+    }
+    for position, *values in predictions(model, windows, title="Evaluating"):
+        inside = position >= 0
+        rows = row_of_bin[position[inside]]
+        for kind, by_assay in zip(kinds, values, strict=True):
+            for assay, each in by_assay.items():
+                arrays[assay][kind][rows] = each[inside]
+    for assay, targets in experiment.targets.items():
+        yield assay, Held(targets, _kind(experiment.config, assay), bins, **arrays[assay])
+
+
+def _kind(config: Config, assay: str) -> str:
+    return "binary" if config.model.heads[assay].get("loss") == "bce" else ASSAYS[assay].kind
+
+
+def _by_chrom(store: Store, held: Held) -> pd.DataFrame:
+    chrom = store.bins.chrom_index(held.bins)
+    return pd.concat(
+        [held.accuracy(chrom == each).assign(chrom=store.bins.chroms[each]) for each in np.unique(chrom)]
+    )
+
+
+def _over_genes(experiment: Experiment, held: Held) -> pd.DataFrame:
+    """Accuracy over genes: each is the mean of its valid bins; a stranded track counts its own strand's genes."""
+    gene, row = _gene_rows(experiment, held.bins)
+    num_genes = int(gene.max()) + 1 if len(gene) else 0
+    strand = experiment.store.genes.strand if num_genes else np.empty(0, str)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        columns = []
+        for track, target in enumerate(held.targets):
+            kept = held.mask[row, track] & np.isin(
+                strand[gene], [target.strand] if target.strand in "+-" else strand
+            )
+            count = np.bincount(gene[kept], minlength=num_genes)
+            total = np.bincount(gene[kept], weights=values[row[kept], track], minlength=num_genes)
+            columns.append(np.divide(total, count, out=np.full(num_genes, np.nan), where=count > 0))
+        return np.stack(columns, axis=1)
+
+    target = mean(held.target)
+    over_genes = Held(
+        held.targets, held.kind, np.arange(num_genes), mean(held.prediction), target, np.isfinite(target)
+    )
+    return over_genes.accuracy()
+
+
+def _gene_rows(experiment: Experiment, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of a gene and a row of `bins` that it touches, or with `paint: tss` that holds its TSS."""
+    genes, tiles = experiment.store.genes, experiment.store.bins
+    if genes is None:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    if experiment.config.section("tracks").paint == "tss":
+        first = np.concatenate(
+            [tiles.locate(c, np.array([t])) for c, t in zip(genes.chrom, genes.tss, strict=True)]
+        )
+        count = (first >= 0).astype(np.int64)
+    else:
+        spans = [tiles.touching(genes.interval(each)) for each in range(len(genes))]
+        first = np.array([span.start for span in spans])
+        count = np.array([span.stop - span.start for span in spans])
+    gene = np.repeat(np.arange(len(genes)), count)
+    touched = np.concatenate([np.arange(f, f + c) for f, c in zip(first, count, strict=True)])
+    row_of_bin = np.full(len(tiles), -1, dtype=np.int64)
+    row_of_bin[bins] = np.arange(len(bins))
+    held = row_of_bin[touched] >= 0
+    return gene[held], row_of_bin[touched[held]]
+
+
+def _baselines(experiment: Experiment, assay: str, held: Held) -> pd.DataFrame:
+    """What the training mean and a k-mer ridge on bins and their flanks reach on the same values."""
+    signals, store, split = experiment.store.signals(assay), experiment.store, experiment.split_of_bin
+    valid = store.mask[:, None] & np.isfinite(signals)
+    train = split == SPLITS["train"]
+    means = np.nanmean(np.where(valid[train], signals[train], np.nan), axis=0)
+    tables = [
+        held.accuracy(prediction=np.broadcast_to(means, held.target.shape)).assign(predictor="training mean")
+    ]
+    k = experiment.config.evaluation.kmer_ridge
+    if k is not None:
+        ridge = KmerRidge(k=k)
+        tables.append(held.accuracy(prediction=ridge).assign(predictor=f"{k}-mer ridge"))
+    return pd.concat(tables)

@@ -1,0 +1,133 @@
+"""What a config puts together: the store, the graph over it, the model and the datasets of its splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from genograph.assays.targets import Target
+from genograph.config import Config
+from genograph.dataset import NO_AUGMENTATION, WindowDataset
+from genograph.errors import InputError
+from genograph.genome.bed import place_intervals, read_bed
+from genograph.genome.names import read_aliases
+from genograph.genome.splits import SPLITS, assign_splits
+from genograph.graph import EDGES, GenomeGraph, build_graph
+from genograph.nn.model import GenomeModel, build_model
+from genograph.prepare import prepare
+from genograph.store import Store
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A config with its store. A Basenji run and a graph run differ in `graph.edges` and `model.processor` alone."""
+
+    config: Config
+    store: Store
+
+    @classmethod
+    def open(cls, config: Config) -> Experiment:
+        """Prepare what the config names, or find it prepared, and check that heads and splits fit it.
+
+        Raises:
+            InputError: As `prepare` does, or if an assay has a head but no tracks, or tracks but no head.
+        """
+        experiment = cls(config, prepare(config))
+        experiment.check_heads()
+        return experiment
+
+    @cached_property
+    def graph(self) -> GenomeGraph:
+        """Nodes over the whole genome, with the edges of `graph.edges`."""
+        builders = [EDGES[edge.name](**edge.options) for edge in self.config.graph.edges]
+        return build_graph(builders, self.store.nodes, self.store.contacts)
+
+    @cached_property
+    def targets(self) -> dict[str, list[Target]]:
+        """The tracks of each assay that has a head."""
+        return {assay: self.store.targets[assay] for assay in self.config.model.heads}
+
+    @cached_property
+    def split_of_bin(self) -> np.ndarray:
+        """TRAIN, VALID, TEST or NONE for every bin: (bins,)."""
+        splits = self.config.section("splits")
+        return assign_splits(
+            self.store.bins, train=splits.train, valid=splits.valid, test=splits.test, gap=splits.gap
+        )
+
+    @cached_property
+    def candidates(self) -> np.ndarray | None:
+        """True for the bins that are read from sequence: (bins,); None for all."""
+        bed = self.config.graph.candidates
+        if bed is None:
+            return None
+        aliases = self.config.section("genome").aliases
+        intervals = place_intervals(
+            read_bed(bed),
+            self.store.sizes,
+            aliases=read_aliases(aliases) if aliases else {},
+            source="graph.candidates",
+        )
+        candidates = self.store.bins.mark(intervals)
+        if not candidates.any():
+            raise InputError(f"graph.candidates: {bed} touches no bin of this genome.")
+        return candidates
+
+    def model(self) -> GenomeModel:
+        """A new model, as the config describes it, for the store's tracks."""
+        return build_model(
+            self.config.model,
+            bin_size=self.store.bins.bin_size,
+            edge_dim=len(self.graph.attribute_names),
+            tracks={assay: len(rows) for assay, rows in self.targets.items()},
+            whole_windows=self.config.batch.chunk is None,
+            masked=self.candidates is not None,
+        )
+
+    def dataset(self, split: str, halo: int, *, augment: bool = False) -> WindowDataset:
+        """The windows of `train`, `valid` or `test`.
+
+        Raises:
+            InputError: If nothing was measured in any of them.
+        """
+        config = self.config
+        dataset = WindowDataset(
+            self.store,
+            self.graph,
+            config.batch,
+            halo=halo,
+            allowed=self.split_of_bin == SPLITS[split],
+            candidates=self.candidates,
+            stride=config.batch.stride if split == "train" else None,
+            augment=config.augment if augment else NO_AUGMENTATION,
+            seed=config.seed,
+        )
+        if not len(dataset):
+            raise InputError(
+                f"splits.{split}: no bin there has a measured, unmasked value; choose other regions."
+            )
+        return dataset
+
+    def genome_windows(self, halo: int, *, stride: int) -> WindowDataset:
+        """Windows over whole chromosomes, every bin allowed, for a prediction."""
+        return WindowDataset(
+            self.store,
+            self.graph,
+            self.config.batch,
+            halo=halo,
+            allowed=np.ones(len(self.store.bins), dtype=bool),
+            candidates=self.candidates,
+            stride=stride,
+            keep_empty=True,
+        )
+
+    def check_heads(self) -> None:
+        """Every head has tracks and every assay of the targets table a head."""
+        heads, assays = set(self.config.model.heads), set(self.store.targets)
+        if heads != assays:
+            raise InputError(
+                f"model.heads are {sorted(heads)}, but the targets table has tracks of {sorted(assays)}. "
+                "Give each assay of the table a head."
+            )

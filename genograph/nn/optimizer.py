@@ -1,0 +1,44 @@
+"""Optimisers and gradient clipping as the published models state them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+
+def build_optimizer(
+    parameters: Iterable[nn.Parameter],
+    name: str,
+    *,
+    learning_rate: float,
+    momentum: float,
+    beta2: float,
+    weight_decay: float,
+) -> Optimizer:
+    """SGD with momentum, Adam or AdamW; `momentum` is Adam's first beta."""
+    if name == "sgd":
+        return SGD(parameters, lr=learning_rate, momentum=momentum, weight_decay=weight_decay)
+    optimizer = {"adam": Adam, "adamw": AdamW}[name]
+    return optimizer(parameters, lr=learning_rate, betas=(momentum, beta2), weight_decay=weight_decay)
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float, *, per_variable: bool) -> None:
+    """Scale gradients down in place to a norm of at most `max_norm`.
+
+    Args:
+        parameters: Those without a gradient are passed over.
+        max_norm: The largest L2 norm left.
+        per_variable: Each parameter by its own norm, as Keras' `clipnorm` and so Basenji since 2020 does;
+            otherwise all by their joint norm, as the 2018 model does.
+    """
+    gradients: list[Tensor] = [each.grad for each in parameters if each.grad is not None]
+    if not gradients:
+        return
+    norms = torch.stack(torch._foreach_norm(gradients))
+    if not per_variable:
+        norms = norms.norm().expand(len(gradients))
+    scales = (max_norm / norms.clamp(min=1e-12)).clamp(max=1.0)
+    torch._foreach_mul_(gradients, list(scales.unbind()))

@@ -1,0 +1,117 @@
+"""`genograph predict`: whole chromosomes to one bigWig per track.
+
+Windows overlap by a quarter of what they predict and are blended linearly there, so that no edge of a
+window can be seen; on a circular chromosome the last one blends into the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyBigWig
+import torch
+from rich.progress import track
+
+from genograph.checkpoint import load_run
+from genograph.config import Config
+from genograph.dataset import WindowDataset
+from genograph.nn.model import GenomeModel
+from genograph.store import Store
+
+
+def predict(run: str | Path, out: str | Path | None = None, *, config: Config | None = None) -> Path:
+    """Predict every bin of the genome with a trained run; returns the folder of bigWigs.
+
+    Values are in the units that the model was trained on, that is after the targets table's transforms.
+
+    Args:
+        run: A run folder.
+        out: Where to write `<identifier>.bw`; None for `predictions/` in the run folder.
+        config: The run's config with changes; None for its own.
+
+    Raises:
+        InputError: If the run is not finished or its data are gone.
+    """
+    run = Path(run)
+    folder = Path(out) if out is not None else run / "predictions"
+    experiment, model = load_run(run, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    batch = experiment.config.batch
+    overlap = batch.predicted // 4
+    windows = experiment.genome_windows(model.halo, stride=batch.predicted - overlap)
+    with TemporaryDirectory(dir=folder, prefix=".blending-") as scratch:
+        blended = {
+            assay: np.lib.format.open_memmap(
+                Path(scratch) / f"{assay}.npy",
+                mode="w+",
+                dtype=np.float32,
+                shape=(len(targets), len(windows.store.bins)),
+            )
+            for assay, targets in experiment.targets.items()
+        }
+        _blend(model, windows, overlap, blended)
+        for assay, targets in experiment.targets.items():
+            for values, target in zip(blended[assay], targets, strict=True):
+                write_bigwig(folder / f"{target.identifier}.bw", experiment.store, values)
+    return folder
+
+
+def predictions(
+    model: GenomeModel, windows: WindowDataset, *, title: str
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """Batch by batch: bin numbers (windows, bins), predictions, targets and masks, (windows, bins, tracks) per assay."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.to(device).eval()
+    with torch.inference_mode():
+        for batch in track(windows.loader(shuffle=False), title, transient=True):
+            rates = model(batch.to(device))
+            yield (
+                batch.position.numpy(),
+                {assay: rate.float().cpu().numpy() for assay, rate in rates.items()},
+                {assay: target.numpy() for assay, target in batch.target.items()},
+                {assay: mask.numpy() for assay, mask in batch.mask.items()},
+            )
+
+
+def _blend(model: GenomeModel, windows: WindowDataset, overlap: int, blended: dict[str, np.ndarray]) -> None:
+    """Fill (tracks, bins) arrays with the weighted mean of all windows that predict a bin."""
+    ramp = np.minimum(np.arange(1, windows.batch.predicted + 1), overlap + 1) / (overlap + 1)
+    weight = np.minimum(ramp, ramp[::-1]).astype(np.float32)
+    total = np.zeros(len(windows.store.bins), dtype=np.float32)
+    for position, rates, _, _ in predictions(model, windows, title="Predicting"):
+        for row, bins in enumerate(position):
+            inside = bins >= 0
+            total[bins[inside]] += weight[inside]
+            for assay, rate in rates.items():
+                blended[assay][:, bins[inside]] += (rate[row, inside] * weight[inside, None]).T
+    for values in blended.values():
+        for track_values in values:
+            track_values /= total
+
+
+def write_bigwig(path: Path, store: Store, values: np.ndarray) -> None:
+    """Write one value per bin, whole or not at all; bins without a value (NaN) are left out.
+
+    Args:
+        path: The bigWig to write.
+        store: Its chromosome sizes stand in the header.
+        values: (bins,)
+    """
+    partial = path.with_suffix(".partial")
+    with pyBigWig.open(str(partial), "w") as file:
+        file.addHeader(list(store.sizes.items()))
+        for chrom in store.sizes:
+            tiles = np.arange(store.bins.span(chrom).start, store.bins.span(chrom).stop)
+            tiles = tiles[np.isfinite(values[tiles])]
+            if len(tiles):
+                starts = store.bins.starts(tiles)
+                file.addEntries(
+                    [chrom] * len(tiles),
+                    starts.tolist(),
+                    ends=store.bins.ends(tiles).tolist(),
+                    values=values[tiles].astype(float).tolist(),
+                )
+    partial.rename(path)

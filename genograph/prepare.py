@@ -1,0 +1,239 @@
+"""`genograph prepare`: read genome, tracks, contacts and genes once and write the store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from genograph.assays.assay import ASSAYS
+from genograph.assays.contacts import ContactMap, write_contacts
+from genograph.assays.methylation import read_methylation
+from genograph.assays.signals import read_signal
+from genograph.assays.targets import Target, read_targets
+from genograph.assays.transforms import ClipReport
+from genograph.config import Config, ContactsConfig
+from genograph.errors import InputError, nearest
+from genograph.genome.assembly import check_sizes, read_chrom_sizes, read_fasta
+from genograph.genome.bed import place_intervals, read_bed
+from genograph.genome.bins import Bins, bins_to_nodes
+from genograph.genome.genes import Genes, read_genes
+from genograph.genome.names import read_aliases
+from genograph.store import Store, building, fingerprint, locked, read_manifest, what_changed, write_manifest
+
+log = logging.getLogger("genograph")
+
+
+def prepare(config: Config) -> Store:
+    """The store of a config, built if it is not there yet or if what it was built from has changed.
+
+    Sources are compared by SHA-256 (a file of the same size and time is not read again), settings by
+    value. The reason of a rebuild is logged. A build that fails or is killed leaves what was there before.
+
+    Raises:
+        InputError: If a source is missing, damaged, of another assembly, or a setting does not fit.
+    """
+    path = config.store
+    targets = _targets(config)
+    recipe, sources = _recipe(config), _sources(config, targets)
+
+    def changes() -> tuple[list[str], dict[str, Any]]:
+        manifest = read_manifest(path)
+        prints = fingerprint(sources, manifest.get("sources", {}))
+        return what_changed(manifest, recipe, prints), prints
+
+    if not changes()[0]:
+        return Store.open(path)
+    with locked(path):
+        reasons, prints = changes()
+        if not reasons:  # another process built it while this one waited
+            return Store.open(path)
+        log.info("Preparing %s: %s.", path, "; ".join(reasons))
+        with building(path) as folder:
+            _build(config, targets, folder, recipe=recipe, sources=prints)
+    return Store.open(path)
+
+
+def _targets(config: Config) -> dict[str, list[Target]]:
+    """The targets table by assay; a strand pair is then a position among its assay's tracks."""
+    tracks = config.section("tracks")
+    if not tracks.targets.is_file():
+        raise InputError(f"tracks.targets: no such file: {tracks.targets}")
+    rows = read_targets(tracks.targets, tracks.folder)
+    by_assay: dict[str, list[Target]] = {}
+    for row in rows:
+        by_assay.setdefault(row.assay, []).append(row)
+    return {
+        assay: [
+            row if row.strand_pair is None else replace(row, strand_pair=own.index(rows[row.strand_pair]))
+            for row in own
+        ]
+        for assay, own in by_assay.items()
+    }
+
+
+def _recipe(config: Config) -> dict[str, Any]:
+    """The settings that decide what the store holds; where files lie is not among them."""
+    genome, contacts = config.section("genome"), config.contacts
+    return {
+        "bins": config.bins.model_dump(),
+        "genome": genome.model_dump(include={"chroms", "circular"}),
+        "paint": config.section("tracks").paint,
+        "contacts": contacts and contacts.model_dump(exclude={"file"}),
+        "contacts group": contacts and contacts.file.partition("::")[2],
+    }
+
+
+def _sources(config: Config, targets: Mapping[str, list[Target]]) -> dict[str, Path]:
+    """Every file that goes into the store, by the config key that names it."""
+    genome, tracks = config.section("genome"), config.section("tracks")
+    named = {
+        "genome.fasta": genome.fasta,
+        "genome.chrom_sizes": genome.chrom_sizes,
+        "genome.blacklist": genome.blacklist,
+        "genome.aliases": genome.aliases,
+        "tracks.targets": tracks.targets,
+        "tracks.genes": tracks.genes,
+        "contacts.file": config.contacts and Path(config.contacts.file.partition("::")[0]),
+    }
+    files = {target.file.resolve() for rows in targets.values() for target in rows}
+    return {key: path for key, path in named.items() if path} | {
+        f"track {path}": path for path in sorted(files)
+    }
+
+
+def _build(
+    config: Config,
+    targets: Mapping[str, list[Target]],
+    folder: Path,
+    *,
+    recipe: dict[str, Any],
+    sources: dict[str, Any],
+) -> None:
+    genome = config.section("genome")
+    aliases = read_aliases(genome.aliases) if genome.aliases else {}
+    sizes = _write_codes(config, folder)
+    circular = frozenset(genome.circular)
+    node_size = config.bins.node_size or config.bins.bin_size
+    bins = Bins(sizes, config.bins.bin_size, circular=circular)
+    nodes = Bins(sizes, node_size, partial=True, circular=circular)
+    mask = _sequenced(folder, bins)
+    if genome.blacklist:
+        intervals = read_bed(genome.blacklist)
+        mask &= ~bins.mark(place_intervals(intervals, sizes, aliases=aliases, source="genome.blacklist"))
+    if config.contacts:
+        mask &= _write_contacts(config.contacts, bins, nodes, folder / "contacts", aliases)
+    genes = read_genes(config.tracks.genes, sizes, aliases=aliases) if config.tracks.genes else None
+    if genes is not None:
+        genes.to_frame().to_csv(folder / "genes.tsv", sep="\t", index=False)
+    measured, reports = _write_signals(
+        targets, bins, folder, genes=genes, paint=config.tracks.paint, aliases=aliases
+    )
+    np.save(folder / "mask.npy", mask & measured)
+    write_manifest(
+        folder,
+        recipe=recipe,
+        sources=sources,
+        sizes=sizes,
+        circular=sorted(circular),
+        bin_size=bins.bin_size,
+        node_size=node_size,
+        targets=targets,
+        report=[asdict(report) for report in reports],
+    )
+
+
+def _write_codes(config: Config, folder: Path) -> dict[str, int]:
+    """Write the genome's codes, chromosomes end to end; returns their sizes in bp."""
+    genome = config.section("genome")
+    sizes: dict[str, int] = {}
+    with (folder / "codes.raw").open("wb") as raw:
+        for name, codes in track(read_fasta(genome.fasta), "Reading the genome", transient=True):
+            if genome.chroms is None or name in genome.chroms:
+                sizes[name] = len(codes)
+                codes.tofile(raw)
+    for name in [*(genome.chroms or []), *genome.circular]:
+        if name not in sizes:
+            raise InputError(f"genome: {genome.fasta} has no chromosome '{name}'.{nearest(name, sizes)}")
+    if genome.chrom_sizes:
+        listed = read_chrom_sizes(genome.chrom_sizes)
+        check_sizes(
+            sizes, {name: size for name, size in listed.items() if not genome.chroms or name in sizes}
+        )
+    codes = np.memmap(folder / "codes.raw", dtype=np.uint8, mode="r")
+    np.save(folder / "codes.npy", codes)
+    (folder / "codes.raw").unlink()
+    return sizes
+
+
+def _sequenced(folder: Path, bins: Bins) -> np.ndarray:
+    """True for bins of which at least half is known sequence: (bins,)."""
+    codes = np.load(folder / "codes.npy", mmap_mode="r")
+    sequenced, offset = [], 0
+    for chrom, size in bins.sizes.items():
+        count = size // bins.bin_size
+        known = codes[offset : offset + count * bins.bin_size].reshape(count, bins.bin_size) < 4
+        sequenced.append(2 * known.sum(axis=1) >= bins.bin_size)
+        offset += bins.sizes[chrom]
+    return np.concatenate(sequenced)
+
+
+def _write_contacts(
+    contacts: ContactsConfig, bins: Bins, nodes: Bins, folder: Path, aliases: Mapping[str, str]
+) -> np.ndarray:
+    """Write the contact map; returns True for the bins that it sees, or for all with `mask: false`."""
+    folder.mkdir()
+    write_contacts(
+        contacts.file,
+        nodes,
+        folder,
+        aliases=aliases,
+        max_distance=contacts.max_distance,
+        trans=contacts.trans,
+        balance=contacts.balance,
+    )
+    if not contacts.mask:
+        return np.ones(len(bins), dtype=bool)
+    return ~ContactMap.open(folder, nodes).masked[bins_to_nodes(bins, nodes)]
+
+
+def _write_signals(
+    targets: Mapping[str, list[Target]],
+    bins: Bins,
+    folder: Path,
+    *,
+    genes: Genes | None,
+    paint: str,
+    aliases: Mapping[str, str],
+) -> tuple[np.ndarray, list[ClipReport]]:
+    """Write each assay's tracks; returns True for bins with a measured value, (bins,), and the clip reports."""
+    measured = np.zeros(len(bins), dtype=bool)
+    reports = []
+    for assay, rows in targets.items():
+        is_ratio = ASSAYS[assay].kind == "ratio"
+        signals = _new_array(folder / "signals" / f"{assay}.npy", len(bins), len(rows))
+        coverage = (
+            _new_array(folder / "coverage" / f"{assay}.npy", len(bins), len(rows)) if is_ratio else None
+        )
+        for column, target in enumerate(track(rows, f"Reading {assay}", transient=True)):
+            if coverage is not None:
+                signals[:, column], coverage[:, column] = read_methylation(target, bins, aliases=aliases)
+            else:
+                signals[:, column], report = read_signal(
+                    target, bins, aliases=aliases, genes=genes, paint=paint
+                )
+                reports.append(report)
+                log.info("%s", report)
+            measured |= np.isfinite(signals[:, column])
+        signals.flush()
+    return measured, reports
+
+
+def _new_array(path: Path, rows: int, columns: int) -> np.memmap:
+    path.parent.mkdir(exist_ok=True)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, columns))
