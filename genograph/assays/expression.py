@@ -40,9 +40,7 @@ def read_expression(path: str | Path, column: str) -> dict[str, float]:
     values = pd.to_numeric(table[column], errors="coerce")
     wrong = table[column][values.isna() & table[column].notna()]
     if len(wrong):
-        raise InputError(
-            f"{path}: gene '{wrong.index[0]}' has '{wrong.iloc[0]}' in column '{column}', not a number."
-        )
+        raise InputError(f"{path}: gene '{wrong.index[0]}' has '{wrong.iloc[0]}' in column '{column}', not a number.")
     return values.astype(float).to_dict()
 
 
@@ -66,9 +64,7 @@ def gene_values(path: str | Path, genes: Genes, column: str) -> np.ndarray:
     return np.array([table.get(key, np.nan) for key in keys])
 
 
-def paint_genes(
-    values: np.ndarray, genes: Genes, bins: Bins, *, paint: str = "gene", strand: str = "."
-) -> np.ndarray:
+def paint_genes(values: np.ndarray, genes: Genes, bins: Bins, *, paint: str = "gene", strand: str = ".") -> np.ndarray:
     """Values of genes as a track: (bins,) float64, NaN where no measured gene is.
 
     With `gene` a bin takes the mean of the measured genes that overlap it, weighted by the bases they

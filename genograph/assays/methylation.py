@@ -25,9 +25,7 @@ _COLUMNS = {
 _ROWS = 1_000_000  # read at a time
 
 
-def read_methylation(
-    target: Target, bins: Bins, *, aliases: Mapping[str, str]
-) -> tuple[np.ndarray, np.ndarray]:
+def read_methylation(target: Target, bins: Bins, *, aliases: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
     """Methylated fraction and coverage of every bin, summed over its sites: (bins,) float32 each.
 
     A bin's fraction is its methylated reads over all its reads, so deep sites count for more. Where no
@@ -47,9 +45,7 @@ def read_methylation(
             f"Target '{target.identifier}': methylation is read from Bismark coverage files "
             f"(.cov, .cov.gz), which tell unmethylated from uncovered; got {target.file}."
         )
-    found = list(
-        dict.fromkeys(line.split(b"\t", 1)[0].decode(errors="replace") for line in read_bytes(target.file))
-    )
+    found = list(dict.fromkeys(line.split(b"\t", 1)[0].decode(errors="replace") for line in read_bytes(target.file)))
     names = match_names(bins.chroms, found, aliases=aliases, source=target.file.name)
     genome_name = {other: name for name, other in names.items()}
     methylated, coverage = np.zeros(len(bins)), np.zeros(len(bins))

@@ -63,9 +63,7 @@ def read_signal(
 
 def _read_table(target: Target, bins: Bins, genes: Genes | None, paint: str) -> np.ndarray:
     if genes is None:
-        raise InputError(
-            f"Target '{target.identifier}' is an expression table, which needs the genome's genes."
-        )
+        raise InputError(f"Target '{target.identifier}' is an expression table, which needs the genome's genes.")
     values = gene_values(target.file, genes, target.column or target.identifier)
     return root(paint_genes(values * target.scale, genes, bins, paint=paint, strand=target.strand), target)
 
@@ -100,9 +98,7 @@ def _rust(path: Path, call, *args, **options):
         ) from None
 
 
-def _read_bedgraph(
-    target: Target, bins: Bins, aliases: Mapping[str, str]
-) -> Iterator[tuple[int, np.ndarray]]:
+def _read_bedgraph(target: Target, bins: Bins, aliases: Mapping[str, str]) -> Iterator[tuple[int, np.ndarray]]:
     """First bin and value of every base, zero where uncovered, of one chromosome after another."""
     found = list(dict.fromkeys(line.split(maxsplit=1)[0] for _, line in _bedgraph_lines(target.file)))
     names = match_names(bins.chroms, found, aliases=aliases, source=target.file.name)
@@ -110,9 +106,7 @@ def _read_bedgraph(
     seen: set[str] = set()
     for other, lines in groupby(_bedgraph_lines(target.file), key=lambda item: item[1].split(maxsplit=1)[0]):
         if other in seen:
-            raise InputError(
-                f"{target.file} is not sorted: {other} comes in two places. Sort it: sort -k1,1 -k2,2n."
-            )
+            raise InputError(f"{target.file} is not sorted: {other} comes in two places. Sort it: sort -k1,1 -k2,2n.")
         seen.add(other)
         if other in genome_name:
             span = bins.span(genome_name[other])
@@ -132,9 +126,7 @@ def _bedgraph_values(path: Path, lines: Iterator[tuple[int, str]], chrom: str, s
             _, start, end, value = line.split()
             start, end, value = int(start), int(end), float(value)
         except ValueError:
-            raise InputError(
-                f"{path}, line {number}: expected chrom, start, end and value; got '{line}'."
-            ) from None
+            raise InputError(f"{path}, line {number}: expected chrom, start, end and value; got '{line}'.") from None
         if not previous <= start < end:
             raise InputError(
                 f"{path}, line {number}: intervals must be sorted and apart from each other; got '{line}'."

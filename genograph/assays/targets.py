@@ -112,18 +112,14 @@ def _target(row: dict[str, str], root: Path, path: Path) -> Target:
     file = root / name
     if not name or not file.is_file():
         raise InputError(f"{where}: no file {file}. Relative files start from {root}.")
-    given = {
-        key: row[key] for key in ("description", "cell_type", "sum_stat", "assay", "strand") if row.get(key)
-    }
+    given = {key: row[key] for key in ("description", "cell_type", "sum_stat", "assay", "strand") if row.get(key)}
     for key, known in (("sum_stat", SUM_STATS), ("assay", ASSAYS), ("strand", ("+", "-", "."))):
         if key in given and given[key] not in known:
             raise InputError(f"{where}: unknown {key} '{given[key]}'.{nearest(given[key], known)}")
     numbers = {key: _positive(row[key], key, where) for key in ("clip", "clip_soft", "scale") if row.get(key)}
     target = Target(identifier=row["identifier"], file=file, column=column, **given, **numbers)
     if ASSAYS[target.assay].kind == "ratio" and (numbers or target.sum_stat != "mean"):
-        raise InputError(
-            f"{where}: {target.assay} is a fraction and takes no clip, clip_soft, scale or sum_stat."
-        )
+        raise InputError(f"{where}: {target.assay} is a fraction and takes no clip, clip_soft, scale or sum_stat.")
     return target
 
 
@@ -138,7 +134,7 @@ def _positive(text: str, key: str, where: str) -> float:
 
 
 def _paired(targets: list[Target], table: list[dict[str, str]], path: Path) -> list[Target]:
-    """The targets with their partners, by identifier: unlike an index it survives a selection of rows."""
+    """Targets with partners by identifier, as an index does not survive a selection of rows."""
     indices = [row.get("index") or str(number) for number, row in enumerate(table)]
     by_index = dict(zip(indices, targets, strict=True))
     if len(by_index) < len(targets):
@@ -147,9 +143,7 @@ def _paired(targets: list[Target], table: list[dict[str, str]], path: Path) -> l
     for target, row in zip(targets, table, strict=True):
         pair = row.get("strand_pair") or None
         if pair is not None and pair not in by_index:
-            raise InputError(
-                f"{path}, target '{target.identifier}': no row has the strand_pair index '{pair}'."
-            )
+            raise InputError(f"{path}, target '{target.identifier}': no row has the strand_pair index '{pair}'.")
         paired.append(replace(target, strand_pair=pair and by_index[pair].identifier))
     by_identifier = {target.identifier: target for target in paired}
     for target in paired:
@@ -158,7 +152,7 @@ def _paired(targets: list[Target], table: list[dict[str, str]], path: Path) -> l
         other = by_identifier[target.strand_pair]
         if other.strand_pair != target.identifier or other.assay != target.assay:
             raise InputError(
-                """Targets with partners by identifier, since an index does not survive a selection of rows."""
-                "round, or the two differ in assay. Partners name each other and are one assay."
+                f"{path}: strand_pair of '{target.identifier}' is '{other.identifier}', but not the other "
+                "way round, or the two differ in assay. Partners name each other and are one assay."
             )
     return paired

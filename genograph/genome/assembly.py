@@ -99,8 +99,7 @@ def check_sizes(fasta_sizes: Mapping[str, int], chrom_sizes: Mapping[str, int]) 
             raise InputError(f"chrom.sizes lists '{name}', which the FASTA file does not have.")
         if fasta_sizes[name] != size:
             raise InputError(
-                f"Wrong assembly: {name} has {size:,} bp in chrom.sizes and "
-                f"{fasta_sizes[name]:,} bp in the FASTA file."
+                f"Wrong assembly: {name} has {size:,} bp in chrom.sizes and {fasta_sizes[name]:,} bp in the FASTA file."
             )
 
 
@@ -122,7 +121,6 @@ def _codes(name: str, sequence: bytearray, path: str | Path) -> np.ndarray:
     foreign = sequence.translate(None, delete=_IUPAC)
     if foreign:
         raise InputError(
-            f"{path}: sequence '{name}' holds {chr(foreign[0])!r}, which is no DNA base "
-            "or IUPAC code. Is it DNA?"
+            f"{path}: sequence '{name}' holds {chr(foreign[0])!r}, which is no DNA base or IUPAC code. Is it DNA?"
         )
     return encode(sequence)

@@ -35,9 +35,7 @@ def read_bed(path: str | Path, *, sizes: Mapping[str, int], aliases: Mapping[str
     names = match_names(list(sizes), found, aliases=aliases, source=str(path))
     genome_name = {other: name for name, other in names.items()}
     placed = [
-        replace(interval, chrom=genome_name[interval.chrom])
-        for interval in intervals
-        if interval.chrom in genome_name
+        replace(interval, chrom=genome_name[interval.chrom]) for interval in intervals if interval.chrom in genome_name
     ]
     for interval in placed:
         if interval.start >= sizes[interval.chrom]:
@@ -58,6 +56,4 @@ def _intervals(path: str | Path) -> Iterator[Interval]:
             yield Interval(columns[0], int(columns[1]), int(columns[2]), strand)
         except (IndexError, ValueError) as error:
             reason = f" {error}" if isinstance(error, InputError) else ""
-            raise InputError(
-                f"{path}, line {number}: expected chrom, start and end; got '{line}'.{reason}"
-            ) from None
+            raise InputError(f"{path}, line {number}: expected chrom, start and end; got '{line}'.{reason}") from None

@@ -35,10 +35,7 @@ class Bins:
     def __post_init__(self) -> None:
         if self.bin_size < 1:
             raise InputError(f"A bin holds at least 1 bp; got bin_size {self.bin_size}.")
-        counts = [
-            -(-size // self.bin_size) if self.partial else size // self.bin_size
-            for size in self.sizes.values()
-        ]
+        counts = [-(-size // self.bin_size) if self.partial else size // self.bin_size for size in self.sizes.values()]
         object.__setattr__(self, "offsets", np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
     def __len__(self) -> int:

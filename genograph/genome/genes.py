@@ -59,9 +59,7 @@ class Genes:
     def from_frame(cls, frame: pd.DataFrame) -> Genes:
         """The genes of a table that `to_frame` made."""
         numbers = {column: frame[column].to_numpy(np.int64) for column in ("start", "end")}
-        text = {
-            column: frame[column].fillna("").to_numpy(str) for column in _COLUMNS if column not in numbers
-        }
+        text = {column: frame[column].fillna("").to_numpy(str) for column in _COLUMNS if column not in numbers}
         return cls(**numbers, **text)
 
     def select(self, mask: np.ndarray) -> Genes:
@@ -69,9 +67,7 @@ class Genes:
         return Genes(**{column: getattr(self, column)[mask] for column in _COLUMNS})
 
 
-def read_genes(
-    path: str | Path, sizes: Mapping[str, int], *, aliases: Mapping[str, str] | None = None
-) -> Genes:
+def read_genes(path: str | Path, sizes: Mapping[str, int], *, aliases: Mapping[str, str] | None = None) -> Genes:
     """The genes of a GFF3, GTF, BED6 or table file that lie on the chromosomes of a genome.
 
     GFF3 and GTF give their gene features, identified by `gene_id`, else `locus_tag`, else `ID`. A table
@@ -93,9 +89,7 @@ def read_genes(
         raise InputError(f"{path}: genes are read from {', '.join(READERS)} files; got '{suffix}'.")
     rows = list(READERS[suffix](path))
     if not rows:
-        raise InputError(
-            f"{path} holds no gene. GFF3 and GTF need features of type {' or '.join(GENE_FEATURES)}."
-        )
+        raise InputError(f"{path} holds no gene. GFF3 and GTF need features of type {' or '.join(GENE_FEATURES)}.")
     found = list(dict.fromkeys(row["chrom"] for row in rows))
     names = match_names([*sizes], found, aliases=aliases or {}, source=path.name)
     genome_name = {other: name for name, other in names.items()}
@@ -121,9 +115,7 @@ def _read_gff(path: Path) -> Iterator[dict]:
         if not gene_id:
             raise InputError(f"{path}, line {number}: a gene has no gene_id, locus_tag or ID.")
         name = attributes.get("Name") or attributes.get("gene_name") or attributes.get("gene") or gene_id
-        biotype = (
-            attributes.get("biotype") or attributes.get("gene_biotype") or attributes.get("gene_type") or ""
-        )
+        biotype = attributes.get("biotype") or attributes.get("gene_biotype") or attributes.get("gene_type") or ""
         start, end = _integers(columns[3:5], path, number)
         yield _row(gene_id, name, columns[0], start - 1, end, columns[6], biotype)
 
@@ -171,9 +163,7 @@ READERS = {
 }
 
 
-def _row(
-    gene_id: str, name: str, chrom: str, start: int, end: int, strand: str | None, biotype: str = ""
-) -> dict:
+def _row(gene_id: str, name: str, chrom: str, start: int, end: int, strand: str | None, biotype: str = "") -> dict:
     strand = strand if strand in ("+", "-") else "."
     return dict(zip(_COLUMNS, (gene_id, name, chrom, start, end, strand, biotype), strict=True))
 
@@ -182,9 +172,7 @@ def _integers(values: list[str], path: Path, number: int) -> list[int]:
     try:
         return [int(value) for value in values]
     except (TypeError, ValueError):
-        raise InputError(
-            f"{path}, line {number}: start and end must be whole numbers; got {values}."
-        ) from None
+        raise InputError(f"{path}, line {number}: start and end must be whole numbers; got {values}.") from None
 
 
 def _check_gene(row: dict, size: int, path: Path) -> None:

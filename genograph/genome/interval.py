@@ -36,7 +36,7 @@ class Interval:
 
     def overlaps(self, other: Interval) -> bool:
         """Whether the two share at least one base."""
-        return self.chrom == other.chrom and self.start < other.end and other.start < self.end
+        return self.chrom == other.chrom and max(self.start, other.start) < min(self.end, other.end)
 
 
 def parse_region(text: str, sizes: Mapping[str, int]) -> Interval:
@@ -58,7 +58,5 @@ def parse_region(text: str, sizes: Mapping[str, int]) -> Interval:
         raise InputError(f"Region '{text}': no chromosome '{chrom}' in this genome.{nearest(chrom, sizes)}")
     start, end = (int(re.sub(r"[,_]", "", match[name])) for name in ("start", "end"))
     if not start < end <= sizes[chrom]:
-        raise InputError(
-            f"Region '{text}': must satisfy 0 <= start < end <= {sizes[chrom]}, the size of {chrom}."
-        )
+        raise InputError(f"Region '{text}': must satisfy 0 <= start < end <= {sizes[chrom]}, the size of {chrom}.")
     return Interval(chrom, start, end)

@@ -43,6 +43,4 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         try:
             yield number, line.decode()
         except UnicodeDecodeError:
-            raise InputError(
-                f"{path}, line {number}: this is not text. Is it a file of another format?"
-            ) from None
+            raise InputError(f"{path}, line {number}: this is not text. Is it a file of another format?") from None

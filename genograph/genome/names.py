@@ -31,9 +31,7 @@ def read_aliases(path: str | Path) -> dict[str, str]:
     for number, line in read_lines(path):
         columns = [column.strip() for column in line.split("\t")]
         if len(columns) != 2 or not all(columns):
-            raise InputError(
-                f"{path}, line {number}: expected alias and name, separated by a tab; got '{line}'."
-            )
+            raise InputError(f"{path}, line {number}: expected alias and name, separated by a tab; got '{line}'.")
         alias, name = columns
         if aliases.setdefault(alias, name) != name:
             raise InputError(f"{path}, line {number}: '{alias}' already stands for '{aliases[alias]}'.")
@@ -87,8 +85,7 @@ def match_names(
     if translated:
         example = translated[0]
         _LOGGER.warning(
-            f"{source}: chromosome names translated, e.g. the file's '{names[example]}' "
-            f"is the genome's '{example}'."
+            f"{source}: chromosome names translated, e.g. the file's '{names[example]}' is the genome's '{example}'."
         )
     return names
 

@@ -48,9 +48,7 @@ def assign_splits(
     split[too_close & (split == TRAIN)] = NONE
     for name, code in SPLITS.items():
         if not (split == code).any():
-            raise InputError(
-                f"No bin of {bins.bin_size} bp is left for the {name} split, {texts[name] or 'the rest'}."
-            )
+            raise InputError(f"No bin of {bins.bin_size} bp is left for the {name} split, {texts[name] or 'the rest'}.")
     return split
 
 
@@ -69,9 +67,7 @@ def _refuse_overlaps(regions: dict[str, list[Interval]]) -> None:
         for first in regions[one]:
             for second in regions[other]:
                 if first.overlaps(second):
-                    raise InputError(
-                        f"{one} region {first} and {other} region {second} overlap. Splits must not."
-                    )
+                    raise InputError(f"{one} region {first} and {other} region {second} overlap. Splits must not.")
 
 
 def _widened(region: Interval, bins: Bins, gap: int) -> list[Interval]:

@@ -1,0 +1,122 @@
+"""Genes read alike from every format, with the TSS at the first transcribed base."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genograph.errors import InputError
+from genograph.genome.assembly import read_fasta
+from genograph.genome.genes import Genes, read_genes
+from genograph.genome.names import match_names
+
+SIZES = {"chr1": 1000, "chr2": 500}
+GFF = (
+    "##gff-version 3\n"
+    'chr1\tx\tgene\t11\t20\t.\t+\t.\tID=gene:b1;Name=abc%2C1;biotype=protein_coding;description=the "5" end\n'
+    "chr1\tx\tmRNA\t11\t20\t.\t+\t.\tID=m1;Parent=gene:b1\n"
+    "chr2\tx\tpseudogene\t31\t40\t.\t-\t.\tID=gene-b2;locus_tag=b2\n"
+    "##FASTA\n>chr1\nACGT\n"
+)
+GTF = (
+    "#!genome-build x\n"
+    'chr1\tx\tgene\t11\t20\t.\t+\t.\tgene_id "b1"; gene_name "abc,1"; gene_biotype "protein_coding";\n'
+    'chr1\tx\texon\t11\t20\t.\t+\t.\tgene_id "b1";\n'
+    'chr2\tx\tgene\t31\t40\t.\t-\t.\tgene_id "b2"; level 2;\n'
+)
+BED = "chr1\t10\t20\tb1\t0\t+\nchr2\t30\t40\tb2\t0\t-\n"
+TSV = (
+    "name\tchrom\tstart\tend\tstrand\tid\tbiotype\n"
+    "abc,1\tchr1\t10\t20\t+\tb1\tprotein_coding\n"
+    "b2\tchr2\t30\t40\t-\t\t\n"
+)
+CSV = 'name,chrom,start,end,strand\n"abc,1",chr1,10,20,+\nb2,chr2,30,40,-\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("g.gff3", GFF), ("g.gff", GFF), ("g.gtf", GTF), ("g.bed", BED), ("g.tsv", TSV), ("g.csv", CSV)],
+)
+def test_every_format_gives_the_same_places(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    for path in (tmp_path / name, tmp_path / f"{name}.gz"):
+        genes = read_genes(path, SIZES)
+        assert genes.chrom.tolist() == ["chr1", "chr2"]
+        assert (genes.start.tolist(), genes.end.tolist()) == ([10, 30], [20, 40])
+        assert genes.strand.tolist() == ["+", "-"]
+        assert genes.tss.tolist() == [10, 39]
+
+
+@pytest.mark.parametrize(("name", "text"), [("g.gff3", GFF), ("g.gtf", GTF), ("g.tsv", TSV)])
+def test_ids_names_and_biotypes_are_read_where_the_file_has_them(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    genes = read_genes(tmp_path / name, SIZES)
+    assert genes.id.tolist() == ["b1", "b2"]
+    assert genes.name.tolist() == ["abc,1", "b2"]
+    assert genes.biotype.tolist() == ["protein_coding", ""]
+
+
+def test_chromosome_names_are_translated_and_foreign_ones_left_out(tmp_path):
+    (tmp_path / "g.bed").write_text("1\t10\t20\ta\t0\t+\nplasmid\t0\t5\tb\t0\t+\n")
+    assert read_genes(tmp_path / "g.bed", SIZES).chrom.tolist() == ["chr1"]
+    genes = read_genes(tmp_path / "g.bed", SIZES, aliases={"plasmid": "chr2"})
+    assert genes.chrom.tolist() == ["chr1", "chr2"]
+
+
+def test_a_gene_of_unknown_strand_starts_at_its_start(tmp_path):
+    (tmp_path / "g.bed").write_text("chr1\t10\t20\ta\t0\t.\n")
+    assert read_genes(tmp_path / "g.bed", SIZES).tss.tolist() == [10]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("g.txt", BED, "genes are read from .gff"),
+        ("g.gff3", "chr1\tx\tmRNA\t1\t9\t.\t+\t.\tID=m\n", "holds no gene"),
+        ("g.gff3", "chr1\tx\tgene\t1\t9\n", "line 1: expected 9 tab-separated columns; got 5"),
+        ("g.gff3", "chr1\tx\tgene\t1\t9\t.\t+\t.\tNote=x\n", "line 1: a gene has no gene_id"),
+        ("g.bed", "chr1\t10\t20\n", "line 1: genes need BED6"),
+        ("g.bed", "chr1\tten\t20\ta\t0\t+\n", "line 1: start and end must be whole numbers"),
+        ("g.bed", "chr1\t10\t1001\ta\t0\t+\n", "gene a lies at chr1:10-1001"),
+        ("g.bed", "chr1\t10\t10\ta\t0\t+\n", "gene a lies at chr1:10-10"),
+        ("g.tsv", "name\tchrom\tstart\tstop\tstrand\n", "has no column 'end'"),
+        ("g.tsv", "name\tchrom\tstart\tend\tstrand\na\tchr1\t5\n", "start and end must be whole numbers"),
+        ("g.bed", "chrZ\t10\t20\ta\t0\t+\n", "no chromosome of the genome"),
+    ],
+)
+def test_a_wrong_file_is_an_error_that_says_why(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_genes(tmp_path / name, SIZES)
+
+
+def test_selected_genes_keep_all_their_columns(tmp_path):
+    (tmp_path / "g.tsv").write_text(TSV)
+    genes = read_genes(tmp_path / "g.tsv", SIZES).select(np.array([False, True]))
+    assert (len(genes), genes.id.tolist(), genes.tss.tolist()) == (1, ["b2"], [39])
+
+
+def test_genes_survive_a_table(tmp_path):
+    (tmp_path / "g.tsv").write_text(TSV)
+    genes = read_genes(tmp_path / "g.tsv", SIZES)
+    genes.to_frame().to_csv(tmp_path / "again.tsv", sep="\t", index=False)
+    again = Genes.from_frame(pd.read_csv(tmp_path / "again.tsv", sep="\t"))
+    assert again.to_frame().equals(genes.to_frame())
+
+
+@pytest.mark.needs_shared_data
+def test_the_yeast_annotation_and_contact_map_fit_the_yeast_genome(shared_data):
+    import cooler
+
+    yeast = shared_data / "yeast"
+    sizes = {name: len(codes) for name, codes in read_fasta(yeast / "S288C_R64-2-1.fsa.gz")}
+    genes = read_genes(yeast / "Saccharomyces_cerevisiae.R64-1-1.99.gff3.gz", sizes)
+    assert ((genes.biotype == "protein_coding").sum(), set(genes.chrom)) == (6600, set(sizes))
+    found = dict(cooler.Cooler(str(yeast / "scer_w303_g1_2kb_SRR8769554.cool")).chromsizes)
+    # Another strain: chr12 is 6,177 bp shorter than in the reference.
+    names = match_names(sizes, found, aliases={}, source="cool", sizes=sizes, found_sizes=found, tolerance=8000)
+    assert (names["X"], names["XVI"], names["Mito"], len(names)) == ("chr10", "chr16", "chrM", 17)
