@@ -1,0 +1,161 @@
+"""Heads: from a bin's embedding to the tracks of one assay, and how these are judged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genograph.errors import InputError
+from genograph.nn.blocks import Count, initialise
+from genograph.nn.losses import LOSSES
+
+Weight = Annotated[float, Field(gt=0)]
+Link = Literal["softplus", "exp_linear"]
+
+
+class ExpLinear(nn.Module):
+    """`x + 1` above zero and `exp(x)` below: the link of Basenji in 2018."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elu = nn.ELU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.elu(x) + 1
+
+
+LINKS = {"softplus": nn.Softplus, "exp_linear": ExpLinear, "sigmoid": nn.Sigmoid}
+
+
+class Head(nn.Module):
+    """A linear layer per bin, the link that gives its output a unit, and the loss that it trains by.
+
+    Args:
+        channels: Of the bins.
+        num_tracks: Tracks in the data; None to take what `tracks` states.
+        tracks: Tracks that a published model has, if the config states them.
+        loss: A name in `LOSSES`.
+        link: A name in `LINKS`; with `sigmoid` the loss takes the raw output, which is a logit.
+        weight: Of the loss beside those of other assays.
+
+    Raises:
+        InputError: If data and config state different numbers of tracks, or neither states one.
+    """
+
+    def __init__(
+        self, channels: int, num_tracks: int | None, *, tracks: int | None, loss: str, link: str, weight: float
+    ) -> None:
+        super().__init__()
+        if num_tracks and tracks and num_tracks != tracks:
+            raise InputError(
+                f"the head states {tracks} tracks, the data has {num_tracks}. Leave out the head's `tracks`."
+            )
+        self.num_tracks = num_tracks or tracks or 0
+        if not self.num_tracks:
+            raise InputError("the head has no tracks: give it data, or state `tracks`.")
+        self.loss_name, self.weight = loss, weight
+        self.linear = nn.Linear(channels, self.num_tracks)
+        self.link = LINKS[link]()
+        initialise(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Raw outputs (..., tracks) of bins (..., channels), before the link."""
+        return self.linear(x).float()
+
+    def rate(self, raw: Tensor) -> Tensor:
+        """Predictions in units: mean counts, or probabilities."""
+        return self.link(raw)
+
+    def loss(self, raw: Tensor, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor | None:
+        """The loss of raw outputs (windows, bins, tracks), or None where nothing of this assay was measured.
+
+        Without a coverage every site of a binomial loss counts as one read.
+        """
+        is_observed = mask & torch.isfinite(target)
+        if self.loss_name == "binomial":
+            coverage = torch.ones_like(target) if coverage is None else coverage
+            is_observed = is_observed & (coverage > 0)
+        if not is_observed.any():
+            return None
+        prediction = raw if isinstance(self.link, nn.Sigmoid) else self.rate(raw)
+        weights = (coverage,) if self.loss_name == "binomial" else ()
+        return LOSSES[self.loss_name](prediction, target, is_observed, *weights)
+
+
+class CountHead(Head):
+    """Read counts: expression (CAGE, RNA-seq) and other coverage.
+
+    Args:
+        channels: Of the bins.
+        num_tracks: Tracks in the data; None to take what `tracks` states.
+        tracks: Tracks that a published model has.
+        loss: `poisson` judges each bin, `poisson_multinomial` amount and profile of a window.
+        link: `softplus`, or `exp_linear` as in Basenji 2018.
+        weight: Of the loss beside those of other assays.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_tracks: int | None,
+        *,
+        tracks: Count | None = None,
+        loss: Literal["poisson", "poisson_multinomial"] = "poisson",
+        link: Link = "softplus",
+        weight: Weight = 1.0,
+    ) -> None:
+        super().__init__(channels, num_tracks, tracks=tracks, loss=loss, link=link, weight=weight)
+
+
+class AccessibilityHead(Head):
+    """Accessibility, as read counts (`poisson`) or as peaks (`bce`, which predicts a probability).
+
+    Args:
+        channels: Of the bins.
+        num_tracks: Tracks in the data; None to take what `tracks` states.
+        tracks: Tracks that a published model has.
+        loss: `poisson` for counts, `bce` for peaks.
+        link: Of counts; that of peaks is the logistic function.
+        weight: Of the loss beside those of other assays.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_tracks: int | None,
+        *,
+        tracks: Count | None = None,
+        loss: Literal["poisson", "bce"] = "poisson",
+        link: Link = "softplus",
+        weight: Weight = 1.0,
+    ) -> None:
+        used = "sigmoid" if loss == "bce" else link
+        super().__init__(channels, num_tracks, tracks=tracks, loss=loss, link=used, weight=weight)
+
+
+class MethylationHead(Head):
+    """The probability that a read is methylated, by the binomial likelihood of the reads at a site.
+
+    Args:
+        channels: Of the bins.
+        num_tracks: Tracks in the data; None to take what `tracks` states.
+        tracks: Tracks that a published model has.
+        weight: Of the loss beside those of other assays.
+    """
+
+    def __init__(
+        self, channels: int, num_tracks: int | None, *, tracks: Count | None = None, weight: Weight = 1.0
+    ) -> None:
+        super().__init__(channels, num_tracks, tracks=tracks, loss="binomial", link="sigmoid", weight=weight)
+
+
+HEADS = {
+    "expression": CountHead,
+    "coverage": CountHead,
+    "accessibility": AccessibilityHead,
+    "methylation": MethylationHead,
+}

@@ -1,0 +1,189 @@
+"""The whole model: sequence to bins to talking bins to tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from genograph.errors import InputError
+from genograph.graph.batch import GenomeBatch
+from genograph.nn.encoders import ENCODERS
+from genograph.nn.heads import HEADS, Head
+from genograph.nn.layers import LAYERS
+from genograph.nn.processor import Processor
+from genograph.nn.trunk import Trunk
+
+
+class GenomeModel(nn.Module):
+    """Encoder, processor, trunk and heads; a Basenji and a graph model differ in the processor alone.
+
+    Args:
+        encoder: One-hot sequence to an embedding per bin.
+        processor: Lets the bins of a batch talk.
+        trunk: Shared by the heads; None for none.
+        heads: By assay.
+        halo: Bins of context on both sides of a piece of sequence, dropped after encoding.
+        masked: Whether bins may come without sequence; they share one learned embedding, which otherwise is 0.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        processor: Processor,
+        trunk: Trunk | None,
+        heads: Mapping[str, Head],
+        *,
+        bin_size: int,
+        halo: int,
+        masked: bool,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.processor = encoder, processor
+        self.trunk = trunk or nn.Identity()
+        self.heads = nn.ModuleDict(heads)
+        self.bin_size, self.halo = bin_size, halo
+        if masked:
+            self.placeholder = nn.Parameter(torch.randn(encoder.channels) * 0.02)
+        else:
+            self.register_buffer("placeholder", torch.zeros(encoder.channels), persistent=False)
+        self.register_buffer("bases", torch.eye(5, 4), persistent=False)  # the row of N is zero
+
+    @property
+    def tracks(self) -> dict[str, int]:
+        """The number of tracks of each assay."""
+        return {assay: head.num_tracks for assay, head in self.heads.items()}
+
+    @property
+    def receptive_field(self) -> int:
+        """bp of contiguous sequence that one bin's prediction depends on; contacts reach further."""
+        return self.encoder.receptive_field + self.processor.span * self.bin_size
+
+    def forward(self, batch: GenomeBatch) -> dict[str, Tensor]:
+        """Predictions in units for each assay: (windows, predicted bins, tracks)."""
+        return self.rates(self.raw(batch))
+
+    def raw(self, batch: GenomeBatch) -> dict[str, Tensor]:
+        """Outputs before the link for each assay: (windows, predicted bins, tracks)."""
+        return self.decode(self.encode(self.one_hot(batch.codes)), batch)
+
+    def rates(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Raw outputs as predictions in units: mean counts, or probabilities."""
+        return {assay: self.heads[assay].rate(output) for assay, output in raw.items()}
+
+    def loss(self, batch: GenomeBatch, raw: Mapping[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum of the assays' losses, and each of them; an assay that was not measured is left out.
+
+        Args:
+            batch: With targets and masks.
+            raw: What `raw(batch)` gave, if it is at hand.
+
+        Raises:
+            InputError: If nothing at all was measured.
+        """
+        raw = self.raw(batch) if raw is None else raw
+        losses = {
+            assay: self.heads[assay].loss(output, batch.target[assay], batch.mask[assay], batch.coverage.get(assay))
+            for assay, output in raw.items()
+        }
+        parts = {assay: loss for assay, loss in losses.items() if loss is not None}
+        if not parts:
+            raise InputError("no value of any assay was measured in this batch. Leave out windows that hold nothing.")
+        # Zero times the others: a process of several must see a gradient, if of zero, for every parameter.
+        unmeasured = sum(raw[assay].sum() * 0 for assay in losses if assay not in parts)
+        total = sum(self.heads[assay].weight * loss for assay, loss in parts.items()) + unmeasured
+        return total, {assay: loss.detach() for assay, loss in parts.items()}
+
+    def one_hot(self, codes: Tensor) -> Tensor:
+        """Codes (pieces, bp) as one-hot (pieces, 4, bp), A C G T; N is all zero."""
+        return self.bases[codes.int()].transpose(1, 2)
+
+    def encode(self, one_hot: Tensor) -> Tensor:
+        """Embeddings (pieces, bins, channels) of pieces (pieces, 4, bp), without the bins of context."""
+        num_bins = one_hot.shape[2] // self.bin_size
+        if not len(one_hot):  # a mask may leave a window nothing to read
+            return one_hot.new_zeros(0, num_bins - 2 * self.halo, self.encoder.channels)
+        return self.encoder(one_hot)[:, self.halo : num_bins - self.halo]
+
+    def decode(self, encoded: Tensor, batch: GenomeBatch) -> dict[str, Tensor]:
+        """Raw outputs of a batch whose pieces have the embeddings `encoded` (pieces, bins, channels)."""
+        # The placeholder stands first, where source -1, no sequence, then points to.
+        embeddings = torch.cat([self.placeholder[None].to(encoded.dtype), encoded.flatten(0, 1)])
+        x = self.processor(embeddings.index_select(0, batch.source + 1), batch)
+        x = self.trunk(batch.windows(x))
+        return {assay: head(x) for assay, head in self.heads.items()}
+
+
+class ComponentSpec(Protocol):
+    """A component as a config names it."""
+
+    name: str
+    options: dict[str, Any]
+
+
+class ModelSpec(Protocol):
+    """A model as a config describes it; `trunk` and each head are the options of `Trunk` and of the assay's head."""
+
+    encoder: ComponentSpec
+    processor: Iterable[ComponentSpec]
+    trunk: Any
+    heads: Mapping[str, Mapping[str, Any]]
+
+
+def build_model(
+    spec: ModelSpec,
+    *,
+    bin_size: int,
+    edge_dim: int,
+    tracks: Mapping[str, int],
+    whole_windows: bool = True,
+    masked: bool = False,
+) -> GenomeModel:
+    """A new model as a config describes it.
+
+    Args:
+        spec: Its parts by name, with their options.
+        bin_size: bp of a bin.
+        edge_dim: Edge attributes.
+        tracks: Tracks of each assay in the data; an assay may be left out if its head states them.
+        whole_windows: Whether a window is one piece of sequence with zeros beyond, as Basenji's, or pieces
+            carry the context that the encoder needs.
+        masked: Whether bins may come without sequence.
+
+    Raises:
+        InputError: If parts do not fit each other or the data.
+    """
+    encoder = ENCODERS[spec.encoder.name](bin_size, **spec.encoder.options)
+    layers, channels = [], encoder.channels
+    for part in spec.processor:
+        layers.append(LAYERS[part.name](channels, edge_dim, **part.options))
+        channels = layers[-1].channels
+    processor = Processor(encoder.channels, layers)
+    trunk = Trunk(channels, **dict(spec.trunk)) if spec.trunk else None
+    width = trunk.channels if trunk else channels
+    heads = {assay: HEADS[assay](width, tracks.get(assay), **options) for assay, options in spec.heads.items()}
+    halo = 0 if whole_windows else encoder.halo
+    return GenomeModel(encoder, processor, trunk, heads, bin_size=bin_size, halo=halo, masked=masked)
+
+
+class ParameterCount(NamedTuple):
+    """Numbers as Keras prints them: the total includes the moving means and variances of normalisation."""
+
+    total: int
+    trainable: int
+    norm_statistics: int
+
+
+def count_parameters(model: nn.Module) -> ParameterCount:
+    """How many numbers a model has, trains, and keeps as batch normalisation's moving statistics."""
+    parameters = list(model.parameters())
+    statistics = sum(
+        buffer.numel() for name, buffer in model.named_buffers() if name.endswith(("running_mean", "running_var"))
+    )
+    return ParameterCount(
+        total=sum(each.numel() for each in parameters) + statistics,
+        trainable=sum(each.numel() for each in parameters if each.requires_grad),
+        norm_statistics=statistics,
+    )
