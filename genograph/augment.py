@@ -18,9 +18,7 @@ from genograph.graph.batch import GenomeBatch
 _COMPLEMENT = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8)  # of A C G T N
 
 
-def reverse_complement(
-    batch: GenomeBatch, piece_bins: int, targets: Mapping[str, Sequence[Target]]
-) -> GenomeBatch:
+def reverse_complement(batch: GenomeBatch, piece_bins: int, targets: Mapping[str, Sequence[Target]]) -> GenomeBatch:
     """The batch as the other strand shows it; doing it twice gives the batch back.
 
     Every piece of sequence is reversed and complemented, every stretch of bins runs the other way, and a
@@ -37,9 +35,7 @@ def reverse_complement(
     mirrored = torch.where(source >= 0, source - place + piece_bins - 1 - place, source)
 
     def turn(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {
-            assay: each.flip(1)[:, :, strand_permutation(targets[assay])] for assay, each in values.items()
-        }
+        return {assay: each.flip(1)[:, :, strand_permutation(targets[assay])] for assay, each in values.items()}
 
     return replace(
         batch,

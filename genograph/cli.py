@@ -25,9 +25,7 @@ app = typer.Typer(
 )
 
 Where = Annotated[Path, typer.Argument(metavar="CONFIG_OR_RUN", help="A YAML config, or a run folder.")]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[section.key=value]...", help="Changes to the config.")
-]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[section.key=value]...", help="Changes to the config.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; each verb says its default.")]
 
 
@@ -102,8 +100,12 @@ def graph(config: Where, overrides: Overrides = None, out: Out = None) -> None:
     from genograph.config import load_config
     from genograph.describe import graph
 
-    built = graph(load_config(config, overrides or []), out)
-    print(built.summary().to_string(float_format="{:.6g}".format))
+    summary = graph(load_config(config, overrides or []), out).summary()
+    for kind, edges in summary.pop("edges").items():
+        print(f"{kind}: {edges['pairs']:,} pairs, {edges['between_chromosomes']:,} of them between chromosomes")
+        for quantity, quantiles in (("degree", edges["degree"]), ("distance in bp", edges["distance"])):
+            print(f"  {quantity}, min to max by quarters: {'  '.join(f'{each:,.0f}' for each in quantiles)}")
+    print(", ".join(f"{name} {count:,}" for name, count in summary.items()))
     if out is not None:
         print(f"graph      {out}")
 

@@ -33,6 +33,7 @@ from genograph.graph import EDGES
 from genograph.nn.encoders import ENCODERS
 from genograph.nn.heads import HEADS
 from genograph.nn.layers import LAYERS
+from genograph.nn.model import Trunk
 
 
 def _from_folder(path: Path, info: ValidationInfo) -> Path:
@@ -81,7 +82,8 @@ def _component(registry: Mapping[str, type]) -> Any:
 
 @cache
 def _options_model(component: Callable) -> type[BaseModel]:
-    hints = typing.get_type_hints(component.__init__ if inspect.isclass(component) else component)
+    owner = component.__init__ if inspect.isclass(component) else component
+    hints = typing.get_type_hints(owner, include_extras=True)
     keywords = {
         name: (hints[name], ... if parameter.default is inspect.Parameter.empty else parameter.default)
         for name, parameter in inspect.signature(component).parameters.items()
@@ -169,16 +171,12 @@ class BatchConfig(Section):
     stride: int | None = Field(None, gt=0)  # bins between training windows; None: window - 2 crop
     size: int = Field(4, gt=0)  # windows in a batch
     partners: int = Field(8, ge=0)  # contact partners per window, the strongest first
-    chunk: int | None = Field(
-        None, gt=0
-    )  # bins encoded at a time, with their context; None: the window, with none
+    chunk: int | None = Field(None, gt=0)  # bins encoded at a time, with their context; None: the window, with none
 
     @model_validator(mode="after")
     def _something_is_predicted(self) -> BatchConfig:
         if 2 * self.crop >= self.window:
-            raise InputError(
-                f"crop {self.crop} on both sides leaves nothing of a window of {self.window} bins."
-            )
+            raise InputError(f"crop {self.crop} on both sides leaves nothing of a window of {self.window} bins.")
         return self
 
     @property
@@ -192,16 +190,16 @@ class AugmentConfig(Section):
     shift: int = Field(3, ge=0)  # bp, either way
 
 
-class TrunkConfig(Section):
-    filters: int = Field(gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
-
-
 class ModelConfig(Section):
     encoder: _component(ENCODERS)
     processor: list[_component(LAYERS)] = []
-    trunk: TrunkConfig | None = None
+    trunk: dict[str, Any] | None = None
     heads: dict[str, dict[str, Any]]
+
+    @field_validator("trunk")
+    @classmethod
+    def _known_trunk(cls, trunk: dict[str, Any] | None) -> dict[str, Any] | None:
+        return trunk and check_options(Trunk, trunk, "trunk")
 
     @field_validator("heads")
     @classmethod
@@ -331,9 +329,7 @@ def _keys(section: str) -> list[str]:
 def _override(tree: Any, override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise InputError(
-            f"'{override}' is no override; write section.key=value, such as training.max_epochs=5."
-        )
+        raise InputError(f"'{override}' is no override; write section.key=value, such as training.max_epochs=5.")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:

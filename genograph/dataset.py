@@ -81,7 +81,8 @@ class WindowDataset(Dataset):
         keep_empty: bool = False,
     ) -> None:
         self.store, self.graph, self.batch, self.augment, self.seed = store, graph, batch, augment, seed
-        self.num_partners = batch.partners if graph.has_contacts else 0
+        has_contacts = bool(set(graph.edge_types) - {"linear"})
+        self.num_partners = batch.partners if has_contacts else 0
         if self.num_partners and batch.chunk is None:
             raise InputError(
                 "batch.chunk: contact partners are encoded apart from their window, so say how many bins are "
@@ -121,9 +122,7 @@ class WindowDataset(Dataset):
         partners = np.concatenate([sample.partners for sample in samples])
         partner = self._partner_stretches(partners)
         codes, source = self.reader.read([window, partner], shift=shift)
-        edges = [
-            induced_edges(self.graph, np.concatenate([s.own, s.partners]), self._lookup) for s in samples
-        ]
+        edges = [induced_edges(self.graph, np.concatenate([s.own, s.partners]), self._lookup) for s in samples]
         predicted = window.bins[:, self.batch.crop : self.batch.window - self.batch.crop]
         return GenomeBatch(
             codes=torch.from_numpy(codes),
@@ -145,9 +144,7 @@ class WindowDataset(Dataset):
         return DataLoader(
             self,  # pyright: ignore[reportArgumentType]
             batch_size=self.batch.size,
-            sampler=EpochSampler(
-                len(self), seed=self.seed, shuffle=shuffle, rank=rank, world_size=world_size
-            ),
+            sampler=EpochSampler(len(self), seed=self.seed, shuffle=shuffle, rank=rank, world_size=world_size),
             collate_fn=self.collate,
             num_workers=workers,
         )
@@ -194,9 +191,7 @@ class WindowDataset(Dataset):
         belongs = np.arange(length) < (self._first_bin[partners + 1] - first)[:, None]
         return Stretches(run, first, np.where(belongs, bins, -1))
 
-    def _node_numbers(
-        self, window_bins: np.ndarray, partner_bins: np.ndarray, samples: list[_Sample]
-    ) -> np.ndarray:
+    def _node_numbers(self, window_bins: np.ndarray, partner_bins: np.ndarray, samples: list[_Sample]) -> np.ndarray:
         """The node of every bin as numbered in the batch, -1 for a bin beyond its run or node: (bins,)."""
         node = np.where(window_bins >= 0, self.store.node_of_bin[window_bins], -1)
         of_windows = [sample.number_own(row) for sample, row in zip(samples, node, strict=True)]
@@ -215,9 +210,7 @@ class WindowDataset(Dataset):
             mask[assay] = torch.from_numpy(is_valid[..., None] & np.isfinite(values))
             reads = self._coverage[assay]
             if reads is not None:
-                coverage[assay] = torch.from_numpy(
-                    np.where(inside[..., None], reads[predicted], np.float32(0))
-                )
+                coverage[assay] = torch.from_numpy(np.where(inside[..., None], reads[predicted], np.float32(0)))
         return {"target": target, "coverage": coverage, "mask": mask}
 
 

@@ -16,9 +16,7 @@ from genograph.nn.model import build_model, count_parameters
 
 # In a checkout the configs stand beside the package, in an installed wheel inside of it.
 CONFIGS = next(
-    folder
-    for folder in (Path(__file__).parent / "configs", Path(__file__).parents[1] / "configs")
-    if folder.is_dir()
+    folder for folder in (Path(__file__).parent / "configs", Path(__file__).parents[1] / "configs") if folder.is_dir()
 )
 
 
@@ -53,7 +51,7 @@ def models(paths: Iterable[str | Path] | None = None) -> pd.DataFrame:
 
 
 def _describe(config: Config) -> dict[str, object]:
-    tracks = {assay: options.get("tracks") or 1 for assay, options in config.model.heads.items()}
+    tracks = {assay: options.get("tracks", 1) for assay, options in config.model.heads.items()}
     with torch.device("meta"):  # counts need no values
         model = build_model(
             config.model,
@@ -63,15 +61,13 @@ def _describe(config: Config) -> dict[str, object]:
             whole_windows=config.batch.chunk is None,
             masked=config.graph.candidates is not None,
         )
-    parameters, trainable = count_parameters(model)
+    parameters = count_parameters(model)
     return {
         "name": config.name,
-        "parameters": parameters,
-        "trainable": trainable,
+        "parameters": parameters.total,
+        "trainable": parameters.trainable,
         "receptive_field": model.receptive_field,
         "tracks": sum(tracks.values()),
-        "layers": " ".join(
-            [config.model.encoder.name, *dict.fromkeys(layer.name for layer in config.model.processor)]
-        ),
+        "layers": " ".join([config.model.encoder.name, *dict.fromkeys(layer.name for layer in config.model.processor)]),
         "source": config.source,
     }

@@ -24,11 +24,13 @@ from genograph.checkpoint import load_run
 from genograph.config import Config
 from genograph.experiment import Experiment
 from genograph.genome.splits import SPLITS
-from genograph.kmer import KmerRidge, kmer_counts
+from genograph.kmer import KmerRidge
 from genograph.metrics import track_accuracy
 from genograph.nn.model import GenomeModel
 from genograph.predict import predictions
 from genograph.store import Store
+
+RIDGE_BINS = 200_000  # bins that the k-mer ridge is fitted on, at most
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,7 @@ class Held:
     target: np.ndarray
     mask: np.ndarray
 
-    def accuracy(
-        self, rows: np.ndarray | slice = slice(None), prediction: np.ndarray | None = None
-    ) -> pd.DataFrame:
+    def accuracy(self, rows: np.ndarray | slice = slice(None), prediction: np.ndarray | None = None) -> pd.DataFrame:
         """The accuracy table of some rows, of the model or of another prediction (n, tracks)."""
         return track_accuracy(
             (self.prediction if prediction is None else prediction)[rows],
@@ -144,9 +144,7 @@ def _kind(config: Config, assay: str) -> str:
 
 def _by_chrom(store: Store, held: Held) -> pd.DataFrame:
     chrom = store.bins.chrom_index(held.bins)
-    return pd.concat(
-        [held.accuracy(chrom == each).assign(chrom=store.bins.chroms[each]) for each in np.unique(chrom)]
-    )
+    return pd.concat([held.accuracy(chrom == each).assign(chrom=store.bins.chroms[each]) for each in np.unique(chrom)])
 
 
 def _over_genes(experiment: Experiment, held: Held) -> pd.DataFrame:
@@ -158,18 +156,14 @@ def _over_genes(experiment: Experiment, held: Held) -> pd.DataFrame:
     def mean(values: np.ndarray) -> np.ndarray:
         columns = []
         for track, target in enumerate(held.targets):
-            kept = held.mask[row, track] & np.isin(
-                strand[gene], [target.strand] if target.strand in "+-" else strand
-            )
+            kept = held.mask[row, track] & np.isin(strand[gene], [target.strand] if target.strand in "+-" else strand)
             count = np.bincount(gene[kept], minlength=num_genes)
             total = np.bincount(gene[kept], weights=values[row[kept], track], minlength=num_genes)
             columns.append(np.divide(total, count, out=np.full(num_genes, np.nan), where=count > 0))
         return np.stack(columns, axis=1)
 
     target = mean(held.target)
-    over_genes = Held(
-        held.targets, held.kind, np.arange(num_genes), mean(held.prediction), target, np.isfinite(target)
-    )
+    over_genes = Held(held.targets, held.kind, np.arange(num_genes), mean(held.prediction), target, np.isfinite(target))
     return over_genes.accuracy()
 
 
@@ -179,9 +173,7 @@ def _gene_rows(experiment: Experiment, bins: np.ndarray) -> tuple[np.ndarray, np
     if genes is None:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     if experiment.config.section("tracks").paint == "tss":
-        first = np.concatenate(
-            [tiles.locate(c, np.array([t])) for c, t in zip(genes.chrom, genes.tss, strict=True)]
-        )
+        first = np.concatenate([tiles.locate(c, np.array([t])) for c, t in zip(genes.chrom, genes.tss, strict=True)])
         count = (first >= 0).astype(np.int64)
     else:
         spans = [tiles.touching(genes.interval(each)) for each in range(len(genes))]
@@ -197,15 +189,38 @@ def _gene_rows(experiment: Experiment, bins: np.ndarray) -> tuple[np.ndarray, np
 
 def _baselines(experiment: Experiment, assay: str, held: Held) -> pd.DataFrame:
     """What the training mean and a k-mer ridge on bins and their flanks reach on the same values."""
-    signals, store, split = experiment.store.signals(assay), experiment.store, experiment.split_of_bin
-    valid = store.mask[:, None] & np.isfinite(signals)
-    train = split == SPLITS["train"]
-    means = np.nanmean(np.where(valid[train], signals[train], np.nan), axis=0)
-    tables = [
-        held.accuracy(prediction=np.broadcast_to(means, held.target.shape)).assign(predictor="training mean")
-    ]
+    train_bins, train_target = _measured(experiment, assay, "train")
+    means = np.nanmean(train_target, axis=0)
+    tables = [held.accuracy(prediction=np.broadcast_to(means, held.target.shape)).assign(predictor="training mean")]
     k = experiment.config.evaluation.kmer_ridge
     if k is not None:
-        ridge = KmerRidge(k=k)
-        tables.append(held.accuracy(prediction=ridge).assign(predictor=f"{k}-mer ridge"))
+        ridge = KmerRidge(k=k, flank=experiment.store.bins.bin_size)
+        valid_bins, valid_target = _measured(experiment, assay, "valid")
+        ridge.fit(
+            _features(ridge, experiment.store, train_bins),
+            train_target,
+            _features(ridge, experiment.store, valid_bins),
+            valid_target,
+        )
+        prediction = ridge.predict(_features(ridge, experiment.store, held.bins))
+        tables.append(held.accuracy(prediction=prediction).assign(predictor=f"{k}-mer ridge"))
     return pd.concat(tables)
+
+
+def _measured(experiment: Experiment, assay: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """At most `RIDGE_BINS` valid bins of a split, drawn as the seed says, and their values: (n,), (n, tracks)."""
+    bins = np.flatnonzero((experiment.split_of_bin == SPLITS[split]) & experiment.store.mask)
+    if len(bins) > RIDGE_BINS:
+        bins = np.sort(np.random.default_rng(experiment.config.seed).choice(bins, RIDGE_BINS, replace=False))
+    return bins, experiment.store.signals(assay)[bins]
+
+
+def _features(ridge: KmerRidge, store: Store, bins: np.ndarray) -> np.ndarray:
+    """The ridge's k-mer counts of sorted bins: (n, kmers)."""
+    chrom, starts = store.bins.chrom_index(bins), store.bins.starts(bins)
+    return np.concatenate(
+        [
+            ridge.features(store.codes(name, 0, store.sizes[name]), starts[chrom == number], store.bins.bin_size)
+            for number, name in enumerate(store.sizes)
+        ]
+    )

@@ -11,7 +11,7 @@ from genograph.assays.targets import Target
 from genograph.config import Config
 from genograph.dataset import NO_AUGMENTATION, WindowDataset
 from genograph.errors import InputError
-from genograph.genome.bed import place_intervals, read_bed
+from genograph.genome.bed import read_bed
 from genograph.genome.names import read_aliases
 from genograph.genome.splits import SPLITS, assign_splits
 from genograph.graph import EDGES, GenomeGraph, build_graph
@@ -53,9 +53,7 @@ class Experiment:
     def split_of_bin(self) -> np.ndarray:
         """TRAIN, VALID, TEST or NONE for every bin: (bins,)."""
         splits = self.config.section("splits")
-        return assign_splits(
-            self.store.bins, train=splits.train, valid=splits.valid, test=splits.test, gap=splits.gap
-        )
+        return assign_splits(self.store.bins, train=splits.train, valid=splits.valid, test=splits.test, gap=splits.gap)
 
     @cached_property
     def candidates(self) -> np.ndarray | None:
@@ -64,12 +62,7 @@ class Experiment:
         if bed is None:
             return None
         aliases = self.config.section("genome").aliases
-        intervals = place_intervals(
-            read_bed(bed),
-            self.store.sizes,
-            aliases=read_aliases(aliases) if aliases else {},
-            source="graph.candidates",
-        )
+        intervals = read_bed(bed, sizes=self.store.sizes, aliases=read_aliases(aliases) if aliases else {})
         candidates = self.store.bins.mark(intervals)
         if not candidates.any():
             raise InputError(f"graph.candidates: {bed} touches no bin of this genome.")
@@ -105,9 +98,7 @@ class Experiment:
             seed=config.seed,
         )
         if not len(dataset):
-            raise InputError(
-                f"splits.{split}: no bin there has a measured, unmasked value; choose other regions."
-            )
+            raise InputError(f"splits.{split}: no bin there has a measured, unmasked value; choose other regions.")
         return dataset
 
     def genome_windows(self, halo: int, *, stride: int) -> WindowDataset:

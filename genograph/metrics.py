@@ -82,9 +82,7 @@ class TrackSums:
     def merge(self, other: TrackSums) -> None:
         """Add what other sums have seen."""
         if other._state.shape != self._state.shape:
-            raise InputError(
-                f"These sums hold {self._state.shape[1]} tracks, the others {other._state.shape[1]}."
-            )
+            raise InputError(f"These sums hold {self._state.shape[1]} tracks, the others {other._state.shape[1]}.")
         self._merge(other._state)
 
     def _merge(self, other: np.ndarray) -> None:

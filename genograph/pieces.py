@@ -82,8 +82,7 @@ class PieceReader:
 
     def _keys(self, stretches: Stretches) -> np.ndarray:
         """(run, first bin) of every piece of every stretch: (pieces, 2)."""
-        count, length = stretches.bins.shape
-        first = stretches.first[:, None] + np.arange(0, length, self.chunk)
+        first = stretches.first[:, None] + np.arange(0, stretches.bins.shape[1], self.chunk)
         return np.stack([np.broadcast_to(stretches.run[:, None], first.shape), first], axis=-1).reshape(-1, 2)
 
     def _needed(self, is_read: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from genograph.assays.transforms import ClipReport
 from genograph.config import Config, ContactsConfig
 from genograph.errors import InputError, nearest
 from genograph.genome.assembly import check_sizes, read_chrom_sizes, read_fasta
-from genograph.genome.bed import place_intervals, read_bed
+from genograph.genome.bed import read_bed
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes, read_genes
 from genograph.genome.names import read_aliases
@@ -60,21 +60,14 @@ def prepare(config: Config) -> Store:
 
 
 def _targets(config: Config) -> dict[str, list[Target]]:
-    """The targets table by assay; a strand pair is then a position among its assay's tracks."""
+    """The rows of the targets table, by assay."""
     tracks = config.section("tracks")
     if not tracks.targets.is_file():
         raise InputError(f"tracks.targets: no such file: {tracks.targets}")
-    rows = read_targets(tracks.targets, tracks.folder)
     by_assay: dict[str, list[Target]] = {}
-    for row in rows:
+    for row in read_targets(tracks.targets, tracks.folder):
         by_assay.setdefault(row.assay, []).append(row)
-    return {
-        assay: [
-            row if row.strand_pair is None else replace(row, strand_pair=own.index(rows[row.strand_pair]))
-            for row in own
-        ]
-        for assay, own in by_assay.items()
-    }
+    return by_assay
 
 
 def _recipe(config: Config) -> dict[str, Any]:
@@ -102,9 +95,7 @@ def _sources(config: Config, targets: Mapping[str, list[Target]]) -> dict[str, P
         "contacts.file": config.contacts and Path(config.contacts.file.partition("::")[0]),
     }
     files = {target.file.resolve() for rows in targets.values() for target in rows}
-    return {key: path for key, path in named.items() if path} | {
-        f"track {path}": path for path in sorted(files)
-    }
+    return {key: path for key, path in named.items() if path} | {f"track {path}": path for path in sorted(files)}
 
 
 def _build(
@@ -124,16 +115,13 @@ def _build(
     nodes = Bins(sizes, node_size, partial=True, circular=circular)
     mask = _sequenced(folder, bins)
     if genome.blacklist:
-        intervals = read_bed(genome.blacklist)
-        mask &= ~bins.mark(place_intervals(intervals, sizes, aliases=aliases, source="genome.blacklist"))
+        mask &= ~bins.mark(read_bed(genome.blacklist, sizes=sizes, aliases=aliases))
     if config.contacts:
         mask &= _write_contacts(config.contacts, bins, nodes, folder / "contacts", aliases)
     genes = read_genes(config.tracks.genes, sizes, aliases=aliases) if config.tracks.genes else None
     if genes is not None:
         genes.to_frame().to_csv(folder / "genes.tsv", sep="\t", index=False)
-    measured, reports = _write_signals(
-        targets, bins, folder, genes=genes, paint=config.tracks.paint, aliases=aliases
-    )
+    measured, reports = _write_signals(targets, bins, folder, genes=genes, paint=config.tracks.paint, aliases=aliases)
     np.save(folder / "mask.npy", mask & measured)
     write_manifest(
         folder,
@@ -162,9 +150,7 @@ def _write_codes(config: Config, folder: Path) -> dict[str, int]:
             raise InputError(f"genome: {genome.fasta} has no chromosome '{name}'.{nearest(name, sizes)}")
     if genome.chrom_sizes:
         listed = read_chrom_sizes(genome.chrom_sizes)
-        check_sizes(
-            sizes, {name: size for name, size in listed.items() if not genome.chroms or name in sizes}
-        )
+        check_sizes(sizes, {name: size for name, size in listed.items() if not genome.chroms or name in sizes})
     codes = np.memmap(folder / "codes.raw", dtype=np.uint8, mode="r")
     np.save(folder / "codes.npy", codes)
     (folder / "codes.raw").unlink()
@@ -217,16 +203,12 @@ def _write_signals(
     for assay, rows in targets.items():
         is_ratio = ASSAYS[assay].kind == "ratio"
         signals = _new_array(folder / "signals" / f"{assay}.npy", len(bins), len(rows))
-        coverage = (
-            _new_array(folder / "coverage" / f"{assay}.npy", len(bins), len(rows)) if is_ratio else None
-        )
+        coverage = _new_array(folder / "coverage" / f"{assay}.npy", len(bins), len(rows)) if is_ratio else None
         for column, target in enumerate(track(rows, f"Reading {assay}", transient=True)):
             if coverage is not None:
                 signals[:, column], coverage[:, column] = read_methylation(target, bins, aliases=aliases)
             else:
-                signals[:, column], report = read_signal(
-                    target, bins, aliases=aliases, genes=genes, paint=paint
-                )
+                signals[:, column], report = read_signal(target, bins, aliases=aliases, genes=genes, paint=paint)
                 reports.append(report)
                 log.info("%s", report)
             measured |= np.isfinite(signals[:, column])

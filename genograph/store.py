@@ -136,7 +136,7 @@ class Store:
         Beyond a linear chromosome there is N; a circular one goes on at its other end.
         """
         size, offset = self.sizes[chrom], self._offsets[chrom]
-        if 0 <= start and end <= size:
+        if start >= 0 and end <= size:
             return self._codes[offset + start : offset + end]
         positions = np.arange(start, end)
         if chrom in self.bins.circular:
@@ -181,9 +181,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         return {}
 
 
-def what_changed(
-    manifest: Mapping[str, Any], recipe: Mapping[str, Any], prints: Mapping[str, Any]
-) -> list[str]:
+def what_changed(manifest: Mapping[str, Any], recipe: Mapping[str, Any], prints: Mapping[str, Any]) -> list[str]:
     """In words, all that keeps a store with this manifest from serving this recipe and these sources."""
     if not manifest:
         return ["there is no store yet"]
@@ -254,8 +252,7 @@ def write_manifest(
         "bin_size": bin_size,
         "node_size": node_size,
         "targets": {
-            assay: [{**asdict(target), "file": str(target.file)} for target in rows]
-            for assay, rows in targets.items()
+            assay: [{**asdict(target), "file": str(target.file)} for target in rows] for assay, rows in targets.items()
         },
         "clip_report": report,
     }

@@ -74,9 +74,7 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     )
     trainer = _trainer(config.training, folder, best, first_epoch)
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message=".*num_workers.*|.*srun.*|.*log_every_n_steps.*|.*GPU available.*"
-        )
+        warnings.filterwarnings("ignore", message=".*num_workers.*|.*srun.*|.*log_every_n_steps.*|.*GPU available.*")
         trainer.fit(module, ckpt_path=last if first_epoch else None, weights_only=True)
     if trainer.is_global_zero:
         if not Path(best.best_model_path).is_file():
@@ -99,9 +97,7 @@ def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:
     if not resume:
         # The processes of a distributed run start one after the other and find the first one's folder.
         if (folder / "checkpoints").exists() or (folder / WEIGHTS).exists():
-            raise InputError(
-                f"{folder} already holds a run. Go on with it: --resume; or name another: --out FOLDER"
-            )
+            raise InputError(f"{folder} already holds a run. Go on with it: --resume; or name another: --out FOLDER")
         return
     before, now = yaml.safe_load(written.read_text()), yaml.safe_load(config.to_yaml())
     changed = sorted(_differences(before, now) - {"training.max_epochs", "training.patience"})

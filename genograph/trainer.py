@@ -66,10 +66,10 @@ class TrainingModule(pl.LightningModule):
         self._loss = np.zeros(2)
 
     def validation_step(self, batch: GenomeBatch, batch_idx: int) -> None:
-        predictions = self.model(batch)
-        loss, _ = self.model.loss(batch, predictions)
+        raw = self.model.raw(batch)
+        loss, _ = self.model.loss(batch, raw)
         self._loss += [float(loss), 1]
-        for assay, prediction in predictions.items():
+        for assay, prediction in self.model.rates(raw).items():
             tracks = prediction.shape[-1]
             self._sums[assay].update(
                 prediction.detach().float().cpu().numpy().reshape(-1, tracks),
@@ -82,10 +82,7 @@ class TrainingModule(pl.LightningModule):
         self.log("valid/loss", float(loss[0] / loss[1]), prog_bar=True)
         scores = []
         for assay, sums in self._sums.items():
-            merged = TrackSums(self.model.tracks[assay])
-            for state in self._gather(sums.state()):
-                merged.merge(TrackSums.from_state(state))
-            pearsonr = merged.pearsonr()
+            pearsonr = TrackSums.from_states(self._gather(sums.state())).pearsonr()
             scores.append(pearsonr)
             self.log(f"valid/pearsonr/{assay}", _mean(pearsonr))
         # A track that is constant in the validation split has no correlation and does not count.
@@ -104,9 +101,7 @@ class TrainingModule(pl.LightningModule):
         warmup = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / (config.warmup + 1)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": warmup, "interval": "step"}}
 
-    def configure_gradient_clipping(
-        self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
-    ) -> None:
+    def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
         if self.config.clip_norm is not None:
             clip_gradients(
                 self.model.parameters(),
@@ -129,9 +124,7 @@ class TrainingModule(pl.LightningModule):
     def _gather(self, state: np.ndarray) -> list[np.ndarray]:
         """The same array of every process."""
         gathered = self.all_gather(torch.as_tensor(state, device=self.device))
-        return (
-            list(np.asarray(gathered.cpu())) if self.trainer.world_size > 1 else [np.asarray(gathered.cpu())]
-        )
+        return list(np.asarray(gathered.cpu())) if self.trainer.world_size > 1 else [np.asarray(gathered.cpu())]
 
     def _report_divergence(self, parts: dict[str, torch.Tensor]) -> None:
         named = ", ".join(f"{assay} {float(value):g}" for assay, value in parts.items())
