@@ -1,0 +1,12 @@
+"""From a genome's nodes and contacts to a graph."""
+
+from genograph.graph.genome_graph import Edges, GenomeGraph, build_graph
+from genograph.graph.hic import HiCEdges
+from genograph.graph.linear import LinearEdges
+
+EDGES = {
+    "linear": LinearEdges,
+    "hic": HiCEdges,
+}
+
+__all__ = ["EDGES", "Edges", "GenomeGraph", "HiCEdges", "LinearEdges", "build_graph"]

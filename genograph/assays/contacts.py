@@ -1,0 +1,247 @@
+"""A contact map on disk: sparse, sorted, balanced, with what distance alone would expect of each pair."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from genograph.assays.cool import CHUNK, bin_weights, map_bins_to_nodes, open_cool, stream_pixels
+from genograph.assays.expected import expected_between, expected_within
+from genograph.genome.bins import Bins
+
+PIXEL = np.dtype([("row", np.int32), ("col", np.int32), ("balanced", np.float64)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactMap:
+    """Contacts between the nodes of a genome, opened from the folder that `write_contacts` filled.
+
+    A pair is stored once, as `row <= col`, sorted by row and then column. A masked node has no contacts.
+
+    Attributes:
+        nodes: The genome's nodes; rows and columns are their numbers.
+        weight: (nodes,) mean balancing weight of the node's unmasked map bins, NaN where masked.
+            `weight[i] * weight[j]` is what one read between two nodes adds to `balanced`.
+        mapped: (nodes,) share of the node that is unmasked, 0 to 1.
+        expected: (nodes,) see `expected_within`.
+        trans_expected: Contacts expected of a pair on two chromosomes; NaN if such pairs were not kept.
+        max_distance: In bp, how far apart pairs were kept; None for all.
+    """
+
+    folder: Path
+    nodes: Bins
+    weight: np.ndarray = field(repr=False)
+    mapped: np.ndarray = field(repr=False)
+    expected: np.ndarray = field(repr=False)
+    trans_expected: float
+    max_distance: int | None
+
+    @classmethod
+    def open(cls, folder: Path, nodes: Bins) -> ContactMap:
+        """The map in `folder`; only arrays as long as the genome are read into memory."""
+        arrays = {name: np.load(folder / f"{name}.npy") for name in ("weight", "mapped", "expected")}
+        scalars = json.loads((folder / "contacts.json").read_text())
+        return cls(folder=folder, nodes=nodes, **arrays, **scalars)
+
+    # A mapped page stays resident as long as its mapping lives, so each use maps the file anew.
+    @property
+    def row(self) -> np.ndarray:
+        return np.load(self.folder / "row.npy", mmap_mode="r")
+
+    @property
+    def col(self) -> np.ndarray:
+        return np.load(self.folder / "col.npy", mmap_mode="r")
+
+    @property
+    def balanced(self) -> np.ndarray:
+        return np.load(self.folder / "balanced.npy", mmap_mode="r")
+
+    @property
+    def masked(self) -> np.ndarray:
+        """(nodes,) True where the map sees nothing of a node; such a node leaves loss and metrics."""
+        return self.mapped == 0
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def expected_at(self, row: np.ndarray, col: np.ndarray) -> np.ndarray:
+        """Contacts that chance gives each pair, less where a node is mapped in part: (pairs,) float64."""
+        distance = self.nodes.distance(row, col)
+        by_distance = self.expected[self.nodes.offsets[self.nodes.chrom_index(row)] + distance]
+        expected = np.where(distance < 0, self.trans_expected, by_distance)
+        return expected * self.mapped[row] * self.mapped[col]
+
+    def blocks(self, size: int = 2_000_000) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Row, column, balanced contacts and observed over expected, `size` pairs at a time, in order."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            row, col, balanced = np.array(self.row[part]), np.array(self.col[part]), self.balanced[part]
+            yield row, col, np.array(balanced), (balanced / self.expected_at(row, col)).astype(np.float32)
+
+
+def write_contacts(
+    uri: str,
+    nodes: Bins,
+    folder: Path,
+    *,
+    aliases: Mapping[str, str],
+    max_distance: int | None = None,
+    trans: bool = False,
+    balance: str | None = "weight",
+) -> None:
+    """Read a cooler file into `folder`, summed to the size of the nodes, for `ContactMap.open`.
+
+    Contacts are count times both bins' weights. A bin without a weight is masked and its contacts are
+    lost; a node is masked when all its bins are. Memory follows the nodes and the chunk, not the pixels.
+
+    Args:
+        uri: `file.cool`, or `file.mcool::/resolutions/N`; N divides the node size.
+        nodes: The genome's nodes; their `circular` chromosomes measure distance the short way round.
+        folder: An existing folder.
+        aliases: Chromosome names of the file for those of the genome, where they cannot be guessed.
+        max_distance: Keep pairs up to this many bp apart; None for all.
+        trans: Whether to keep pairs on two chromosomes.
+        balance: Name of the balancing weights; None for raw counts.
+
+    Raises:
+        InputError: If the file is unreadable, its resolution does not divide the node size, its
+            chromosomes are others, or it is not balanced.
+    """
+    cool = open_cool(uri)
+    node, bin_weight = map_bins_to_nodes(cool, nodes, aliases), bin_weights(cool, balance)
+    factor = nodes.bin_size // cool.binsize
+
+    def node_pixels() -> Iterator[np.ndarray]:
+        for first, second, count in stream_pixels(cool):
+            pixels = _join(node[first], node[second], count * bin_weight[first] * bin_weight[second])
+            yield pixels[_is_kept(pixels, nodes, max_distance, trans)]
+
+    per_row = np.zeros(len(nodes), dtype=np.int64)
+    for pixels in node_pixels():
+        per_row += np.bincount(pixels["row"], minlength=len(nodes))
+    with tempfile.TemporaryFile(dir=folder) as file:
+        spool = _Spool(file, per_row)
+        for pixels in node_pixels():
+            spool.add(pixels)
+        cis, between = _write_pixels(spool, nodes, folder)
+    valid, weight = _per_node(node, bin_weight, len(nodes))
+    np.save(folder / "weight.npy", weight)
+    np.save(folder / "mapped.npy", (valid / factor).astype(np.float32))
+    np.save(folder / "expected.npy", expected_within(cis, valid, nodes, factor, max_distance))
+    trans_expected = expected_between(between, valid, nodes, factor) if trans else float("nan")
+    scalars = {"trans_expected": trans_expected, "max_distance": max_distance}
+    (folder / "contacts.json").write_text(json.dumps(scalars))
+
+
+def _join(first: np.ndarray, second: np.ndarray, balanced: np.ndarray) -> np.ndarray:
+    """Pixels of the upper triangle; those outside of the genome, masked or without contacts are left out."""
+    kept = (first >= 0) & (second >= 0) & (balanced > 0)
+    pixels = np.empty(np.count_nonzero(kept), dtype=PIXEL)
+    # The file may order the chromosomes otherwise, which puts pixels between them in the lower triangle.
+    pixels["row"] = np.minimum(first, second)[kept]
+    pixels["col"] = np.maximum(first, second)[kept]
+    pixels["balanced"] = balanced[kept]
+    return pixels
+
+
+def _is_kept(pixels: np.ndarray, nodes: Bins, max_distance: int | None, trans: bool) -> np.ndarray:
+    distance = nodes.distance(pixels["row"], pixels["col"])
+    near = True if max_distance is None else distance * nodes.bin_size <= max_distance
+    return np.where(distance < 0, trans, near)
+
+
+class _Spool:
+    """Pixels laid out on disk in stretches of rows, each short enough to be sorted in memory.
+
+    Args:
+        file: An open, empty file.
+        per_row: (nodes,) how many pixels each row will get.
+    """
+
+    def __init__(self, file: BinaryIO, per_row: np.ndarray) -> None:
+        self.file = file
+        self.stretch = (np.cumsum(per_row) - per_row) // CHUNK  # (nodes,)
+        counts = np.bincount(self.stretch, weights=per_row).astype(np.int64)
+        self.ends = np.cumsum(counts)
+        self.next = self.ends - counts
+
+    def add(self, pixels: np.ndarray) -> None:
+        stretch = self.stretch[pixels["row"]]
+        pixels = pixels[np.argsort(stretch, kind="stable")]
+        counts = np.bincount(stretch, minlength=len(self.ends))
+        first = 0
+        for index in np.flatnonzero(counts):
+            self.file.seek(int(self.next[index]) * PIXEL.itemsize)
+            self.file.write(pixels[first : first + counts[index]].tobytes())
+            self.next[index] += counts[index]
+            first += counts[index]
+
+    def stretches(self) -> Iterator[np.ndarray]:
+        """Pixels by row and column, each pair once: those that fall on one pair of nodes are summed."""
+        self.file.seek(0)
+        for count in np.diff(self.ends, prepend=0):
+            pixels = np.frombuffer(self.file.read(int(count) * PIXEL.itemsize), dtype=PIXEL)
+            pair = pixels["row"].astype(np.int64) << 32 | pixels["col"]
+            order = np.argsort(pair, kind="stable")
+            pair = pair[order]
+            first = np.flatnonzero(np.diff(pair, prepend=-1))
+            summed = pixels[order[first]]
+            if len(first) < len(pair):
+                summed["balanced"] = np.add.reduceat(pixels["balanced"][order], first)
+            yield summed
+
+
+class _GrowingNpy:
+    """A one-dimensional `.npy` file that is appended to; its length is written when it is closed."""
+
+    def __init__(self, path: Path, dtype: type) -> None:
+        self.dtype, self.length = np.dtype(dtype), 0
+        self.file = path.open("wb")
+        self._write_header()
+
+    def append(self, values: np.ndarray) -> None:
+        self.file.write(values.astype(self.dtype).tobytes())
+        self.length += len(values)
+
+    def close(self) -> None:
+        self.file.seek(0)
+        self._write_header()
+        self.file.close()
+
+    def _write_header(self) -> None:
+        # numpy pads the header for any length, so that it can be written over in place.
+        descr = np.lib.format.dtype_to_descr(self.dtype)
+        header = {"descr": descr, "fortran_order": False, "shape": (self.length,)}
+        np.lib.format.write_array_header_1_0(self.file, header)
+
+
+def _write_pixels(spool: _Spool, nodes: Bins, folder: Path) -> tuple[np.ndarray, float]:
+    """Write the sorted pixels; return the contacts at each distance (see `expected_within`) and in trans."""
+    columns = {"row": np.int32, "col": np.int32, "balanced": np.float32}
+    files = {name: _GrowingNpy(folder / f"{name}.npy", dtype) for name, dtype in columns.items()}
+    cis, between = np.zeros(len(nodes)), 0.0
+    for pixels in spool.stretches():
+        for name, file in files.items():
+            file.append(pixels[name])
+        distance = nodes.distance(pixels["row"], pixels["col"])
+        within = pixels[distance >= 0]
+        place = nodes.offsets[nodes.chrom_index(within["row"])] + distance[distance >= 0]
+        cis += np.bincount(place, weights=within["balanced"], minlength=len(nodes))
+        between += float(pixels["balanced"][distance < 0].sum())
+    for file in files.values():
+        file.close()
+    return cis, between
+
+
+def _per_node(node: np.ndarray, bin_weight: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many unmasked map bins each node holds, and their mean weight (NaN where none): both (nodes,)."""
+    unmasked = (node >= 0) & ~np.isnan(bin_weight)
+    valid = np.bincount(node[unmasked], minlength=num_nodes)
+    total = np.bincount(node[unmasked], weights=bin_weight[unmasked], minlength=num_nodes)
+    return valid, np.divide(total, valid, out=np.full(num_nodes, np.nan), where=valid > 0)

@@ -1,0 +1,170 @@
+"""The graph of a genome: its nodes, and typed, weighted edges in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from genograph.assays.contacts import ContactMap
+from genograph.errors import InputError, nearest
+from genograph.genome.bins import Bins
+
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+class Edges(NamedTuple):
+    """What an edge builder returns: pairs of nodes, either way round or both, and a weight for each."""
+
+    source: np.ndarray  # (pairs,) int
+    destination: np.ndarray  # (pairs,) int
+    weight: np.ndarray  # (pairs,) float
+
+
+class EdgeBuilder(Protocol):
+    """A kind of edge: a frozen dataclass with keyword options."""
+
+    name: str
+
+    def __call__(self, nodes: Bins, contacts: ContactMap | None) -> Edges: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenomeGraph:
+    """Nodes along a genome and the edges among them, sorted by destination, source and type.
+
+    Every edge is there in both directions, none joins a node to itself, and two nodes may share one
+    edge of each type.
+
+    Attributes:
+        nodes: The genome's nodes.
+        edge_index: (2, edges) int64, source and destination.
+        edge_attr: (edges, attributes) float32; the columns are `attribute_names`.
+        edge_type: (edges,) int8, position in `edge_types`.
+        edge_types: Names of the kinds of edges.
+        masked: (nodes,) True for a node that the contact map masks.
+        indptr: (nodes + 1,) edges into node i are `indptr[i]` to `indptr[i + 1]`.
+    """
+
+    nodes: Bins
+    edge_index: np.ndarray = field(repr=False)
+    edge_attr: np.ndarray = field(repr=False)
+    edge_type: np.ndarray = field(repr=False)
+    edge_types: tuple[str, ...]
+    masked: np.ndarray = field(repr=False)
+    indptr: np.ndarray = field(repr=False)
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def num_edges(self) -> int:
+        """Directed edges: two for every pair."""
+        return self.edge_index.shape[1]
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """Columns of `edge_attr`: weight, log10 of the distance in bp, and one for each type, 0 or 1.
+
+        Between chromosomes the distance is the length of the longest one: farther than any other.
+        """
+        return ("weight", "log10_distance", *self.edge_types)
+
+    @property
+    def weight(self) -> np.ndarray:
+        return self.edge_attr[:, 0]
+
+    def of_type(self, name: str) -> np.ndarray:
+        """(edges,) True for the edges of one type."""
+        if name not in self.edge_types:
+            raise InputError(f"This graph has no '{name}' edges.{nearest(name, self.edge_types)}")
+        return self.edge_type == self.edge_types.index(name)
+
+    def degree(self, name: str | None = None) -> np.ndarray:
+        """How many edges of a type, or of any, each node has: (nodes,)."""
+        if name is None:
+            return np.diff(self.indptr)
+        return np.bincount(self.edge_index[1, self.of_type(name)], minlength=self.num_nodes)
+
+    def summary(self) -> dict[str, Any]:
+        """Counts of nodes and edges and, for each type, quantiles of degree and of distance in bp."""
+        return {
+            "nodes": self.num_nodes,
+            "masked": int(self.masked.sum()),
+            "isolated": int((self.degree() == 0).sum()),
+            "edges": {name: self._describe(name) for name in self.edge_types},
+        }
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        source, destination = self.edge_index[:, self.of_type(name)]
+        distance = self.nodes.distance(source, destination)
+        within = distance[distance >= 0] * self.nodes.bin_size
+        quantiles = np.quantile(within, QUANTILES).tolist() if len(within) else []
+        return {
+            "pairs": len(source) // 2,
+            "between_chromosomes": int((distance < 0).sum()) // 2,
+            "degree": np.quantile(self.degree(name), QUANTILES).tolist(),
+            "distance": quantiles,
+        }
+
+
+def build_graph(edges: Sequence[EdgeBuilder], nodes: Bins, contacts: ContactMap | None = None) -> GenomeGraph:
+    """The graph that some edge builders make of a genome.
+
+    Pairs are joined in both directions; of a pair that a type names twice the larger weight stays, and
+    a pair of a node with itself goes. The mask is the contact map's, whether or not an edge uses it, so
+    that graphs to be compared leave out the same nodes.
+
+    Args:
+        edges: Builders; none gives a graph without edges.
+        nodes: The genome's nodes.
+        contacts: The contact map over these nodes, for the builders that need one.
+    """
+    edge_types = tuple(dict.fromkeys(builder.name for builder in edges))
+    low, high, weight, kind = _unique_pairs(edges, nodes, contacts, edge_types)
+    source, destination = np.concatenate([low, high]), np.concatenate([high, low])
+    order = np.lexsort((np.tile(kind, 2), source, destination))
+    pair = order % max(len(low), 1)
+    edge_attr = np.zeros((len(order), 2 + len(edge_types)), dtype=np.float32)
+    edge_attr[:, 0] = weight[pair]
+    edge_attr[:, 1] = log10_distance(nodes, low, high)[pair]
+    edge_attr[np.arange(len(order)), 2 + kind[pair]] = 1.0
+    in_degree = np.bincount(destination, minlength=len(nodes))
+    return GenomeGraph(
+        nodes=nodes,
+        edge_index=np.stack([source[order], destination[order]]),
+        edge_attr=edge_attr,
+        edge_type=kind[pair].astype(np.int8),
+        edge_types=edge_types,
+        masked=np.zeros(len(nodes), dtype=bool) if contacts is None else contacts.masked,
+        indptr=np.concatenate([[0], np.cumsum(in_degree)]),
+    )
+
+
+def log10_distance(nodes: Bins, source: np.ndarray, destination: np.ndarray) -> np.ndarray:
+    """log10 of the distance in bp; across chromosomes that of the longest chromosome."""
+    distance = nodes.distance(source, destination)
+    return np.log10(np.where(distance < 0, max(nodes.sizes.values()), distance * nodes.bin_size))
+
+
+def _unique_pairs(
+    edges: Sequence[EdgeBuilder], nodes: Bins, contacts: ContactMap | None, edge_types: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Lower node, higher node, weight and type of every pair, each (pairs,)."""
+    lows, highs, weights, kinds = [[np.empty(0, int)] for _ in range(4)]
+    for builder in edges:
+        source, destination, weight = builder(nodes, contacts)
+        joined = source != destination
+        lows.append(np.minimum(source, destination)[joined])
+        highs.append(np.maximum(source, destination)[joined])
+        weights.append(weight[joined])
+        kinds.append(np.full(np.count_nonzero(joined), edge_types.index(builder.name)))
+    low, high, weight, kind = (np.concatenate(each) for each in (lows, highs, weights, kinds))
+    order = np.lexsort((-weight, kind, high, low))
+    low, high, weight, kind = low[order], high[order], weight[order], kind[order]
+    is_first = np.ones(len(low), dtype=bool)
+    is_first[1:] = (np.diff(low) != 0) | (np.diff(high) != 0) | (np.diff(kind) != 0)
+    return low[is_first], high[is_first], weight[is_first], kind[is_first]

@@ -1,0 +1,58 @@
+"""The neighbourhood of a few nodes, from the edges sorted by destination: what every training step asks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from genograph.graph.genome_graph import GenomeGraph
+
+
+def strongest_partners(graph: GenomeGraph, seeds: np.ndarray, k: int, allowed: np.ndarray | None = None) -> np.ndarray:
+    """The nodes outside of `seeds` with the greatest summed weight of edges to them, strongest first.
+
+    Linear edges do not count: what lies beside a window is no news. Ties go to the lower node.
+
+    Args:
+        graph: The genome's graph.
+        seeds: (seeds,) nodes of a window.
+        k: How many at most; fewer come back where there are no more.
+        allowed: (nodes,) True for nodes that may be used, such as those of one split. Masked nodes
+            never are.
+    """
+    edges = _edges_into(graph, seeds)
+    source = graph.edge_index[0, edges]
+    usable = ~(graph.masked[source] | np.isin(source, seeds))
+    if "linear" in graph.edge_types:
+        usable &= graph.edge_type[edges] != graph.edge_types.index("linear")
+    if allowed is not None:
+        usable &= allowed[source]
+    partners, place = np.unique(source[usable], return_inverse=True)
+    weight = np.bincount(place, weights=graph.weight[edges[usable]], minlength=len(partners))
+    return partners[np.argsort(-weight, kind="stable")[:k]]
+
+
+def induced_edges(graph: GenomeGraph, nodes: np.ndarray, lookup: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The edges among some nodes, which are numbered by their place in `nodes`.
+
+    Args:
+        graph: The genome's graph.
+        nodes: (n,) distinct nodes.
+        lookup: (graph.num_nodes,) int64, all -1; it is used as scratch space and left as it was found,
+            so that one array serves every call.
+
+    Returns:
+        `edge_index` (2, edges) int64 sorted by destination, and `edge_attr` (edges, attributes).
+    """
+    edges = _edges_into(graph, nodes)
+    lookup[nodes] = np.arange(len(nodes))
+    source, destination = lookup[graph.edge_index[:, edges]]
+    lookup[nodes] = -1
+    inside = source >= 0
+    return np.stack([source[inside], destination[inside]]), graph.edge_attr[edges[inside]]
+
+
+def _edges_into(graph: GenomeGraph, nodes: np.ndarray) -> np.ndarray:
+    """Numbers of the edges into each node, in the order of `nodes`."""
+    first, counts = graph.indptr[nodes], graph.indptr[nodes + 1] - graph.indptr[nodes]
+    before = np.cumsum(counts) - counts
+    return np.arange(counts.sum()) + np.repeat(first - before, counts)
