@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from genograph.assays.transforms import ClipReport, clip, pool, root
 from genograph.errors import InputError
 from genograph.genome.bins import Bins
 from genograph.genome.genes import Genes
-from genograph.genome.lines import read_lines
+from genograph.genome.lines import read_bytes, read_lines
 from genograph.genome.names import match_names
 
 _PIECE = 1_000_000  # bases of a bigWig held in memory at a time
+_HEADERS = (b"#", b"track", b"browser")
 
 
 def read_signal(
@@ -100,42 +102,47 @@ def _rust(path: Path, call, *args, **options):
 
 def _read_bedgraph(target: Target, bins: Bins, aliases: Mapping[str, str]) -> Iterator[tuple[int, np.ndarray]]:
     """First bin and value of every base, zero where uncovered, of one chromosome after another."""
-    found = list(dict.fromkeys(line.split(maxsplit=1)[0] for _, line in _bedgraph_lines(target.file)))
-    names = match_names(bins.chroms, found, aliases=aliases, source=target.file.name)
+    path = target.file
+    lines = (line for line in read_bytes(path) if line.strip() and not line.startswith(_HEADERS))
+    found = list(dict.fromkeys(line.split(maxsplit=1)[0].decode(errors="replace") for line in lines))
+    names = match_names(bins.chroms, found, aliases=aliases, source=path.name)
     genome_name = {other: name for name, other in names.items()}
     seen: set[str] = set()
-    for other, lines in groupby(_bedgraph_lines(target.file), key=lambda item: item[1].split(maxsplit=1)[0]):
+    for other, rows in groupby(_bedgraph_rows(path), key=itemgetter(0)):
         if other in seen:
-            raise InputError(f"{target.file} is not sorted: {other} comes in two places. Sort it: sort -k1,1 -k2,2n.")
+            raise InputError(f"{path} is not sorted: {other} comes in two places. Sort it: sort -k1,1 -k2,2n.")
         seen.add(other)
         if other in genome_name:
-            span = bins.span(genome_name[other])
-            values = _bedgraph_values(target.file, lines, genome_name[other], bins.sizes[genome_name[other]])
+            span, size = bins.span(genome_name[other]), bins.sizes[genome_name[other]]
+            values = np.zeros(size, dtype=np.float32)
+            _fill(values, rows, path)
             yield span.start, values[: (span.stop - span.start) * bins.bin_size]
 
 
-def _bedgraph_lines(path: Path) -> Iterator[tuple[int, str]]:
-    return (item for item in read_lines(path) if not item[1].startswith(("track", "browser")))
-
-
-def _bedgraph_values(path: Path, lines: Iterator[tuple[int, str]], chrom: str, size: int) -> np.ndarray:
-    values = np.zeros(size, dtype=np.float32)
-    previous = 0
-    for number, line in lines:
+def _bedgraph_rows(path: Path) -> Iterator[tuple[str, int, int, float, int]]:
+    """Chromosome, start, end, value and line number of every interval."""
+    for number, line in read_lines(path):
+        if line.startswith(("track", "browser")):
+            continue
         try:
-            _, start, end, value = line.split()
-            start, end, value = int(start), int(end), float(value)
+            chrom, start, end, value = line.split()
+            yield chrom, int(start), int(end), float(value), number
         except ValueError:
             raise InputError(f"{path}, line {number}: expected chrom, start, end and value; got '{line}'.") from None
-        if not previous <= start < end:
-            raise InputError(
-                f"{path}, line {number}: intervals must be sorted and apart from each other; got '{line}'."
+
+
+def _fill(values: np.ndarray, rows: Iterable[tuple[str, int, int, float, int]], path: Path) -> None:
+    previous = 0
+    for chrom, start, end, value, number in rows:
+        if not previous <= start < end <= len(values):
+            reason = (
+                f"wrong assembly: {chrom} has {len(values):,} bp"
+                if end > len(values)
+                else "intervals must be sorted and apart from each other"
             )
-        if end > size:
-            raise InputError(f"{path}, line {number}: wrong assembly. {chrom} has {size:,} bp; got '{line}'.")
+            raise InputError(f"{path}, line {number}: {reason}; got {chrom}:{start}-{end}.")
         values[start:end] = value
         previous = end
-    return values
 
 
 READERS = {".bw": _read_bigwig, ".bigwig": _read_bigwig, ".bedgraph": _read_bedgraph, ".bg": _read_bedgraph}

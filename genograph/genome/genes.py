@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from genograph.errors import InputError, nearest
+from genograph.genome.bins import Bins
+from genograph.genome.interval import Interval
 from genograph.genome.lines import read_lines
 from genograph.genome.names import match_names
 
@@ -58,7 +60,7 @@ class Genes:
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Genes:
         """The genes of a table that `to_frame` made."""
-        numbers = {column: frame[column].to_numpy(np.int64) for column in ("start", "end")}
+        numbers = {column: frame[column].astype(np.int64).to_numpy() for column in ("start", "end")}
         text = {column: frame[column].fillna("").to_numpy(str) for column in _COLUMNS if column not in numbers}
         return cls(**numbers, **text)
 
@@ -181,3 +183,20 @@ def _check_gene(row: dict, size: int, path: Path) -> None:
             f"{path}: gene {row['id']} lies at {row['chrom']}:{row['start']}-{row['end']}, but must satisfy "
             f"0 <= start < end <= {size}, the size of {row['chrom']}. Is it the same assembly?"
         )
+
+
+def gene_bins(genes: Genes, bins: Bins, *, paint: str) -> tuple[np.ndarray, np.ndarray]:
+    """The bins that stand for each gene, as pairs of gene and bin: two arrays (pairs,).
+
+    Args:
+        genes: The genes.
+        bins: The bins of their genome.
+        paint: `gene` for all bins that the gene touches, `tss` for the one that holds its TSS. A gene in
+            the dropped remainder of a chromosome has none.
+    """
+    pairs = []
+    for number, (chrom, start, end, tss) in enumerate(zip(genes.chrom, genes.start, genes.end, genes.tss, strict=True)):
+        region = Interval(chrom, tss, tss + 1) if paint == "tss" else Interval(chrom, start, end)
+        touched = bins.touching(region)
+        pairs.extend((number, tile) for tile in range(touched.start, touched.stop))
+    return tuple(np.array(pairs, dtype=np.int64).reshape(-1, 2).T)

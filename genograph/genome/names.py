@@ -158,11 +158,15 @@ def _normal(name: str, roman: Mapping[str, int]) -> str:
 
 def _same_version(name: str, other: str) -> bool:
     """False for two versions of one accession: NC_000913.2 is not NC_000913.3."""
-    versions = [_ACCESSION.match(_bare(each)) for each in (name, other)]
-    return None in versions or versions[0][1] != versions[1][1] or versions[0][2] == versions[1][2]
+    first, second = _ACCESSION.match(_bare(name)), _ACCESSION.match(_bare(other))
+    if first is None or second is None:
+        return True
+    return first[1] != second[1] or first[2] == second[2]
 
 
-def _check_sizes(names, sizes, found_sizes, tolerance: int, source: str) -> None:
+def _check_sizes(
+    names: Mapping[str, str], sizes: Mapping[str, int], found_sizes: Mapping[str, int], tolerance: int, source: str
+) -> None:
     for name, other in names.items():
         if abs(int(sizes[name]) - int(found_sizes[other])) > tolerance:
             raise InputError(

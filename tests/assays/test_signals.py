@@ -151,7 +151,7 @@ def test_damaged_blocks_of_a_bigwig_are_an_error_that_names_it(tmp_path):
         ("I\t0\t2\thigh\n", "line 1: expected chrom, start, end and value"),
         ("I\t0\t4\t1\nI\t3\t5\t1\n", "line 2: intervals must be sorted and apart"),
         ("I\t4\t4\t1\n", "line 1: intervals must be sorted"),
-        ("I\t4\t11\t1\n", "line 1: wrong assembly. I has 10 bp"),
+        ("I\t4\t11\t1\n", "line 1: wrong assembly: I has 10 bp; got I:4-11"),
         ("I\t0\t2\t1\nII\t0\t2\t1\nI\t4\t6\t1\n", "not sorted: I comes in two places"),
     ],
 )

@@ -101,10 +101,10 @@ def test_selected_genes_keep_all_their_columns(tmp_path):
 
 
 def test_genes_survive_a_table(tmp_path):
-    (tmp_path / "g.tsv").write_text(TSV)
+    (tmp_path / "g.tsv").write_text(TSV + "NA\tchr2\t30\t40\t-\t007\t\n")
     genes = read_genes(tmp_path / "g.tsv", SIZES)
     genes.to_frame().to_csv(tmp_path / "again.tsv", sep="\t", index=False)
-    again = Genes.from_frame(pd.read_csv(tmp_path / "again.tsv", sep="\t"))
+    again = Genes.from_frame(pd.read_csv(tmp_path / "again.tsv", sep="\t", dtype=str, keep_default_na=False))
     assert again.to_frame().equals(genes.to_frame())
 
 
