@@ -32,15 +32,17 @@ def poisson(rate: Tensor, count: Tensor, mask: Tensor) -> Tensor:
     return _mean(rate - count * torch.log(rate + _EPSILON), keep)
 
 
-def poisson_multinomial(rate: Tensor, count: Tensor, mask: Tensor) -> Tensor:
-    """How much is in a window by a Poisson likelihood, and where in it by a multinomial.
+def poisson_multinomial(rate: Tensor, count: Tensor, mask: Tensor, total_weight: float = 0.2) -> Tensor:
+    """How much is in a window by a Poisson likelihood, and where in it by a multinomial; both per bin.
 
-    Both are per bin, so that their sum compares with `poisson`; Basenji's `poisson_mn` with weight 1.
+    Basenji's `poisson_mn`. With weight 1 the two add up to `poisson`; with less, 0.2 as in Borzoi (Linder et
+    al. 2025, Nature Genetics 57:949), the profile outweighs the amount.
 
     Args:
         rate: Predicted mean count per bin, positive.
         count: Observed reads per bin.
         mask: False where the bin does not count; a window's sums and length run over the others.
+        total_weight: Of the Poisson likelihood of the window's sum.
 
     Raises:
         InputError: If nothing is kept; a mean over no bins would be NaN.
@@ -54,7 +56,7 @@ def poisson_multinomial(rate: Tensor, count: Tensor, mask: Tensor) -> Tensor:
     share = torch.where(keep, rate / total_rate, 1.0)
     multinomial = -(count * torch.log(share)).sum(dim=1, keepdim=True)
     total = total_rate - total_count * torch.log(total_rate + _EPSILON)
-    return _mean((multinomial + total) / num_bins.clamp(min=1), has_bins)
+    return _mean((multinomial + total_weight * total) / num_bins.clamp(min=1), has_bins)
 
 
 def bce(logit: Tensor, label: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from genograph.errors import InputError
+from genograph.nn.heads import HEADS, AccessibilityHead, CountHead, ExpLinear, MethylationHead
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_trains_every_parameter_and_predicts_every_track(name):
+    head = HEADS[name](5, 3)
+    raw = head(torch.randn(2, 4, 5))
+    assert head.rate(raw).shape == (2, 4, 3)
+    assert (head.rate(raw) > 0).all()
+    head.loss(raw, torch.rand(2, 4, 3), torch.ones(2, 4, 3, dtype=torch.bool)).backward()
+    assert all((parameter.grad != 0).all() for parameter in head.parameters())
+
+
+def test_the_link_of_2018_is_exponential_below_zero_and_linear_above():
+    out = ExpLinear()(torch.tensor([-2.0, 0.0, 3.0]))
+    assert out.tolist() == pytest.approx([math.exp(-2), 1, 4])
+
+
+def test_counts_come_out_of_a_softplus():
+    raw = torch.tensor([[[-1.0, 2.0]]])
+    assert CountHead(3, 2).rate(raw).flatten().tolist() == pytest.approx(
+        [math.log1p(math.exp(-1)), math.log1p(math.exp(2))]
+    )
+
+
+@pytest.mark.parametrize("head", [AccessibilityHead(3, 1, loss="bce"), MethylationHead(3, 1)])
+def test_probabilities_come_out_of_a_logistic_function_and_train_by_their_logit(head):
+    raw, mask = torch.full((1, 1, 1), 2.0), torch.ones(1, 1, 1, dtype=torch.bool)
+    assert head.rate(raw).item() == pytest.approx(1 / (1 + math.exp(-2)))
+    assert head.loss(raw, torch.zeros(1, 1, 1), mask).item() == pytest.approx(math.log(1 + math.exp(2)))
+
+
+def test_an_assay_that_was_not_measured_has_no_loss():
+    head, raw = MethylationHead(3, 1), torch.zeros(1, 2, 1)
+    measured = torch.ones(1, 2, 1, dtype=torch.bool)
+    assert head.loss(raw, raw, ~measured) is None
+    assert head.loss(raw, raw * math.nan, measured) is None
+    assert head.loss(raw, raw, measured, torch.zeros(1, 2, 1)) is None
+
+
+def test_the_number_of_tracks_is_the_datas_or_else_what_a_published_model_states():
+    assert CountHead(3, 4).num_tracks == 4
+    assert CountHead(3, None, tracks=5).num_tracks == 5
+    with pytest.raises(InputError, match="states 5 tracks, the data has 4"):
+        CountHead(3, 4, tracks=5)
+    with pytest.raises(InputError, match="the head has no tracks"):
+        CountHead(3, None)

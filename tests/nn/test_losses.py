@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genograph.errors import InputError
+from genograph.nn.losses import LOSSES, bce, binomial, poisson, poisson_multinomial
+
+
+def column(*values: float) -> torch.Tensor:
+    """One window of one track: (1, bins, 1)."""
+    return torch.tensor(values, dtype=torch.float).view(1, -1, 1)
+
+
+def everything(values: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(values, dtype=torch.bool)
+
+
+def evaluate(name: str, prediction: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    extra = (torch.full_like(target, 4),) if name == "binomial" else ()
+    return LOSSES[name](prediction, target, mask, *extra)
+
+
+def test_poisson_is_the_mean_of_rate_less_count_times_log_rate():
+    loss = poisson(column(2, 4), column(3, 0), everything(column(1, 1)))
+    assert loss.item() == pytest.approx((2 - 3 * math.log(2) + 4) / 2)
+
+
+def test_a_rate_of_zero_is_finite():
+    assert poisson(column(0), column(2), everything(column(1))).item() == pytest.approx(-2 * math.log(1e-7))
+
+
+def test_amount_and_profile_of_a_window():
+    loss = poisson_multinomial(column(1, 3), column(2, 6), everything(column(1, 1)), total_weight=0.5)
+    multinomial = -(2 * math.log(1 / 4) + 6 * math.log(3 / 4))
+    assert loss.item() == pytest.approx((multinomial + 0.5 * (4 - 8 * math.log(4))) / 2, rel=1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_amount_and_profile_with_weight_one_are_the_poisson_loss(seed):
+    random = torch.Generator().manual_seed(seed)
+    rate = torch.rand(2, 5, 3, generator=random) * 5 + 0.1
+    count = torch.randint(0, 9, (2, 5, 3), generator=random).float()
+    mask = everything(rate)
+    mixed = poisson_multinomial(rate, count, mask, total_weight=1)
+    torch.testing.assert_close(mixed, poisson(rate, count, mask), rtol=1e-4, atol=1e-4)
+
+
+def test_a_track_without_measured_bins_in_a_window_does_not_count_in_it():
+    rate, count = torch.rand(2, 4, 2) + 0.5, torch.rand(2, 4, 2)
+    mask = everything(rate)
+    mask[1, :, 0] = False
+    both = torch.cat([rate[0].T, rate[1, :, 1:].T])[..., None], torch.cat([count[0].T, count[1, :, 1:].T])[..., None]
+    torch.testing.assert_close(poisson_multinomial(rate, count, mask), poisson_multinomial(*both, everything(both[0])))
+
+
+def test_cross_entropy_of_a_logit():
+    loss = bce(column(0, 2), column(1, 0), everything(column(1, 1)))
+    assert loss.item() == pytest.approx((math.log(2) + math.log(1 + math.exp(2))) / 2)
+
+
+def test_a_methylation_site_counts_by_its_coverage():
+    loss = binomial(column(0, 2, 9), column(0.5, 0, 1), everything(column(1, 1, 1)), column(3, 1, 0))
+    assert loss.item() == pytest.approx((3 * math.log(2) + math.log(1 + math.exp(2))) / 4)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_masked_and_missing_values_have_exactly_no_gradient(name):
+    prediction = column(0.5, 0.4, 0.3, 0.2).requires_grad_()
+    target, mask = column(1, 0, math.nan, 1), everything(column(1, 1, 1, 1))
+    mask[0, 3] = False
+    loss = evaluate(name, prediction, target, mask)
+    loss.backward()
+    assert loss.isfinite()
+    assert (prediction.grad[0, :2] != 0).all()
+    assert prediction.grad[0, 2:].flatten().tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_stands_under_the_mask_does_not_move_the_loss(name):
+    target, mask = column(1, 0, 1), everything(column(1, 1, 1))
+    mask[0, 2] = False
+    kept = evaluate(name, column(0.5, 0.4), column(1, 0), everything(column(1, 1)))
+    for under in (0.0, 1e30, math.inf, math.nan):
+        torch.testing.assert_close(evaluate(name, column(0.5, 0.4, under), target, mask), kept)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_fully_masked_window_is_an_error_not_nan(name):
+    for target, mask in [(column(1, 1), column(0, 0).bool()), (column(math.nan, math.nan), column(1, 1).bool())]:
+        with pytest.raises(InputError, match="nothing here was measured"):
+            evaluate(name, column(0.5, 0.5), target, mask)
+
+
+def test_methylation_without_a_read_is_an_error_not_nan():
+    with pytest.raises(InputError, match="nothing here was measured"):
+        binomial(column(0), column(0.5), column(1).bool(), column(0))
