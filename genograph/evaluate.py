@@ -11,7 +11,7 @@ Masked bins and missing values are in none of them; what is undefined is NaN.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,17 +20,15 @@ import pandas as pd
 
 from genograph.assays.assay import ASSAYS
 from genograph.assays.targets import Target
+from genograph.baselines import baseline_predictions
 from genograph.checkpoint import load_run
 from genograph.config import Config
 from genograph.experiment import Experiment
-from genograph.genome.splits import SPLITS
-from genograph.kmer import KmerRidge
-from genograph.metrics import track_accuracy
+from genograph.genome.genes import Genes, gene_bins
+from genograph.metrics import track_accuracy, warn_of_undefined
 from genograph.nn.model import GenomeModel
 from genograph.predict import predictions
 from genograph.store import Store
-
-RIDGE_BINS = 200_000  # bins that the k-mer ridge is fitted on, at most
 
 
 @dataclass(frozen=True)
@@ -83,12 +81,19 @@ def evaluate(run: str | Path, out: str | Path | None = None, *, config: Config |
         held = {name: each for name, each in _predict_split(experiment, model, Path(scratch))}
         accuracy = _per_assay((name, each.accuracy()) for name, each in held.items())
         by_chrom = _per_assay((name, _by_chrom(experiment.store, each)) for name, each in held.items())
-        genes = _per_assay((name, _over_genes(experiment, each)) for name, each in held.items())
-        baselines = _per_assay((name, _baselines(experiment, name, each)) for name, each in held.items())
+        genes = experiment.store.genes and _per_assay(
+            (name, _over_genes(experiment, experiment.store.genes, each)) for name, each in held.items()
+        )
+        baselines = _per_assay(
+            (name, each.accuracy(prediction=prediction).assign(predictor=predictor))
+            for name, each in held.items()
+            for predictor, prediction in baseline_predictions(experiment, name, each.bins)
+        )
+    warn_of_undefined(accuracy)
     accuracy.to_csv(folder / "accuracy.tsv", sep="\t", index=False, na_rep="nan")
     by_chrom.to_csv(folder / "accuracy_by_chrom.tsv", sep="\t", index=False, na_rep="nan")
     baselines.to_csv(folder / "baselines.tsv", sep="\t", index=False, na_rep="nan")
-    if experiment.store.genes is not None:
+    if genes is not None:
         genes.to_csv(folder / "accuracy_genes.tsv", sep="\t", index=False, na_rep="nan")
     return accuracy
 
@@ -147,80 +152,29 @@ def _by_chrom(store: Store, held: Held) -> pd.DataFrame:
     return pd.concat([held.accuracy(chrom == each).assign(chrom=store.bins.chroms[each]) for each in np.unique(chrom)])
 
 
-def _over_genes(experiment: Experiment, held: Held) -> pd.DataFrame:
+def _over_genes(experiment: Experiment, genes: Genes, held: Held) -> pd.DataFrame:
     """Accuracy over genes: each is the mean of its valid bins; a stranded track counts its own strand's genes."""
-    gene, row = _gene_rows(experiment, held.bins)
-    num_genes = int(gene.max()) + 1 if len(gene) else 0
-    strand = experiment.store.genes.strand if num_genes else np.empty(0, str)
+    gene, row = _gene_rows(experiment, genes, held.bins)
 
-    def mean(values: np.ndarray) -> np.ndarray:
-        columns = []
-        for track, target in enumerate(held.targets):
-            kept = held.mask[row, track] & np.isin(strand[gene], [target.strand] if target.strand in "+-" else strand)
-            count = np.bincount(gene[kept], minlength=num_genes)
-            total = np.bincount(gene[kept], weights=values[row[kept], track], minlength=num_genes)
-            columns.append(np.divide(total, count, out=np.full(num_genes, np.nan), where=count > 0))
-        return np.stack(columns, axis=1)
+    def mean(values: np.ndarray, track: int, kept: np.ndarray) -> np.ndarray:
+        count = np.bincount(gene[kept], minlength=len(genes))
+        total = np.bincount(gene[kept], weights=values[row[kept], track], minlength=len(genes))
+        return np.divide(total, count, out=np.full(len(genes), np.nan), where=count > 0)
 
-    target = mean(held.target)
-    over_genes = Held(held.targets, held.kind, np.arange(num_genes), mean(held.prediction), target, np.isfinite(target))
-    return over_genes.accuracy()
+    prediction, target = np.empty((2, len(genes), len(held.targets)))
+    for track, each in enumerate(held.targets):
+        on_strand = each.strand == "." or genes.strand[gene] == each.strand
+        kept = np.asarray(held.mask[row, track] & on_strand)
+        prediction[:, track] = mean(held.prediction, track, kept)
+        target[:, track] = mean(held.target, track, kept)
+    rows = np.arange(len(genes))
+    return replace(held, bins=rows, prediction=prediction, target=target, mask=np.isfinite(target)).accuracy()
 
 
-def _gene_rows(experiment: Experiment, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _gene_rows(experiment: Experiment, genes: Genes, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of a gene and a row of `bins` that it touches, or with `paint: tss` that holds its TSS."""
-    genes, tiles = experiment.store.genes, experiment.store.bins
-    if genes is None:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    if experiment.config.section("tracks").paint == "tss":
-        first = np.concatenate([tiles.locate(c, np.array([t])) for c, t in zip(genes.chrom, genes.tss, strict=True)])
-        count = (first >= 0).astype(np.int64)
-    else:
-        spans = [tiles.touching(genes.interval(each)) for each in range(len(genes))]
-        first = np.array([span.start for span in spans])
-        count = np.array([span.stop - span.start for span in spans])
-    gene = np.repeat(np.arange(len(genes)), count)
-    touched = np.concatenate([np.arange(f, f + c) for f, c in zip(first, count, strict=True)])
-    row_of_bin = np.full(len(tiles), -1, dtype=np.int64)
+    gene, tile = gene_bins(genes, experiment.store.bins, paint=experiment.config.section("tracks").paint)
+    row_of_bin = np.full(len(experiment.store.bins), -1, dtype=np.int64)
     row_of_bin[bins] = np.arange(len(bins))
-    held = row_of_bin[touched] >= 0
-    return gene[held], row_of_bin[touched[held]]
-
-
-def _baselines(experiment: Experiment, assay: str, held: Held) -> pd.DataFrame:
-    """What the training mean and a k-mer ridge on bins and their flanks reach on the same values."""
-    train_bins, train_target = _measured(experiment, assay, "train")
-    means = np.nanmean(train_target, axis=0)
-    tables = [held.accuracy(prediction=np.broadcast_to(means, held.target.shape)).assign(predictor="training mean")]
-    k = experiment.config.evaluation.kmer_ridge
-    if k is not None:
-        ridge = KmerRidge(k=k, flank=experiment.store.bins.bin_size)
-        valid_bins, valid_target = _measured(experiment, assay, "valid")
-        ridge.fit(
-            _features(ridge, experiment.store, train_bins),
-            train_target,
-            _features(ridge, experiment.store, valid_bins),
-            valid_target,
-        )
-        prediction = ridge.predict(_features(ridge, experiment.store, held.bins))
-        tables.append(held.accuracy(prediction=prediction).assign(predictor=f"{k}-mer ridge"))
-    return pd.concat(tables)
-
-
-def _measured(experiment: Experiment, assay: str, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """At most `RIDGE_BINS` valid bins of a split, drawn as the seed says, and their values: (n,), (n, tracks)."""
-    bins = np.flatnonzero((experiment.split_of_bin == SPLITS[split]) & experiment.store.mask)
-    if len(bins) > RIDGE_BINS:
-        bins = np.sort(np.random.default_rng(experiment.config.seed).choice(bins, RIDGE_BINS, replace=False))
-    return bins, experiment.store.signals(assay)[bins]
-
-
-def _features(ridge: KmerRidge, store: Store, bins: np.ndarray) -> np.ndarray:
-    """The ridge's k-mer counts of sorted bins: (n, kmers)."""
-    chrom, starts = store.bins.chrom_index(bins), store.bins.starts(bins)
-    return np.concatenate(
-        [
-            ridge.features(store.codes(name, 0, store.sizes[name]), starts[chrom == number], store.bins.bin_size)
-            for number, name in enumerate(store.sizes)
-        ]
-    )
+    is_held = row_of_bin[tile] >= 0
+    return gene[is_held], row_of_bin[tile[is_held]]

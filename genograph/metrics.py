@@ -228,7 +228,7 @@ def track_accuracy(
 
     Returns:
         Columns `index pearsonr spearmanr r2 [auroc auprc] n identifier description`. Undefined values
-        are NaN, and a warning names their tracks.
+        are NaN; `warn_of_undefined` names their tracks.
 
     Raises:
         InputError: If the kind is unknown, or shapes or names do not agree.
@@ -252,7 +252,6 @@ def track_accuracy(
     table = pd.DataFrame(rows, columns=_columns(kind))
     table.insert(0, "index", range(num_tracks))
     table["identifier"], table["description"] = list(identifiers), list(descriptions)
-    _warn_of_undefined(table)
     return table
 
 
@@ -277,7 +276,8 @@ def _accuracy(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, *, k
     return row
 
 
-def _warn_of_undefined(table: pd.DataFrame) -> None:
+def warn_of_undefined(table: pd.DataFrame) -> None:
+    """Log the tracks of an accuracy table for which something is NaN."""
     undefined = table.loc[table.isna().any(axis=1), "identifier"].tolist()
     if undefined:
         logger.warning(

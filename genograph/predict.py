@@ -62,7 +62,7 @@ def predict(run: str | Path, out: str | Path | None = None, *, config: Config | 
 def predictions(
     model: GenomeModel, windows: WindowDataset, *, title: str
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]]:
-    """Batch by batch: bin numbers (windows, bins), predictions, targets and masks, (windows, bins, tracks) per assay."""
+    """Batch by batch: bin numbers (windows, bins); predictions, targets and masks (windows, bins, tracks) by assay."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device).eval()
     with torch.inference_mode():

@@ -210,7 +210,6 @@ def _write_signals(
             else:
                 signals[:, column], report = read_signal(target, bins, aliases=aliases, genes=genes, paint=paint)
                 reports.append(report)
-                log.info("%s", report)
             measured |= np.isfinite(signals[:, column])
         signals.flush()
     return measured, reports

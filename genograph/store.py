@@ -111,7 +111,9 @@ class Store:
     def genes(self) -> Genes | None:
         """The annotated genes."""
         file = self.path / "genes.tsv"
-        return Genes.from_frame(pd.read_csv(file, sep="\t", dtype={"chrom": str})) if file.is_file() else None
+        return (
+            Genes.from_frame(pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)) if file.is_file() else None
+        )
 
     @cached_property
     def _codes(self) -> np.ndarray:

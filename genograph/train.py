@@ -29,6 +29,9 @@ from genograph.trainer import MetricsTable, TrainingModule
 
 log = logging.getLogger("genograph")
 
+# What Lightning warns of though it is meant so.
+NOISE = ".*num_workers.*|.*srun.*|.*log_every_n_steps.*|.*LeafSpec.*|.*exists and is not empty.*"
+
 
 def train(config: Config, out: str | Path | None = None, *, resume: bool = False) -> Path:
     """Train the model of a config; returns the run folder.
@@ -74,7 +77,7 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     )
     trainer = _trainer(config.training, folder, best, first_epoch)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*num_workers.*|.*srun.*|.*log_every_n_steps.*|.*GPU available.*")
+        warnings.filterwarnings("ignore", message=NOISE)
         trainer.fit(module, ckpt_path=last if first_epoch else None, weights_only=True)
     if trainer.is_global_zero:
         if not Path(best.best_model_path).is_file():

@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, r2_score, roc_auc_score
 
 from genograph.errors import InputError
-from genograph.metrics import TrackSums, auroc, average_precision, spearmanr, track_accuracy
+from genograph.metrics import TrackSums, auroc, average_precision, spearmanr, track_accuracy, warn_of_undefined
 
 
 def summed(prediction, target, mask=None, cuts=()):
@@ -66,9 +66,7 @@ def test_small_differences_on_large_values_stay_exact(tracks):
 
 def test_merging_in_any_order_gives_the_same(tracks):
     prediction, target, mask = tracks
-    parts = [
-        summed(prediction[rows], target[rows], mask[rows]) for rows in np.split(np.arange(200), (13, 90))
-    ]
+    parts = [summed(prediction[rows], target[rows], mask[rows]) for rows in np.split(np.arange(200), (13, 90))]
     forward, backward = TrackSums(3), TrackSums(3)
     for part in parts:
         forward.merge(part)
@@ -157,9 +155,7 @@ def test_ranking_metrics_equal_scikit_learn(pairs):
         assert np.isnan(average_precision(label, score))
     else:
         assert auroc(label, score) == pytest.approx(roc_auc_score(label, score), abs=1e-12)
-        assert average_precision(label, score) == pytest.approx(
-            average_precision_score(label, score), abs=1e-12
-        )
+        assert average_precision(label, score) == pytest.approx(average_precision_score(label, score), abs=1e-12)
 
 
 def test_missing_labels_are_left_out():
@@ -190,9 +186,7 @@ def test_the_table_has_the_columns_of_the_field(tracks):
     assert list(accuracy) == ["index", "pearsonr", "spearmanr", "r2", "n", "identifier", "description"]
     kept = mask[:, 2]
     assert accuracy["n"].tolist() == mask.sum(axis=0).tolist()
-    assert accuracy["pearsonr"][2] == pytest.approx(
-        stats.pearsonr(prediction[kept, 2], target[kept, 2])[0], abs=1e-12
-    )
+    assert accuracy["pearsonr"][2] == pytest.approx(stats.pearsonr(prediction[kept, 2], target[kept, 2])[0], abs=1e-12)
 
 
 def test_binary_and_ratio_tracks_add_ranking_metrics():
@@ -218,8 +212,9 @@ def test_memory_mapped_tracks_are_read_in_blocks_of_columns(tracks, tmp_path, mo
 def test_undefined_accuracy_is_nan_and_its_tracks_are_named(tracks, caplog):
     prediction, target, _ = tracks
     target[:, 1] = 7
+    accuracy = table(prediction, target)
     with caplog.at_level(logging.WARNING):
-        accuracy = table(prediction, target)
+        warn_of_undefined(accuracy)
     assert accuracy["pearsonr"].isna().tolist() == [False, True, False]
     assert "1 of 3 tracks: t1" in caplog.text
 

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyBigWig
+import pytest
+from scipy import stats
+
+from genograph.config import load_config
+from genograph.evaluate import evaluate, summarize
+from genograph.experiment import Experiment
+from genograph.predict import predict, write_bigwig
+from genograph.train import train
+from tests.tiny import BIN, SIZES, write_world
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    run = train(load_config(write_world(folder), ["training.max_epochs=3"]), folder / "run")
+    evaluate(run)
+    predict(run)
+    return run
+
+
+def test_accuracy_has_a_row_per_track_with_the_columns_of_the_field(run):
+    table = pd.read_csv(run / "accuracy.tsv", sep="\t")
+    assert table["identifier"].tolist() == ["gc", "fwd", "rev", "meth"]
+    assert set(table) >= {"index", "pearsonr", "spearmanr", "r2", "n", "identifier", "description", "assay"}
+    assert table["assay"].tolist() == ["coverage", "expression", "expression", "methylation"]
+
+
+def test_accuracy_is_that_of_the_valid_bins_of_the_test_split(run):
+    store = Experiment.open(load_config(run)).store
+    table = pd.read_csv(run / "accuracy.tsv", sep="\t").set_index("identifier")
+    test = np.zeros(len(store.bins), dtype=bool)
+    test[store.bins.span("chrC")] = True
+    assert table.loc["gc", "n"] == (test & store.mask & np.isfinite(store.signals("coverage")[:, 0])).sum()
+    assert table.loc["meth", "n"] == (test & store.mask & np.isfinite(store.signals("methylation")[:, 0])).sum()
+
+
+def test_the_bins_of_the_bigwig_reproduce_the_accuracy_table_on_a_whole_chromosome(run):
+    """Evaluation and prediction window the chromosome differently; a bin's value hardly depends on that."""
+    store = Experiment.open(load_config(run)).store
+    with pyBigWig.open(str(run / "predictions" / "gc.bw")) as file:
+        span = store.bins.span("chrC")
+        predicted = np.array([value for *_, value in file.intervals("chrC")])
+    kept = store.mask[span]
+    r = stats.pearsonr(predicted[kept], store.signals("coverage")[span, 0][kept])[0]
+    assert r == pytest.approx(pd.read_csv(run / "accuracy.tsv", sep="\t")["pearsonr"][0], abs=0.05)
+
+
+def test_every_chromosome_of_the_split_has_its_row(run):
+    table = pd.read_csv(run / "accuracy_by_chrom.tsv", sep="\t")
+    assert table["chrom"].unique().tolist() == ["chrC"]
+
+
+def test_a_stranded_track_is_scored_on_the_genes_of_its_strand(run):
+    table = pd.read_csv(run / "accuracy_genes.tsv", sep="\t").set_index("identifier")
+    on_test = [start for start in range(1000, SIZES["chrC"] - 1000, 1000)]
+    assert table.loc["gc", "n"] == len(on_test)
+    assert table.loc["fwd", "n"] == sum(1 for start in on_test if start % 2000)
+    assert table.loc["rev", "n"] == sum(1 for start in on_test if not start % 2000)
+
+
+def test_the_training_mean_has_no_correlation_and_the_ridge_learns_composition(run):
+    table = pd.read_csv(run / "baselines.tsv", sep="\t").set_index(["predictor", "identifier"])
+    assert np.isnan(table.loc[("training mean", "gc"), "pearsonr"])
+    assert table.loc[("4-mer ridge", "gc"), "pearsonr"] > 0.95
+
+
+def test_the_summary_averages_over_the_tracks_of_an_assay(run):
+    table = pd.read_csv(run / "accuracy.tsv", sep="\t").set_index("identifier")
+    summary = summarize(run).set_index(["predictor", "assay"])
+    expected = table.loc[["fwd", "rev"], "pearsonr"].mean()
+    assert summary.loc[("model, bins", "expression"), "pearsonr"] == pytest.approx(expected)
+
+
+def test_predictions_are_one_bigwig_a_track_with_the_sizes_of_the_genome(run):
+    files = sorted(path.name for path in (run / "predictions").iterdir())
+    assert files == ["fwd.bw", "gc.bw", "meth.bw", "rev.bw"]
+    with pyBigWig.open(str(run / "predictions" / "gc.bw")) as file:
+        assert file.chroms() == SIZES
+        intervals = file.intervals("chrA")
+    assert [start for start, _, _ in intervals] == list(range(0, SIZES["chrA"] // BIN * BIN, BIN))
+    assert all(end - start == BIN for start, end, _ in intervals)
+
+
+def test_a_window_s_edge_cannot_be_seen(run, tmp_path):
+    """Steps from bin to bin are no larger where windows meet than elsewhere."""
+    folder = predict(run, tmp_path, config=load_config(run, ["batch.size=1"]))
+    with pyBigWig.open(str(folder / "gc.bw")) as file:
+        values = np.array([value for *_, value in file.intervals("chrA")])
+    steps = np.abs(np.diff(values))
+    predicted = 64 - 2 * 8
+    stride = predicted - predicted // 4
+    seams = np.arange(stride, len(steps), stride)
+    assert np.median(steps[seams - 1]) <= 2 * np.median(steps)
+    assert steps[seams - 1].max() <= steps.max()
+
+
+def test_bins_without_a_value_are_not_written(run, tmp_path):
+    store = Experiment.open(load_config(run)).store
+    values = np.arange(len(store.bins), dtype=np.float32)
+    values[1] = np.nan
+    write_bigwig(tmp_path / "x.bw", store, values)
+    with pyBigWig.open(str(tmp_path / "x.bw")) as file:
+        assert file.intervals("chrA", 0, 3 * BIN) == ((0, BIN, 0.0), (2 * BIN, 3 * BIN, 2.0))
+
+
+def test_evaluation_in_another_folder_leaves_the_run_alone(run, tmp_path):
+    before = (run / "accuracy.tsv").read_text()
+    evaluate(run, tmp_path / "valid", config=load_config(run, ["evaluation.split=valid", "evaluation.kmer_ridge=null"]))
+    assert pd.read_csv(tmp_path / "valid" / "accuracy_by_chrom.tsv", sep="\t")["chrom"].unique().tolist() == ["chrB"]
+    assert pd.read_csv(tmp_path / "valid" / "baselines.tsv", sep="\t")["predictor"].unique().tolist() == ["training mean"]
+    assert (run / "accuracy.tsv").read_text() == before
+    assert not list(tmp_path.glob("valid/.*"))
