@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def map_bins_to_nodes(cool: cooler.Cooler, nodes: Bins, aliases: Mapping[str, st
         source=cool.uri,
         sizes=nodes.sizes,
         found_sizes=sizes,
-        tolerance=cool.binsize,  # some pipelines round chromosome sizes up to whole bins
+        tolerance=_size_tolerance(sizes.values(), cool.binsize),
     )
     node = np.full(cool.info["nbins"], -1, dtype=np.int64)
     for chrom, name in names.items():
@@ -119,6 +119,17 @@ def map_bins_to_nodes(cool: cooler.Cooler, nodes: Bins, aliases: Mapping[str, st
         own = span.start + np.arange(last - first) * cool.binsize // nodes.bin_size
         node[first:last] = np.where(own < span.stop, own, -1)
     return node
+
+
+def _size_tolerance(sizes: Iterable[int], resolution: int) -> int:
+    """How far in bp the map's chromosomes may be from the genome's.
+
+    Sizes that are all whole bins were made up from the bins (hicstuff does so), and there the last
+    bins, if nothing maps to a chromosome's end, are missing too. Another assembly differs by more on
+    some chromosome.
+    """
+    made_up = all(size % resolution == 0 for size in sizes)
+    return resolution * (10 if made_up else 1)
 
 
 def _check_divides(cool: cooler.Cooler, node_size: int) -> None:
