@@ -49,7 +49,7 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
         InputError: If there is no finished run, or its tracks are not those of the store.
     """
     path = Path(folder)
-    path = path / WEIGHTS if path.is_dir() else path
+    path = path if path.name == WEIGHTS else path / WEIGHTS
     if not path.is_file():
         raise InputError(f"no trained model at {path}. Train one: genograph train CONFIG")
     try:

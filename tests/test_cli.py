@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genograph import cli
+from tests import tiny
+
+
+@pytest.fixture
+def world(tmp_path):
+    return tiny.write_world(tmp_path)
+
+
+@pytest.fixture
+def genograph(monkeypatch, capsys):
+    """Run a command line in this process: exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["genograph", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        streams = capsys.readouterr()
+        return code, streams.out, streams.err
+
+    return run
+
+
+def cut(path: Path, share: float = 0.5) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+
+
+def missing_fasta(world):
+    (world.parent / "genome.fa").unlink()
+    return [], "genome.fasta: no such file"
+
+
+def missing_track(world):
+    (world.parent / "gc.bw").unlink()
+    return [], "no file"
+
+
+def missing_map(world):
+    (world.parent / "map.cool").unlink()
+    return [], "contacts.file: no such file"
+
+
+def other_names(world):
+    tiny.write_bigwig(world.parent / "gc.bw", {"scaffold_7": np.ones(40_000)})
+    return [], "no chromosome of the genome is in this file"
+
+
+def other_sizes(world):
+    tiny.write_bigwig(world.parent / "gc.bw", {"chrA": np.ones(41_000)})
+    return [], "wrong assembly"
+
+
+def other_map(world):
+    tiny.write_cool(world.parent / "map.cool", np.random.default_rng(0), sizes={"chrA": 80_000, "chrB": 24_000})
+    return [], "wrong assembly"
+
+
+def unknown_key(world):
+    return ["training.max_epoch=3"], "training: no key 'max_epoch'. Did you mean 'max_epochs'?"
+
+
+def unknown_chromosome(world):
+    return ["genome.chroms=[chrA, chrZ]"], "no chromosome 'chrZ'"
+
+
+def cut_bigwig(world):
+    cut(world.parent / "gc.bw", 0.3)
+    return [], "gc.bw"
+
+
+def cut_map(world):
+    cut(world.parent / "map.cool")
+    return [], "map.cool"
+
+
+def cut_fasta(world):
+    import gzip
+
+    packed = world.parent / "genome.fa.gz"
+    packed.write_bytes(gzip.compress((world.parent / "genome.fa").read_bytes()))
+    cut(packed)
+    return ["genome.fasta=genome.fa.gz"], "genome.fa.gz"
+
+
+def track_of_nan(world):
+    tiny.write_bigwig(world.parent / "gc.bw", {chrom: np.full(size, np.nan) for chrom, size in tiny.SIZES.items()})
+    return [], "gc.bw"
+
+
+def resolution_that_does_not_divide(world):
+    return ["bins.node_size=3000"], "3000"
+
+
+def encoder_that_does_not_fit_the_bins(world):
+    return ["bins.bin_size=100"], "the encoder pools to 128 bp, bins are 100 bp"
+
+
+def empty_split(world):
+    return ["splits.valid=['chrB:10-50']"], "No bin of 128 bp is left for the valid split"
+
+
+def chromosome_in_two_splits(world):
+    return ["splits.test=[chrB]"], "chrB"
+
+
+def unknown_split(world):
+    return ["splits.test=[chrQ]"], "no chromosome 'chrQ'"
+
+
+def edges_without_a_map(world):
+    return ["contacts=null"], "'hic' edges need a contact map"
+
+
+def assay_without_a_head(world):
+    return ["model.heads={coverage: {}}"], "Give each assay of the table a head"
+
+
+def partners_without_a_chunk(world):
+    return ["batch.chunk=null"], "batch.chunk"
+
+
+BEFORE_THE_STORE = [
+    missing_fasta,
+    missing_track,
+    missing_map,
+    other_names,
+    other_sizes,
+    other_map,
+    unknown_key,
+    unknown_chromosome,
+    cut_bigwig,
+    cut_map,
+    cut_fasta,
+    track_of_nan,
+    resolution_that_does_not_divide,
+]
+BEFORE_TRAINING = [
+    encoder_that_does_not_fit_the_bins,
+    empty_split,
+    chromosome_in_two_splits,
+    unknown_split,
+    edges_without_a_map,
+    assay_without_a_head,
+    partners_without_a_chunk,
+]
+
+
+@pytest.mark.parametrize("mistake", BEFORE_THE_STORE + BEFORE_TRAINING, ids=lambda mistake: mistake.__name__)
+def test_bad_input_is_one_line_and_exit_code_2_and_nothing_half_written(mistake, world, genograph):
+    overrides, message = mistake(world)
+    out = world.parent / "run"
+    code, _, err = genograph("train", world, *overrides, "--out", out)
+    lines = [line for line in err.splitlines() if line.startswith("genograph: ")]
+    assert code == 2
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert "Traceback" not in err
+    assert not out.exists()
+    assert not list(world.parent.glob(".store.building*"))
+    if mistake in BEFORE_THE_STORE:
+        assert not (world.parent / "store").exists()
+
+
+def test_a_failed_rebuild_leaves_the_store_that_was_there(world, genograph):
+    assert genograph("prepare", world)[0] == 0
+    before = (world.parent / "store" / "manifest.json").read_text()
+    cut(world.parent / "map.cool")
+    assert genograph("prepare", world)[0] == 2
+    assert (world.parent / "store" / "manifest.json").read_text() == before
+
+
+def test_every_verb_takes_one_step_of_the_road(world, genograph):
+    run = world.parent / "run"
+    code, out, _ = genograph("prepare", world)
+    assert code == 0
+    assert "fwd: 0 bins missing" in out
+    code, out, _ = genograph("graph", world, "--out", world.parent / "graph.bedpe")
+    assert code == 0
+    assert "linear: " in out
+    assert (world.parent / "graph.bedpe").read_text().count("\n") > 10
+    code, out, _ = genograph("train", world, "training.max_epochs=1", "--out", run)
+    assert code == 0
+    assert f"next       genograph evaluate {run}" in out
+    code, out, _ = genograph("evaluate", run)
+    assert code == 0
+    assert "4-mer ridge, bins" in out
+    code, out, _ = genograph("predict", run)
+    assert code == 0
+    assert f"bigWig     {run / 'predictions' / 'gc.bw'}" in out
+
+
+def test_evaluating_a_folder_that_is_no_run_says_what_to_do(world, genograph):
+    code, _, err = genograph("evaluate", world)
+    assert code == 2
+    assert "Train one: genograph train CONFIG" in err
+
+
+def test_models_lists_the_published_totals(genograph):
+    code, out, _ = genograph("models")
+    assert code == 0
+    for total in ("15200568", "30123584", "111011"):
+        assert total in out
+
+
+def test_help_does_not_import_torch():
+    program = "import sys; from genograph import cli; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_the_version_is_printed(genograph):
+    code, out, _ = genograph("--version")
+    assert (code, out) == (0, "genograph 0.1.0\n")
