@@ -12,6 +12,17 @@ import pandas as pd
 from genograph.assays.contacts import ContactMap, write_contacts
 from genograph.genome.bins import Bins
 
+SIZES = {"chr1": 700, "chr2": 450}  # 7 and 5 bins of 100 bp
+NODES = Bins(SIZES, 100, partial=True)
+
+
+def random_map(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Counts, and weights of which two are NaN, for the bins of `NODES`."""
+    rng = np.random.default_rng(seed)
+    weight = rng.uniform(0.5, 2.0, 12)
+    weight[[2, 9]] = np.nan
+    return rng.poisson(3.0, (12, 12)), weight
+
 
 def write_map(
     path: Path, sizes: Mapping[str, int], resolution: int, counts: np.ndarray, weight: np.ndarray | None = None
@@ -26,13 +37,19 @@ def write_map(
     return str(path)
 
 
+def read(uri, folder, nodes=NODES, **options) -> ContactMap:
+    """The map of a cooler, read into `folder` and opened."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_contacts(str(uri), nodes, folder, aliases=options.pop("aliases", {}), **options)
+    return ContactMap.open(folder, nodes)
+
+
 def open_map(folder: Path, nodes: Bins, counts: np.ndarray, weight: np.ndarray | None = None, **options) -> ContactMap:
     """A map whose bins are the nodes, written as a cooler, read and opened; no weights mean weights of 1."""
     folder.mkdir(parents=True, exist_ok=True)
     weight = np.ones(len(nodes)) if weight is None else weight
     uri = write_map(folder / "map.cool", nodes.sizes, nodes.bin_size, counts, weight)
-    write_contacts(uri, nodes, folder, aliases={}, **options)
-    return ContactMap.open(folder, nodes)
+    return read(uri, folder, nodes, **options)
 
 
 def dense(contacts: ContactMap) -> np.ndarray:

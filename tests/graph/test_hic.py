@@ -1,0 +1,196 @@
+"""Edges from a contact map, against a ranking over the dense matrix."""
+
+from __future__ import annotations
+
+import time
+
+import cooler
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genograph.assays.contacts import ContactMap, write_contacts
+from genograph.errors import InputError
+from genograph.genome.bins import Bins
+from genograph.graph import HiCEdges, LinearEdges, build_graph
+from tests.maps import open_map
+
+NODES = Bins({"chr1": 12_000, "chr2": 8_000}, 1000)
+
+
+def random_contacts(folder, seed: int, nodes: Bins = NODES, **options) -> ContactMap:
+    rng = np.random.default_rng(seed)
+    weight = rng.uniform(0.5, 2.0, len(nodes))
+    weight[rng.random(len(nodes)) < 0.1] = np.nan
+    # Few distinct counts, so that there are ties.
+    return open_map(folder, nodes, rng.poisson(1.5, (len(nodes), len(nodes))), weight, **options)
+
+
+def ranked_pairs(contacts: ContactMap, edges: HiCEdges, between: bool) -> dict[tuple[int, int], float]:
+    """The pairs that `edges` should keep, by ranking every node's pairs one at a time."""
+    oe = {}
+    for row, col, balanced, ratio in contacts.blocks():
+        for i, j, contact, over in zip(row.tolist(), col.tolist(), balanced, ratio, strict=True):
+            pseudo = edges.pseudocount * contacts.weight[i] * contacts.weight[j]
+            distance = int(contacts.nodes.distance(i, j)) * contacts.nodes.bin_size
+            reach = edges.max_distance or 10**9
+            if (distance < 0) if between else (max(edges.min_distance, 1) <= distance <= reach):
+                oe[i, j] = np.float32((contact + pseudo) / (contact / over + pseudo))
+    kept = {}
+    for node in range(len(contacts.nodes)):
+        own = [(-value, min(pair), max(pair), pair) for pair, value in oe.items() if node in pair]
+        own = [each for each in sorted(own, key=lambda each: (each[0], sum(each[3]) - node))]
+        kept.update({each[3]: -each[0] for each in own[: edges.top_k] if -each[0] >= edges.min_oe})
+    return kept
+
+
+def edges_of(graph) -> dict[tuple[int, int], float]:
+    return {(int(s), int(d)): float(w) for s, d, w in zip(*graph.edge_index, graph.weight, strict=True) if s < d}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    top_k=st.integers(1, 4),
+    min_distance=st.sampled_from([0, 1000, 3000]),
+    max_distance=st.sampled_from([None, 5000]),
+    min_oe=st.sampled_from([0.0, 1.0, 1.5]),
+    pseudocount=st.sampled_from([0.0, 1.0]),
+    trans=st.booleans(),
+)
+def test_edges_equal_a_ranking_of_each_nodes_pairs(tmp_path_factory, seed, trans, **options):
+    contacts = random_contacts(tmp_path_factory.mktemp("map"), seed, trans=True)
+    edges = HiCEdges(trans=trans, **options)
+    kept = ranked_pairs(contacts, edges, between=False)
+    if trans:
+        kept |= ranked_pairs(contacts, edges, between=True)
+    found = edges_of(build_graph([edges], NODES, contacts))
+    assert found == pytest.approx({pair: min(np.log2(1 + oe), 6.0) for pair, oe in kept.items()}, rel=1e-5)
+
+
+def test_blocks_of_the_map_do_not_change_the_graph(tmp_path, monkeypatch):
+    contacts = random_contacts(tmp_path, 1, trans=True)
+    edges = HiCEdges(top_k=2, min_distance=1000, trans=True)
+    whole = build_graph([edges], NODES, contacts)
+    blocks = ContactMap.blocks
+    monkeypatch.setattr(ContactMap, "blocks", lambda self: blocks(self, size=7))
+    pieces = build_graph([edges], NODES, contacts)
+    np.testing.assert_array_equal(pieces.edge_index, whole.edge_index)
+    np.testing.assert_array_equal(pieces.edge_attr, whole.edge_attr)
+
+
+def test_a_pair_stays_if_either_end_ranks_it(tmp_path):
+    """Every node's best partner is node 0, which itself ranks only one."""
+    nodes = Bins({"chr1": 5000}, 1000)
+    counts = np.zeros((5, 5), int)
+    counts[0, 1:] = 9
+    contacts = open_map(tmp_path, nodes, counts)
+    graph = build_graph([HiCEdges(top_k=1, min_distance=1000)], nodes, contacts)
+    assert graph.degree().tolist() == [4, 1, 1, 1, 1]
+
+
+def test_ties_go_to_the_lower_node(tmp_path):
+    nodes = Bins({"chr1": 6000}, 1000, circular=frozenset({"chr1"}))
+    contacts = open_map(tmp_path, nodes, np.full((6, 6), 4))
+    graph = build_graph([HiCEdges(top_k=1, min_distance=2000)], nodes, contacts)
+    assert sorted(edges_of(graph)) == [(0, 2), (0, 3), (0, 4), (1, 3), (1, 5)]
+
+
+def test_a_single_far_read_does_not_outrank_a_loop(tmp_path):
+    """One read where .05 are expected has O/E 20, a loop of 60 reads where 12 are has 5."""
+    size = 40
+    distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
+    counts = np.where(distance < 12, 12, 0)
+    counts[0, 10], counts[0, 35] = 60, 1
+    nodes = Bins({"chr1": size * 1000}, 1000)
+    contacts = open_map(tmp_path, nodes, counts)
+    options = {"top_k": 1, "min_distance": 5000}
+    best = {
+        pseudo: edges_of(build_graph([HiCEdges(**options, pseudocount=pseudo)], nodes, contacts)) for pseudo in (0, 1)
+    }
+    assert (0, 35) in best[0]
+    assert (0, 10) not in best[0] or best[0][0, 35] > best[0][0, 10]
+    assert best[1][0, 10] > best[1].get((0, 35), 0)
+
+
+def test_weight_is_log2_of_one_plus_the_ratio_and_at_most_six(tmp_path):
+    nodes = Bins({"chr1": 9000}, 1000)
+    counts = np.ones((9, 9), int)
+    counts[0, 2], counts[4, 7] = 3, 100_000
+    contacts = open_map(tmp_path, nodes, counts)
+    weights = edges_of(build_graph([HiCEdges(min_distance=1000, min_oe=0, pseudocount=0)], nodes, contacts))
+    assert weights[0, 1] == 1.0  # as many as expected
+    assert weights[0, 2] == pytest.approx(np.log2(1 + 3 / (9 / 7)))
+    assert weights[4, 7] == pytest.approx(np.log2(1 + 6 / (1 + 5 / 100_000)), rel=1e-4)
+    crowded = Bins({"chr1": 200_000}, 1000)
+    counts = np.ones((200, 200), int)
+    counts[0, 5] = 1_000_000
+    contacts = open_map(tmp_path / "crowded", crowded, counts)
+    weights = edges_of(build_graph([HiCEdges(min_distance=5000, max_distance=5000)], crowded, contacts))
+    assert weights[0, 5] == 6.0
+
+
+def test_masked_nodes_have_no_hic_edges(tmp_path):
+    contacts = random_contacts(tmp_path, 0)
+    graph = build_graph([HiCEdges(min_distance=1000)], NODES, contacts)
+    assert contacts.masked.any()
+    assert not graph.degree()[contacts.masked].any()
+    assert graph.degree()[~contacts.masked].any()
+
+
+def test_the_nodes_of_a_circle_meet_the_short_way_round(tmp_path):
+    nodes = Bins({"plasmid": 10_000}, 1000, circular=frozenset({"plasmid"}))
+    contacts = open_map(tmp_path, nodes, np.full((10, 10), 3))
+    graph = build_graph([HiCEdges(min_distance=4000, top_k=9)], nodes, contacts)
+    distance = nodes.distance(*graph.edge_index)
+    assert set(distance.tolist()) == {4, 5}
+    assert graph.degree().tolist() == [3] * 10
+
+
+def test_hic_edges_without_a_map_say_what_to_set():
+    with pytest.raises(InputError, match=r"'hic' edges need a contact map; set contacts\.file"):
+        build_graph([HiCEdges()], NODES)
+
+
+def test_trans_edges_need_a_store_that_kept_them(tmp_path):
+    contacts = random_contacts(tmp_path, 0)
+    with pytest.raises(InputError, match=r"contacts\.trans: true"):
+        build_graph([HiCEdges(trans=True)], NODES, contacts)
+
+
+def test_distances_beyond_the_stores_are_refused(tmp_path):
+    contacts = random_contacts(tmp_path, 0, max_distance=5000)
+    with pytest.raises(InputError, match=r"up to 6000 bp .* within 5000 bp. Raise contacts\.max_distance"):
+        build_graph([HiCEdges(min_distance=1000, max_distance=6000)], NODES, contacts)
+    with pytest.raises(InputError, match=r"up to 20000 bp"):
+        build_graph([HiCEdges()], NODES, contacts)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"top_k": 0}, "top_k must be at least 1; got 0"),
+        ({"min_oe": -1.0}, "min_oe must not be negative; got -1.0"),
+        ({"pseudocount": -1.0}, "pseudocount must not be negative"),
+        ({"min_distance": -5}, "min_distance must not be negative"),
+        ({"min_distance": 5000, "max_distance": 1000}, "max_distance 1000 is below min_distance 5000"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        HiCEdges(**options)
+
+
+@pytest.mark.needs_shared_data
+def test_the_yeast_graph_builds_in_seconds(shared_data, tmp_path):
+    uri = str(shared_data / "yeast" / "scer_w303_g1_2kb_SRR8769554.cool")
+    nodes = Bins({str(name): int(size) for name, size in cooler.Cooler(uri).chromsizes.items()}, 2000, partial=True)
+    start = time.process_time()
+    write_contacts(uri, nodes, tmp_path, aliases={})
+    graph = build_graph([LinearEdges(), HiCEdges()], nodes, ContactMap.open(tmp_path, nodes))
+    assert time.process_time() - start < 20
+    degree = graph.degree("hic")
+    assert not degree[graph.masked].any()
+    has_partners = np.diff(nodes.offsets)[nodes.chrom_index(np.arange(len(nodes)))] > 100
+    assert (degree[~graph.masked & has_partners] >= 8).mean() > 0.95
