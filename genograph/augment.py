@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from genograph.assays.targets import Target, strand_permutation
+from genograph.genome.assembly import COMPLEMENT
 from genograph.graph.batch import GenomeBatch
-
-_COMPLEMENT = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8)  # of A C G T N
 
 
 def reverse_complement(batch: GenomeBatch, piece_bins: int, targets: Mapping[str, Sequence[Target]]) -> GenomeBatch:
@@ -39,7 +38,7 @@ def reverse_complement(batch: GenomeBatch, piece_bins: int, targets: Mapping[str
 
     return replace(
         batch,
-        codes=_COMPLEMENT[batch.codes.flip(1).long()],
+        codes=torch.from_numpy(COMPLEMENT)[batch.codes.flip(1).long()],
         source=mirrored,
         node_of_bin=batch.node_of_bin[order],
         position=batch.position.flip(1),

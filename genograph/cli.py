@@ -48,7 +48,11 @@ def prepare(config: Where, overrides: Overrides = None) -> None:
     print(f"bins       {len(store.bins):,} of {store.bins.bin_size:,} bp, {int(store.mask.sum()):,} usable")
     print(f"nodes      {len(store.nodes):,} of {store.nodes.bin_size:,} bp")
     for report in store.manifest["clip_report"]:
-        print("track      {identifier}: {missing:,} bins missing, {soft_clipped:,} soft clipped, {clipped:,} clipped".format(**report))
+        print(
+            "track      {identifier}: {missing:,} bins missing, {soft_clipped:,} soft clipped, {clipped:,} clipped".format(
+                **report
+            )
+        )
     if store.contacts is not None:
         print(f"contacts   {len(store.contacts):,} pairs, {int(store.contacts.masked.sum()):,} nodes masked")
 

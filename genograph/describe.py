@@ -56,7 +56,7 @@ def _describe(config: Config) -> dict[str, object]:
         model = build_model(
             config.model,
             bin_size=config.bins.bin_size,
-            edge_dim=2 + len(config.graph.edges),
+            edge_dim=2 + len({edge.name for edge in config.graph.edges}),
             tracks=tracks,
             whole_windows=config.batch.chunk is None,
             masked=config.graph.candidates is not None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from rich.progress import track
 
 from genograph.assays.assay import ASSAYS
@@ -27,6 +28,7 @@ from genograph.genome.names import read_aliases
 from genograph.store import Store, building, fingerprint, locked, read_manifest, what_changed, write_manifest
 
 log = logging.getLogger("genograph")
+_STDERR = Console(stderr=True)
 
 
 def prepare(config: Config) -> Store:
@@ -83,7 +85,7 @@ def _recipe(config: Config) -> dict[str, Any]:
 
 
 def _sources(config: Config, targets: Mapping[str, list[Target]]) -> dict[str, Path]:
-    """Every file that goes into the store, by the config key that names it."""
+    """Every file that goes into the store, by the config key, or the first track, that names it."""
     genome, tracks = config.section("genome"), config.section("tracks")
     named = {
         "genome.fasta": genome.fasta,
@@ -94,8 +96,10 @@ def _sources(config: Config, targets: Mapping[str, list[Target]]) -> dict[str, P
         "tracks.genes": tracks.genes,
         "contacts.file": config.contacts and Path(config.contacts.file.partition("::")[0]),
     }
-    files = {target.file.resolve() for rows in targets.values() for target in rows}
-    return {key: path for key, path in named.items() if path} | {f"track {path}": path for path in sorted(files)}
+    first: dict[Path, str] = {}
+    for target in (target for rows in targets.values() for target in rows):
+        first.setdefault(target.file.resolve(), f"track {target.identifier}")
+    return {key: path for key, path in named.items() if path} | {key: path for path, key in first.items()}
 
 
 def _build(
@@ -141,7 +145,7 @@ def _write_codes(config: Config, folder: Path) -> dict[str, int]:
     genome = config.section("genome")
     sizes: dict[str, int] = {}
     with (folder / "codes.raw").open("wb") as raw:
-        for name, codes in track(read_fasta(genome.fasta), "Reading the genome", transient=True):
+        for name, codes in track(read_fasta(genome.fasta), "Reading the genome", transient=True, console=_STDERR):
             if genome.chroms is None or name in genome.chroms:
                 sizes[name] = len(codes)
                 codes.tofile(raw)
@@ -204,7 +208,7 @@ def _write_signals(
         is_ratio = ASSAYS[assay].kind == "ratio"
         signals = _new_array(folder / "signals" / f"{assay}.npy", len(bins), len(rows))
         coverage = _new_array(folder / "coverage" / f"{assay}.npy", len(bins), len(rows)) if is_ratio else None
-        for column, target in enumerate(track(rows, f"Reading {assay}", transient=True)):
+        for column, target in enumerate(track(rows, f"Reading {assay}", transient=True, console=_STDERR)):
             if coverage is not None:
                 signals[:, column], coverage[:, column] = read_methylation(target, bins, aliases=aliases)
             else:

@@ -7,15 +7,15 @@ every ambiguous base, 4. One-hot is channel-first, (N, 4, L) in the order A C G 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyfaidx
 
 from genograph.errors import InputError
 from genograph.genome.lines import read_bytes, read_lines
 
-ALPHABET = "ACGTN"
 N = 4
 CODES = np.full(256, N, dtype=np.uint8)
 """Code of every byte: upper and lower case alike, N for whatever is not A, C, G or T."""
@@ -36,28 +36,59 @@ def encode(sequence: str | bytes | bytearray) -> np.ndarray:
     return CODES[np.frombuffer(sequence, dtype=np.uint8)]
 
 
-def decode(codes: np.ndarray) -> str:
-    """The sequence that codes stand for, in upper case."""
-    return np.frombuffer(ALPHABET.encode(), dtype=np.uint8)[codes].tobytes().decode()
-
-
-def read_fasta(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
+def read_fasta(path: str | Path, chroms: Sequence[str] | None = None) -> Iterator[tuple[str, np.ndarray]]:
     """Name and codes, (bases,) uint8, of each sequence of a FASTA file, one at a time.
 
-    The file may be plain, gzip or bgzip. It is read once from start to end and needs no index, so memory
-    is bounded by the longest chromosome. A sequence is named by the first word of its header; NCBI's
+    The file may be plain, gzip or bgzip, and needs no index: it is read once from start to end, and memory is
+    bounded by the longest chromosome. Where some `chroms` are asked of a plain file with an index beside it
+    (`samtools faidx`), only these are read. A sequence is named by the first word of its header; NCBI's
     `>ref|NC_001133| ... [chromosome=I]` is named `I`, and `[location=mitochondrion]` is named `Mito`.
+
+    Args:
+        path: The file.
+        chroms: Names of the sequences to read, in the file's order; None for all. Names that are not there are
+            passed over.
 
     Raises:
         InputError: If the file is truncated, is not a FASTA file of DNA, or a name comes twice.
     """
+    if chroms is not None and _has_index(Path(path)):
+        yield from _read_indexed(path, chroms)
+        return
+    for name, sequence in _stream(path):
+        if chroms is None or name in chroms:
+            yield name, _codes(name, sequence, path)
+
+
+def _has_index(path: Path) -> bool:
+    """Whether an index as new as the file stands beside it; pyfaidx would write one anew otherwise."""
+    index = Path(f"{path}.fai")
+    return index.is_file() and path.is_file() and index.stat().st_mtime >= path.stat().st_mtime
+
+
+def _read_indexed(path: str | Path, chroms: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    with pyfaidx.Fasta(str(path), as_raw=True, rebuild=False) as fasta:
+        for name, entry in fasta.faidx.index.items():
+            if name not in chroms:
+                continue
+            sequence = bytearray(fasta[name][:].encode())
+            if len(sequence) != entry.rlen or b">" in sequence:
+                raise InputError(
+                    f"{path}: {path}.fai gives '{name}' {entry.rlen:,} bp, which the file does not hold. "
+                    f"Index it anew: samtools faidx {path}"
+                )
+            yield name, _codes(name, sequence, path)
+
+
+def _stream(path: str | Path) -> Iterator[tuple[str, bytearray]]:
+    """Name and letters of every sequence, read from start to end."""
     names: set[str] = set()
     name: str | None = None
     sequence = bytearray()
     for line in read_bytes(path):
         if line.startswith(b">"):
             if name is not None:
-                yield name, _codes(name, sequence, path)
+                yield name, sequence
             name, sequence = _fasta_name(line[1:].decode(errors="replace"), path), bytearray()
             if name in names:
                 raise InputError(f"{path}: two sequences are called '{name}'. Names must differ.")
@@ -68,7 +99,7 @@ def read_fasta(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
             raise InputError(f"{path} is not a FASTA file: it starts with {line[:30]!r}, not with '>'.")
     if name is None:
         raise InputError(f"{path} holds no sequence: no line starts with '>'.")
-    yield name, _codes(name, sequence, path)
+    yield name, sequence
 
 
 def read_chrom_sizes(path: str | Path) -> dict[str, int]:

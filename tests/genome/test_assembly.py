@@ -5,14 +5,19 @@ from __future__ import annotations
 import gzip
 
 import numpy as np
+import pyfaidx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from genograph.errors import InputError
-from genograph.genome.assembly import COMPLEMENT, check_sizes, decode, encode, read_chrom_sizes, read_fasta
+from genograph.genome.assembly import COMPLEMENT, check_sizes, encode, read_chrom_sizes, read_fasta
 
 TEXT = ">one first sequence\nACGTN\nacgt\n\n>two\r\nRYKM\r\n"
+
+
+def decode(codes: np.ndarray) -> str:
+    return "".join("ACGTN"[code] for code in codes)
 
 
 def read(path):
@@ -126,3 +131,22 @@ def test_the_yeast_genome_has_its_known_size_and_names(shared_data):
 def test_a_soft_masked_human_chromosome_keeps_its_unknown_start(shared_data):
     (name, codes), *_ = read_fasta(shared_data / "human_tiny/hg38_1m.fa.gz")
     assert (name, np.flatnonzero(codes < 4)[0]) == ("chr1", 10_000)
+
+
+def test_an_index_beside_a_plain_file_serves_the_chromosomes_that_are_asked_for(tmp_path):
+    path = tmp_path / "genome.fa"
+    path.write_text(">one first\nACGT\nAC\n>two\nGGNN\nTT\n>three\nTTTT\n")
+    streamed = dict(read_fasta(path, ["three", "two"]))
+    pyfaidx.Faidx(str(path))
+    assert (tmp_path / "genome.fa.fai").exists()
+    indexed = dict(read_fasta(path, ["three", "two"]))
+    assert list(streamed) == list(indexed) == ["two", "three"]
+    assert indexed["two"].tolist() == streamed["two"].tolist() == [2, 2, 4, 4, 3, 3]
+
+
+def test_an_index_that_points_past_the_file_is_an_error(tmp_path):
+    path = tmp_path / "genome.fa"
+    path.write_text(">one\nACGT\n")
+    (tmp_path / "genome.fa.fai").write_text("one\t400\t5\t4\t5\n")
+    with pytest.raises(InputError, match="Index it anew"):
+        list(read_fasta(path, ["one"]))
