@@ -53,9 +53,9 @@ class Store:
             InputError: If there is none, or another version of genograph wrote it.
         """
         path = Path(path)
-        if not (path / MANIFEST).is_file():
+        manifest = read_manifest(path)
+        if not manifest:
             raise InputError(f"no store at {path}. Build it: genograph prepare CONFIG")
-        manifest = json.loads((path / MANIFEST).read_text())
         if manifest["format_version"] != FORMAT_VERSION:
             raise InputError(
                 f"store {path} has format {manifest['format_version']}, this genograph reads {FORMAT_VERSION}. "
@@ -176,11 +176,12 @@ def fingerprint(sources: Mapping[str, Path], known: Mapping[str, Any]) -> dict[s
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of the store at `path`; empty if there is no readable one."""
+    """The manifest of the store at `path`; empty if there is no readable one, or one of something else."""
     try:
-        return json.loads((path / MANIFEST).read_text())
-    except (OSError, json.JSONDecodeError):
+        manifest = json.loads((path / MANIFEST).read_text())
+    except (OSError, ValueError):
         return {}
+    return manifest if isinstance(manifest, dict) and {"format_version", "recipe"} <= manifest.keys() else {}
 
 
 def what_changed(manifest: Mapping[str, Any], recipe: Mapping[str, Any], prints: Mapping[str, Any]) -> list[str]:
@@ -205,10 +206,14 @@ def what_changed(manifest: Mapping[str, Any], recipe: Mapping[str, Any], prints:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the right to build the store at `path`; other processes wait."""
+    """Hold the right to build the store at `path`; other processes wait.
+
+    What a killed build left behind is removed first.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        _clear(path)
         yield
 
 
@@ -216,19 +221,37 @@ def locked(path: Path) -> Iterator[None]:
 def building(path: Path) -> Iterator[Path]:
     """A folder to build a store in; it takes the place of `path` when the block ends without an error.
 
-    To be used while `locked`: what an interrupted build left behind is removed.
+    To be used while `locked`.
+
+    Raises:
+        InputError: If `path` is there and holds something else than a store, which is not ours to replace.
     """
-    for leftover in path.parent.glob(f".{path.name}.building*"):
-        shutil.rmtree(leftover)
-    folder = path.parent / f".{path.name}.building"
+    is_taken = path.is_file() or (path.is_dir() and any(path.iterdir()))
+    if is_taken and not read_manifest(path):
+        raise InputError(f"store: {path} is there already and is no store. Name a folder of its own, or remove it.")
+    folder, old = _beside(path)
     folder.mkdir()
     try:
         yield folder
         if path.exists():
-            path.rename(path.parent / f".{path.name}.building-old")
+            path.rename(old)
         folder.rename(path)
     finally:
-        for leftover in path.parent.glob(f".{path.name}.building*"):
+        _clear(path)
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    """Where a store is built, and where the one that it replaces goes meanwhile."""
+    return path.parent / f".{path.name}.building", path.parent / f".{path.name}.old"
+
+
+def _clear(path: Path) -> None:
+    """Leave nothing beside `path`; a store that was moved away, but not replaced, goes back."""
+    folder, old = _beside(path)
+    if old.exists() and not path.exists():
+        old.rename(path)
+    for leftover in (folder, old):
+        if leftover.exists():
             shutil.rmtree(leftover)
 
 
