@@ -121,7 +121,7 @@ class GenomeConfig(Section):
     chrom_sizes: FilePath | None = None  # checked against the FASTA
     blacklist: FilePath | None = None  # BED; its bins leave loss and metrics
     aliases: FilePath | None = None  # TSV: alias, name
-    chroms: list[str] | None = None  # None: all of the FASTA
+    chroms: list[str] | None = Field(None, min_length=1)  # None: all of the FASTA
     circular: list[str] = []
 
 

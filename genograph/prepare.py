@@ -113,7 +113,7 @@ def _build(
     genome = config.section("genome")
     aliases = read_aliases(genome.aliases) if genome.aliases else {}
     sizes = _write_codes(config, folder)
-    circular = frozenset(genome.circular)
+    circular = frozenset(genome.circular) & sizes.keys()
     node_size = config.bins.node_size or config.bins.bin_size
     bins = Bins(sizes, config.bins.bin_size, circular=circular)
     nodes = Bins(sizes, node_size, partial=True, circular=circular)
@@ -143,15 +143,17 @@ def _build(
 def _write_codes(config: Config, folder: Path) -> dict[str, int]:
     """Write the genome's codes, chromosomes end to end; returns their sizes in bp."""
     genome = config.section("genome")
+    names: list[str] = []
     sizes: dict[str, int] = {}
     with (folder / "codes.raw").open("wb") as raw:
         for name, codes in track(read_fasta(genome.fasta), "Reading the genome", transient=True, console=_STDERR):
+            names.append(name)
             if genome.chroms is None or name in genome.chroms:
                 sizes[name] = len(codes)
                 codes.tofile(raw)
     for name in [*(genome.chroms or []), *genome.circular]:
-        if name not in sizes:
-            raise InputError(f"genome: {genome.fasta} has no chromosome '{name}'.{nearest(name, sizes)}")
+        if name not in names:
+            raise InputError(f"genome: {genome.fasta} has no chromosome '{name}'.{nearest(name, names)}")
     if genome.chrom_sizes:
         listed = read_chrom_sizes(genome.chrom_sizes)
         check_sizes(sizes, {name: size for name, size in listed.items() if not genome.chroms or name in sizes})
