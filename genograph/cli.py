@@ -48,11 +48,10 @@ def prepare(config: Where, overrides: Overrides = None) -> None:
     print(f"bins       {len(store.bins):,} of {store.bins.bin_size:,} bp, {int(store.mask.sum()):,} usable")
     print(f"nodes      {len(store.nodes):,} of {store.nodes.bin_size:,} bp")
     for report in store.manifest["clip_report"]:
-        print(
-            "track      {identifier}: {missing:,} bins missing, {soft_clipped:,} soft clipped, {clipped:,} clipped".format(
-                **report
-            )
+        counts = ", ".join(
+            f"{report[key]:,} bins {key.replace('_', ' ')}" for key in ("missing", "soft_clipped", "clipped")
         )
+        print(f"track      {report['identifier']}: {counts}")
     if store.contacts is not None:
         print(f"contacts   {len(store.contacts):,} pairs, {int(store.contacts.masked.sum()):,} nodes masked")
 

@@ -214,6 +214,7 @@ class TrainingConfig(Section):
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     warmup: int = Field(0, ge=0)  # steps of linear warm-up
+    schedule: Literal["constant", "cosine"] = "constant"  # cosine: down to 0 at max_epochs
     momentum: float = Field(0.9, ge=0, lt=1)  # sgd's, and the first beta of adam
     beta2: float = Field(0.999, ge=0, lt=1)
     weight_decay: float = Field(0.0, ge=0)

@@ -98,8 +98,18 @@ class TrainingModule(pl.LightningModule):
             beta2=config.beta2,
             weight_decay=config.weight_decay,
         )
-        warmup = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / (config.warmup + 1)))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": warmup, "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": LambdaLR(optimizer, self._rate), "interval": "step"},
+        }
+
+    def _rate(self, step: int) -> float:
+        """The share of the learning rate that a step takes."""
+        warm = min(1.0, (step + 1) / (self.config.warmup + 1))
+        if self.config.schedule == "constant":
+            return warm
+        done = step / (self.config.max_epochs * len(self.train_dataloader()))
+        return warm * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
         if self.config.clip_norm is not None:
