@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from genograph.errors import InputError
 from genograph.graph.batch import GenomeBatch
 from genograph.metrics import TrackSums
 from genograph.nn.model import GenomeModel
-from genograph.nn.optimizer import build_optimizer, clip_gradients
+from genograph.nn.optimizer import build_optimizer, clip_gradients, rate_share
 
 
 class TrainingModule(pl.LightningModule):
@@ -98,18 +99,9 @@ class TrainingModule(pl.LightningModule):
             beta2=config.beta2,
             weight_decay=config.weight_decay,
         )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": LambdaLR(optimizer, self._rate), "interval": "step"},
-        }
-
-    def _rate(self, step: int) -> float:
-        """The share of the learning rate that a step takes."""
-        warm = min(1.0, (step + 1) / (self.config.warmup + 1))
-        if self.config.schedule == "constant":
-            return warm
-        done = step / (self.config.max_epochs * len(self.train_dataloader()))
-        return warm * (1 + math.cos(math.pi * min(1.0, done))) / 2
+        steps = int(self.trainer.estimated_stepping_batches) if config.schedule == "cosine" else None
+        schedule = LambdaLR(optimizer, partial(rate_share, warmup=config.warmup, steps=steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
         if self.config.clip_norm is not None:

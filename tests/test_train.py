@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from safetensors.torch import load_file
 from genograph.checkpoint import load_run
 from genograph.config import load_config
 from genograph.errors import InputError
-from genograph.nn.optimizer import clip_gradients
+from genograph.nn.optimizer import clip_gradients, rate_share
 from genograph.train import train
 from tests.tiny import write_world
 
@@ -69,17 +68,17 @@ def test_a_run_that_goes_on_after_a_stop_ends_with_the_weights_of_one_that_did_n
 
 
 def test_a_killed_run_resumes_to_the_same_weights(world, tmp_path):
-    epochs = "training.max_epochs=12"
-    whole = train(load_config(world, [epochs]), tmp_path / "whole")
+    overrides = ["training.max_epochs=12", "training.schedule=cosine"]
+    whole = train(load_config(world, overrides), tmp_path / "whole")
     run = tmp_path / "killed"
-    process = subprocess.Popen([*CLI, "train", str(world), epochs, "--out", str(run)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*CLI, "train", str(world), *overrides, "--out", str(run)], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (run / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     assert not (run / "model.safetensors").exists()
-    resumed = train(load_config(world, [epochs]), run, resume=True)
+    resumed = train(load_config(world, overrides), run, resume=True)
     assert_equal_weights(whole, resumed)
 
 
@@ -92,7 +91,7 @@ def test_training_learns_what_is_in_the_sequence(world, tmp_path):
 def test_a_run_is_not_written_over(world, tmp_path):
     train(load_config(world, ["training.max_epochs=1"]), tmp_path / "run")
     before = weights(tmp_path / "run")
-    with pytest.raises(InputError, match="already holds a run. Go on with it: --resume"):
+    with pytest.raises(InputError, match=r"already holds a run. Go on with it: --resume"):
         train(load_config(world, ["training.max_epochs=1"]), tmp_path / "run")
     assert all(torch.equal(before[name], weights(tmp_path / "run")[name]) for name in before)
 
@@ -156,3 +155,9 @@ def test_clipping_globally_scales_all_gradients_alike():
     clip_gradients([large, small], 1.0, per_variable=False)
     assert torch.allclose(large.grad, torch.tensor([0.8]))
     assert torch.allclose(small.grad, torch.tensor([0.6]))
+
+
+def test_the_learning_rate_warms_up_and_falls_as_a_cosine():
+    assert [rate_share(step, warmup=3, steps=None) for step in (0, 1, 3, 100)] == [0.25, 0.5, 1.0, 1.0]
+    assert rate_share(50, warmup=0, steps=100) == pytest.approx(0.5)
+    assert rate_share(100, warmup=0, steps=100) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -23,6 +24,19 @@ def build_optimizer(
         return SGD(parameters, lr=learning_rate, momentum=momentum, weight_decay=weight_decay)
     optimizer = {"adam": Adam, "adamw": AdamW}[name]
     return optimizer(parameters, lr=learning_rate, betas=(momentum, beta2), weight_decay=weight_decay)
+
+
+def rate_share(step: int, *, warmup: int, steps: int | None) -> float:
+    """The share of the learning rate that a step takes, 0 to 1.
+
+    Args:
+        step: From 0 on.
+        warmup: Steps in which it rises linearly.
+        steps: Of the whole training, over which it falls as half a cosine (Loshchilov & Hutter 2017, ICLR); None
+            keeps it constant.
+    """
+    share = min(1.0, (step + 1) / (warmup + 1))
+    return share if steps is None else share * (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float, *, per_variable: bool) -> None:
