@@ -96,11 +96,13 @@ class PieceReader:
         chrom = int(self._chrom[run])
         start = (first - self.halo - int(bins.offsets[chrom])) * bins.bin_size + shift
         end = start + (self.chunk + 2 * self.halo) * bins.bin_size
+        low, high = ((self.runs[run] - bins.offsets[chrom]) * bins.bin_size).tolist()
+        if self.is_circle[run]:
+            # The last bin meets the first, as bins do: the remainder of the chromosome that has no bin is skipped.
+            return self.store.codes(bins.chroms[chrom], low, high).take(np.arange(start, end), mode="wrap")
         codes = np.array(self.store.codes(bins.chroms[chrom], start, end))
-        if not self.is_circle[run]:
-            low, high = (self.runs[run] - bins.offsets[chrom]) * bins.bin_size
-            codes[: max(0, low - start)] = 4
-            codes[max(0, high - start) :] = 4
+        codes[: max(0, low - start)] = 4
+        codes[max(0, high - start) :] = 4
         return codes
 
     @cached_property
