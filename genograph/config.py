@@ -1,17 +1,15 @@
 """The config tree: what a run is, as YAML, checked before anything is read or written.
 
 Sections follow the road: genome, tracks, contacts and bins make the store; splits, graph and batch make
-the batches; model, augment and training make the run. A component (edge type, encoder, processor layer,
-head) is `{name: gat, heads: 4}`: its options are the keyword-only parameters of the class that the
-registry names, so a class is the one place where its options, types and defaults stand.
+the batches; model, augment and training make the run. An edge type, encoder or processor layer is
+`{name: gat, heads: 4}`; see `genograph.components`.
 """
 
 from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,11 +21,11 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
-    create_model,
     field_validator,
     model_validator,
 )
 
+from genograph.components import check_options, in_registry
 from genograph.errors import InputError, nearest
 from genograph.graph import EDGES
 from genograph.nn.encoders import ENCODERS
@@ -53,67 +51,6 @@ class Section(BaseModel):
     """A part of the config: frozen, and closed to keys it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Component(BaseModel):
-    """One entry of a registry with its options: `{name: hic, top_k: 8}`."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    name: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options as written; the class supplies the rest."""
-        return dict(self.model_extra or {})
-
-
-def _component(registry: Mapping[str, type]) -> Any:
-    """A `Component` whose name is in `registry` and whose options are those of the class it names."""
-
-    def check(component: Component) -> Component:
-        if component.name not in registry:
-            raise InputError(f"no '{component.name}' here.{nearest(component.name, registry)}")
-        return Component(
-            name=component.name, **check_options(registry[component.name], component.options, component.name)
-        )
-
-    return Annotated[Component, AfterValidator(check)]
-
-
-@cache
-def _options_model(component: Callable) -> type[BaseModel]:
-    owner = component.__init__ if inspect.isclass(component) else component
-    hints = typing.get_type_hints(owner, include_extras=True)
-    keywords = {
-        name: (hints[name], ... if parameter.default is inspect.Parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(component).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    return create_model("Options", __config__=ConfigDict(extra="forbid"), **keywords)
-
-
-def check_options(component: Callable, options: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The options with their declared types, those left out staying out.
-
-    Args:
-        component: A class or function; its keyword-only parameters are the options.
-        options: What the config says.
-        name: What the config calls it, for the error.
-
-    Raises:
-        InputError: If an option is unknown, missing or of another type.
-    """
-    model = _options_model(component)
-    for option in options:
-        if option not in model.model_fields:
-            raise InputError(f"'{name}' has no option '{option}'.{nearest(option, model.model_fields)}")
-    try:
-        checked = model.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"'{name}': {where}: {first['msg']}; got {first['input']!r}.") from None
-    return checked.model_dump(exclude_unset=True)
 
 
 class GenomeConfig(Section):
@@ -161,7 +98,7 @@ class SplitsConfig(Section):
 
 
 class GraphConfig(Section):
-    edges: list[_component(EDGES)] = []
+    edges: list[in_registry(EDGES)] = []
     candidates: FilePath | None = None  # BED of what is read from sequence; None: everything
 
 
@@ -191,8 +128,8 @@ class AugmentConfig(Section):
 
 
 class ModelConfig(Section):
-    encoder: _component(ENCODERS)
-    processor: list[_component(LAYERS)] = []
+    encoder: in_registry(ENCODERS)
+    processor: list[in_registry(LAYERS)] = []
     trunk: dict[str, Any] | None = None
     heads: dict[str, dict[str, Any]]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genograph.assays.assay import ASSAYS
-from genograph.assays.transforms import SUM_STATS
 from genograph.errors import InputError, nearest
 from genograph.genome.lines import read_lines
 
+SUM_STATS = ("sum", "mean", "median", "max", "sum_sqrt", "mean_sqrt", "peak")
 REQUIRED = ("identifier", "file")
 COLUMNS = (
     "index",

@@ -16,8 +16,6 @@ from genograph.errors import InputError
 if TYPE_CHECKING:
     from genograph.assays.targets import Target
 
-SUM_STATS = ("sum", "mean", "median", "max", "sum_sqrt", "mean_sqrt", "peak")
-
 
 @dataclass(frozen=True, slots=True)
 class ClipReport:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from genograph.assays.targets import Target
-from genograph.assays.transforms import SUM_STATS, ClipReport, clip, pool
+from genograph.assays.targets import SUM_STATS, Target
+from genograph.assays.transforms import ClipReport, clip, pool
 from genograph.errors import InputError
 
 BASES = np.array([0, 1, 2, 5, 0, 0, 0, 0.04], dtype=np.float32)
