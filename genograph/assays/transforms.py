@@ -7,14 +7,11 @@ a bin with a missing base is missing, and no other value is ever made NaN or the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from genograph.assays.targets import Target
 from genograph.errors import InputError
-
-if TYPE_CHECKING:
-    from genograph.assays.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
