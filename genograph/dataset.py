@@ -57,7 +57,8 @@ class WindowDataset(Dataset):
         halo: Bins of context on both sides of a piece, as the encoder needs them.
         allowed: (bins,) True for the bins of the split; windows, partners and sequence stay inside.
         candidates: (bins,) True for the bins that are read from sequence; None for all of them.
-        stride: Bins from one window to the next; None for the predicted part, so that each bin is met once.
+        stride: Bins from one window to the next; None for the predicted part, so that each bin is met once. With
+            a stride the last window of a circular chromosome goes on into the first.
         augment: Reverse complement and shift of a batch, drawn anew for each.
         seed: Of the order and of the augmentation.
         keep_empty: Keep windows in which nothing was measured, as a prediction does.
@@ -98,6 +99,7 @@ class WindowDataset(Dataset):
         self._lookup = np.full(len(store.nodes), -1, dtype=np.int64)
         self._signals = {assay: store.signals(assay) for assay in store.targets}
         self._coverage = {assay: store.coverage(assay) for assay in store.targets}
+        self._may_overlap = stride is not None
         self.windows = self._tile(stride or batch.predicted, keep_empty)  # (windows, 2): run, first bin
 
     def __len__(self) -> int:
@@ -123,7 +125,7 @@ class WindowDataset(Dataset):
         partner = self._partner_stretches(partners)
         codes, source = self.reader.read([window, partner], shift=shift)
         edges = [induced_edges(self.graph, np.concatenate([s.own, s.partners]), self._lookup) for s in samples]
-        predicted = window.bins[:, self.batch.crop : self.batch.window - self.batch.crop]
+        predicted = self._bins_of(run, first + self.batch.crop, self.batch.predicted, goes_round=self._may_overlap)
         return GenomeBatch(
             codes=torch.from_numpy(codes),
             source=torch.from_numpy(source),
@@ -160,11 +162,15 @@ class WindowDataset(Dataset):
                     windows.append((number, first - crop))
         return np.asarray(windows, dtype=np.int64).reshape(-1, 2)
 
-    def _bins_of(self, run: np.ndarray, first: np.ndarray, count: int) -> np.ndarray:
-        """`count` bins from `first` on, each in its run: (stretches, count); -1 where the run does not reach."""
+    def _bins_of(self, run: np.ndarray, first: np.ndarray, count: int, *, goes_round: bool = True) -> np.ndarray:
+        """`count` bins from `first` on, each in its run: (stretches, count); -1 where the run does not reach.
+
+        A circular chromosome has no end, unless it is not to be gone round.
+        """
         bins = first[:, None] + np.arange(count)
         start, end = self.runs[run, 0][:, None], self.runs[run, 1][:, None]
-        bins = np.where(self.reader.is_circle[run][:, None], start + (bins - start) % (end - start), bins)
+        is_circle = goes_round & self.reader.is_circle[run][:, None]
+        bins = np.where(is_circle, start + (bins - start) % (end - start), bins)
         return np.where((bins >= start) & (bins < end), bins, -1)
 
     def _whole_nodes(self, allowed: np.ndarray) -> np.ndarray:
