@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from genograph.components import check_options, in_registry
+from genograph.components import Component, check_options, in_registry
 from genograph.errors import InputError, nearest
 from genograph.graph import EDGES
 from genograph.nn.encoders import ENCODERS
@@ -100,6 +100,13 @@ class SplitsConfig(Section):
 class GraphConfig(Section):
     edges: list[in_registry(EDGES)] = []
     candidates: FilePath | None = None  # BED of what is read from sequence; None: everything
+
+    @field_validator("edges")
+    @classmethod
+    def _sound_edges(cls, edges: list[Component]) -> list[Component]:
+        for edge in edges:
+            EDGES[edge.name](**edge.options)  # checks the values of its options
+        return edges
 
 
 class BatchConfig(Section):

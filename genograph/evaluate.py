@@ -27,7 +27,7 @@ from genograph.experiment import Experiment
 from genograph.genome.genes import Genes, gene_bins
 from genograph.metrics import track_accuracy, warn_of_undefined
 from genograph.nn.model import GenomeModel
-from genograph.predict import predictions
+from genograph.predict import device_for, predictions
 from genograph.store import Store
 
 
@@ -133,7 +133,7 @@ def _predict_split(experiment: Experiment, model: GenomeModel, scratch: Path) ->
         }
         for assay, targets in experiment.targets.items()
     }
-    for position, *values in predictions(model, windows, title="Evaluating"):
+    for position, *values in predictions(model, windows, device=device_for(experiment.config), title="Evaluating"):
         inside = position >= 0
         rows = row_of_bin[position[inside]]
         for kind, by_assay in zip(kinds, values, strict=True):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 
 from genograph.assays.targets import Target
 from genograph.config import Config
@@ -29,11 +30,13 @@ class Experiment:
 
     @classmethod
     def open(cls, config: Config) -> Experiment:
-        """Prepare what the config names, or find it prepared, and check that heads and splits fit it.
+        """Prepare what the config names, or find it prepared, check that the heads fit it, and set torch's threads.
 
         Raises:
             InputError: As `prepare` does, or if an assay has a head but no tracks, or tracks but no head.
         """
+        if config.training.threads:
+            torch.set_num_threads(config.training.threads)
         experiment = cls(config, prepare(config))
         experiment.check_heads()
         return experiment
@@ -115,10 +118,18 @@ class Experiment:
         )
 
     def check_heads(self) -> None:
-        """Every head has tracks and every assay of the targets table a head."""
+        """Every head has tracks, every assay of the targets table a head, and peaks are 0 to 1."""
         heads, assays = set(self.config.model.heads), set(self.store.targets)
         if heads != assays:
             raise InputError(
                 f"model.heads are {sorted(heads)}, but the targets table has tracks of {sorted(assays)}. "
                 "Give each assay of the table a head."
             )
+        for assay, options in self.config.model.heads.items():
+            highest = np.nanmax(self.store.signals(assay), axis=0) if options.get("loss") == "bce" else np.zeros(1)
+            if highest.max() > 1:
+                identifier = self.store.targets[assay][int(highest.argmax())].identifier
+                raise InputError(
+                    f"model.heads.{assay}: loss bce is for peaks, 0 to 1, but '{identifier}' reaches "
+                    f"{highest.max():g}. Choose loss: poisson, or sum_stat: peak in the targets table."
+                )

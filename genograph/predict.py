@@ -25,7 +25,8 @@ from genograph.store import Store
 def predict(run: str | Path, out: str | Path | None = None, *, config: Config | None = None) -> Path:
     """Predict every bin of the genome with a trained run; returns the folder of bigWigs.
 
-    Values are in the units that the model was trained on, that is after the targets table's transforms.
+    Values are in the units that the model was trained on, that is after the targets table's transforms. Here a
+    window's contact partners may lie in any split: what a prediction reads is sequence, never a target.
 
     Args:
         run: A run folder.
@@ -52,7 +53,7 @@ def predict(run: str | Path, out: str | Path | None = None, *, config: Config | 
             )
             for assay, targets in experiment.targets.items()
         }
-        _blend(model, windows, overlap, blended)
+        _blend(model, windows, overlap, device_for(experiment.config), blended)
         for assay, targets in experiment.targets.items():
             for values, target in zip(blended[assay], targets, strict=True):
                 write_bigwig(folder / f"{target.identifier}.bw", experiment.store, values)
@@ -60,10 +61,9 @@ def predict(run: str | Path, out: str | Path | None = None, *, config: Config | 
 
 
 def predictions(
-    model: GenomeModel, windows: WindowDataset, *, title: str
+    model: GenomeModel, windows: WindowDataset, *, device: torch.device, title: str
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]]:
     """Batch by batch: bin numbers (windows, bins); predictions, targets and masks (windows, bins, tracks) by assay."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device).eval()
     with torch.inference_mode():
         for batch in track(windows.loader(shuffle=False), title, transient=True):
@@ -76,12 +76,19 @@ def predictions(
             )
 
 
-def _blend(model: GenomeModel, windows: WindowDataset, overlap: int, blended: dict[str, np.ndarray]) -> None:
+def device_for(config: Config) -> torch.device:
+    """Where a trained model runs: on a GPU if there is one, unless `training.accelerator` is `cpu`."""
+    return torch.device("cuda" if torch.cuda.is_available() and config.training.accelerator != "cpu" else "cpu")
+
+
+def _blend(
+    model: GenomeModel, windows: WindowDataset, overlap: int, device: torch.device, blended: dict[str, np.ndarray]
+) -> None:
     """Fill (tracks, bins) arrays with the weighted mean of all windows that predict a bin."""
     ramp = np.minimum(np.arange(1, windows.batch.predicted + 1), overlap + 1) / (overlap + 1)
     weight = np.minimum(ramp, ramp[::-1]).astype(np.float32)
     total = np.zeros(len(windows.store.bins), dtype=np.float32)
-    for position, rates, _, _ in predictions(model, windows, title="Predicting"):
+    for position, rates, _, _ in predictions(model, windows, device=device, title="Predicting"):
         for row, bins in enumerate(position):
             inside = bins >= 0
             total[bins[inside]] += weight[inside]

@@ -98,7 +98,7 @@ class Store:
 
     @cached_property
     def mask(self) -> np.ndarray:
-        """False for bins that leave loss and metrics: blacklisted, unsequenced, or masked in the contact map."""
+        """False for bins that leave loss and metrics: blacklisted, unsequenced, unmeasured, or masked by the map."""
         return np.load(self.path / "mask.npy", mmap_mode="r")
 
     @cached_property

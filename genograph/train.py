@@ -52,8 +52,6 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     folder = Path(out) if out is not None else Path("runs") / config.name
     last = folder / "checkpoints" / "last.ckpt"
     _check_folder(folder, config, resume=resume)
-    if config.training.threads:
-        torch.set_num_threads(config.training.threads)
     experiment = Experiment.open(config)
     torch.manual_seed(config.seed)
     model = experiment.model()
@@ -103,11 +101,13 @@ def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:
             raise InputError(f"{folder} already holds a run. Go on with it: --resume; or name another: --out FOLDER")
         return
     before, now = yaml.safe_load(written.read_text()), yaml.safe_load(config.to_yaml())
-    changed = sorted(_differences(before, now) - {"training.max_epochs", "training.patience"})
+    # With a cosine schedule the learning rate of every step follows from the number of epochs.
+    free = {"training.patience"} | ({"training.max_epochs"} if config.training.schedule == "constant" else set())
+    changed = sorted(_differences(before, now) - free)
     if changed:
         raise InputError(
             f"{folder} was begun with another config: {', '.join(changed)} differ. "
-            "Only training.max_epochs and training.patience may change on the way; else name another --out FOLDER."
+            f"Only {' and '.join(sorted(free))} may change on the way; else name another --out FOLDER."
         )
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("genograph", deadline=None)
+hypothesis.settings.load_profile("genograph")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -72,7 +72,7 @@ def turned(values, layout):
 
 
 @given(made=batches())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_twice_is_the_identity(store, made):
     batch = make_batch(store, *made)
     chunk = made[0]["chunk"]
@@ -82,7 +82,7 @@ def test_twice_is_the_identity(store, made):
 
 
 @given(made=batches())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_sequence_of_every_bin_and_its_node_is_that_of_the_other_strand(store, made):
     batch, (layout, *_) = make_batch(store, *made), made
     other = reverse_complement(batch, layout["chunk"], TARGETS)
@@ -96,7 +96,7 @@ def test_the_sequence_of_every_bin_and_its_node_is_that_of_the_other_strand(stor
 
 
 @given(made=batches())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_positions_and_targets_stay_with_their_bins(store, made):
     other = reverse_complement(make_batch(store, *made), made[0]["chunk"], TARGETS)
     position = other.position.numpy()

@@ -105,13 +105,13 @@ splits = st.lists(st.booleans(), min_size=NUM_BINS, max_size=NUM_BINS).filter(an
 
 
 @given(layout=layouts, allowed=splits)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_every_bin_of_a_split_is_predicted_once(store, layout, allowed):
     assert met(make_dataset(store, allowed=allowed, **layout)) == Counter(np.flatnonzero(allowed).tolist())
 
 
 @given(layout=layouts, allowed=splits, unmasked=splits)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_measured_bin_is_met_once_though_windows_without_any_are_left_out(store, layout, allowed, unmasked):
     sparse = replace(store)
     object.__setattr__(sparse, "mask", unmasked)
@@ -128,7 +128,7 @@ def test_every_measured_bin_is_met_once_though_windows_without_any_are_left_out(
 
 
 @given(layout=layouts, allowed=splits, stride=st.integers(1, 8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_overlapping_windows_miss_no_bin_and_show_none_from_outside(store, layout, allowed, stride):
     stride = min(stride, layout["window"] - 2 * layout["crop"])
     assert set(met(make_dataset(store, allowed=allowed, stride=stride, **layout))) == set(np.flatnonzero(allowed))
@@ -145,7 +145,7 @@ def test_overlapping_windows_go_round_a_circular_chromosome(store):
 
 
 @given(layout=layouts, allowed=splits, shift=st.integers(-5, 5), with_candidates=st.booleans())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_nothing_of_another_split_is_ever_shown(tmp_path_factory, layout, allowed, shift, with_candidates):
     painted = write_store(tmp_path_factory.mktemp("painted"), painted=np.flatnonzero(~allowed))
     candidates = np.ones(NUM_BINS, dtype=bool) if with_candidates else None
@@ -226,7 +226,7 @@ def test_partners_need_the_size_of_a_piece(store):
 
 
 @given(layout=layouts, windows=st.lists(st.integers(0, 40), min_size=2, max_size=3), candidates=st.none() | splits)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_batch_of_several_is_several_batches_of_one(store, layout, windows, candidates):
     dataset = make_dataset(store, allowed=bins((0, 52)), candidates=candidates, **layout)
     windows = [window % len(dataset) for window in windows]

@@ -112,6 +112,8 @@ def test_evaluation_in_another_folder_leaves_the_run_alone(run, tmp_path):
     before = (run / "accuracy.tsv").read_text()
     evaluate(run, tmp_path / "valid", config=load_config(run, ["evaluation.split=valid", "evaluation.kmer_ridge=null"]))
     assert pd.read_csv(tmp_path / "valid" / "accuracy_by_chrom.tsv", sep="\t")["chrom"].unique().tolist() == ["chrB"]
-    assert pd.read_csv(tmp_path / "valid" / "baselines.tsv", sep="\t")["predictor"].unique().tolist() == ["training mean"]
+    assert pd.read_csv(tmp_path / "valid" / "baselines.tsv", sep="\t")["predictor"].unique().tolist() == [
+        "training mean"
+    ]
     assert (run / "accuracy.tsv").read_text() == before
     assert not list(tmp_path.glob("valid/.*"))

@@ -50,7 +50,7 @@ def test_canonical_kmers_share_a_column_with_their_reverse_complement():
     assert kmer_counts(codes("ACGT"), [0], 4, k=4, canonical=True).shape == (1, 136)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(LETTERS, min_size=4, max_size=30), st.integers(1, 4))
 def test_both_strands_have_the_same_canonical_counts(sequence, k):
     forward = codes(sequence)
@@ -59,7 +59,7 @@ def test_both_strands_have_the_same_canonical_counts(sequence, k):
     np.testing.assert_array_equal(*both)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(LETTERS, min_size=6, max_size=40), st.integers(1, 3), st.integers(0, 5))
 def test_counts_equal_a_search_of_the_text(sequence, k, flank):
     starts = np.arange(0, len(sequence) - 4, 5)

@@ -41,7 +41,7 @@ def test_r2_is_taken_about_the_targets_own_mean():
     assert sums.r2()[0] == 1 - (1 + 9) / (4 + 4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, 200), max_size=6).map(sorted))
 def test_any_chunks_give_what_scipy_gives_on_the_whole(cuts):
     rng = np.random.default_rng(len(cuts))
@@ -145,7 +145,7 @@ def test_auroc_counts_a_tie_as_half():
     assert auroc([1, 0, 1, 0], [0.9, 0.1, 0.5, 0.5]) == (1 + 1 + 1 + 0.5) / 4
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40))
 def test_ranking_metrics_equal_scikit_learn(pairs):
     label = np.array([pair[0] for pair in pairs], dtype=float)

@@ -144,7 +144,7 @@ def test_no_stretches_of_a_kind_are_fine(store):
     length=st.integers(1, 12),
     data=st.data(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_bin_is_read_from_its_own_sequence(store, allowed, is_candidate, chunk, halo, length, data):
     allowed[30] = allowed[46] = False  # a whole circle has no outside; see below
     run_list = np.array(runs(np.array(allowed), store.bins))
@@ -165,7 +165,7 @@ def test_every_bin_is_read_from_its_own_sequence(store, allowed, is_candidate, c
 
 
 @given(first=st.integers(-20, 60), length=st.integers(1, 40), chunk=st.integers(1, 20), halo=st.integers(0, 20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_on_a_circle_every_bin_is_read_from_its_own_sequence(store, first, length, chunk, halo):
     bins = 30 + (first + np.arange(length)) % 17
     reader = make_reader(store, [(30, 47)], chunk=chunk, halo=halo)

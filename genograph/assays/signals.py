@@ -60,6 +60,11 @@ def read_signal(
         )
     if not np.any(np.nan_to_num(pooled)):
         raise InputError(f"{target.file} holds no signal in this genome: every bin is zero or missing.")
+    if np.nanmin(pooled) < 0:
+        raise InputError(
+            f"Target '{target.identifier}': {target.file} holds negative values, down to {np.nanmin(pooled):g}, which "
+            "counts do not. Give the track as it was before its logarithm or background was taken."
+        )
     return clip(pooled, target)
 
 

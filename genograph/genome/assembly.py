@@ -46,13 +46,13 @@ def read_fasta(path: str | Path, chroms: Sequence[str] | None = None) -> Iterato
 
     Args:
         path: The file.
-        chroms: Names of the sequences to read, in the file's order; None for all. Names that are not there are
-            passed over.
+        chroms: Names of the sequences to read, which come in the file's order; None for all. Names that are not
+            there are passed over.
 
     Raises:
         InputError: If the file is truncated, is not a FASTA file of DNA, or a name comes twice.
     """
-    if chroms is not None and _has_index(Path(path)):
+    if chroms is not None and set(chroms) <= _indexed_names(Path(path)):
         yield from _read_indexed(path, chroms)
         return
     for name, sequence in _stream(path):
@@ -60,10 +60,12 @@ def read_fasta(path: str | Path, chroms: Sequence[str] | None = None) -> Iterato
             yield name, _codes(name, sequence, path)
 
 
-def _has_index(path: Path) -> bool:
-    """Whether an index as new as the file stands beside it; pyfaidx would write one anew otherwise."""
+def _indexed_names(path: Path) -> set[str]:
+    """The sequences that an index beside a file names; none if it is older than the file, as pyfaidx would write it."""
     index = Path(f"{path}.fai")
-    return index.is_file() and path.is_file() and index.stat().st_mtime >= path.stat().st_mtime
+    if not (index.is_file() and path.is_file() and index.stat().st_mtime >= path.stat().st_mtime):
+        return set()
+    return {line.split("\t", 1)[0] for _, line in read_lines(index)}
 
 
 def _read_indexed(path: str | Path, chroms: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:

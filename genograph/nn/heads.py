@@ -119,7 +119,7 @@ class AccessibilityHead(Head):
         num_tracks: Tracks in the data; None to take what `tracks` states.
         tracks: Tracks that a published model has.
         loss: `poisson` for counts, `bce` for peaks.
-        link: Of counts; that of peaks is the logistic function.
+        link: Of counts, by default `softplus`; that of peaks is the logistic function.
         weight: Of the loss beside those of other assays.
     """
 
@@ -130,10 +130,14 @@ class AccessibilityHead(Head):
         *,
         tracks: Count | None = None,
         loss: Literal["poisson", "bce"] = "poisson",
-        link: Link = "softplus",
+        link: Link | None = None,
         weight: Weight = 1.0,
     ) -> None:
-        used = "sigmoid" if loss == "bce" else link
+        if loss == "bce" and link is not None:
+            raise InputError(
+                f"accessibility: the link of peaks (loss: bce) is the logistic function; leave out {link}."
+            )
+        used = "sigmoid" if loss == "bce" else link or "softplus"
         super().__init__(channels, num_tracks, tracks=tracks, loss=loss, link=used, weight=weight)
 
 

@@ -73,7 +73,7 @@ def test_pooling_follows_a_power_law_closely():
     np.testing.assert_allclose(mean[:1700], decay[:1700], rtol=0.05)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_observed_over_expected_averages_one_over_the_pairs_of_a_distance(tmp_path_factory, seed):
     nodes = Bins({"chr1": 800}, 100)

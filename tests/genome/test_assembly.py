@@ -150,3 +150,10 @@ def test_an_index_that_points_past_the_file_is_an_error(tmp_path):
     (tmp_path / "genome.fa.fai").write_text("one\t400\t5\t4\t5\n")
     with pytest.raises(InputError, match="Index it anew"):
         list(read_fasta(path, ["one"]))
+
+
+def test_an_index_by_accession_does_not_hide_chromosomes_that_the_header_names(tmp_path):
+    path = tmp_path / "genome.fa"
+    path.write_text(">ref|NC_001133| [chromosome=I]\nACGT\n>ref|NC_001134| [chromosome=II]\nGG\n")
+    pyfaidx.Faidx(str(path))
+    assert [name for name, _ in read_fasta(path, ["II"])] == ["II"]

@@ -49,7 +49,7 @@ def edges_of(graph) -> dict[tuple[int, int], float]:
     return {(int(s), int(d)): float(w) for s, d, w in zip(*graph.edge_index, graph.weight, strict=True) if s < d}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10_000),
     top_k=st.integers(1, 4),

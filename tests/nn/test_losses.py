@@ -40,7 +40,7 @@ def test_amount_and_profile_of_a_window():
     assert loss.item() == pytest.approx((multinomial + 0.5 * (4 - 8 * math.log(4))) / 2, rel=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_amount_and_profile_with_weight_one_are_the_poisson_loss(seed):
     random = torch.Generator().manual_seed(seed)

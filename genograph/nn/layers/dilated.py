@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from genograph.graph.batch import GenomeBatch
@@ -52,7 +54,7 @@ class Dilated(nn.Module):
         filters: Count = 32,
         kernel: Count = 3,
         layers: Count = 6,
-        rate_multiplier: float = 2.0,
+        rate_multiplier: Annotated[float, Field(ge=1)] = 2.0,
         dropout: Probability = 0.0,
         activation: Activation = "gelu",
     ) -> None:
@@ -99,7 +101,7 @@ class DilatedDense(nn.Module):
         kernel: Count = 3,
         layers: Count = 6,
         first_rate: Count = 2,
-        rate_multiplier: float = 2.0,
+        rate_multiplier: Annotated[float, Field(ge=1)] = 2.0,
         dropout: Probability = 0.0,
         activation: Activation = "relu",
         init: Init = "he_normal",
