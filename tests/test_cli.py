@@ -132,6 +132,17 @@ def partners_without_a_chunk(world):
     return ["batch.chunk=null"], "batch.chunk"
 
 
+def edge_option_out_of_range(world):
+    return ["graph.edges.1.top_k=0"], "graph.edges: "
+
+
+def counts_under_a_loss_for_peaks(world):
+    table = world.parent / "targets.tsv"
+    table.write_text(table.read_text().replace("coverage", "accessibility"))
+    heads = "model.heads={accessibility: {loss: bce}, expression: {}, methylation: {}}"
+    return [heads], "loss bce is for peaks, 0 to 1, but 'gc' reaches "
+
+
 BEFORE_THE_STORE = [
     missing_fasta,
     missing_track,
@@ -146,6 +157,7 @@ BEFORE_THE_STORE = [
     cut_fasta,
     track_of_nan,
     resolution_that_does_not_divide,
+    edge_option_out_of_range,
 ]
 BEFORE_TRAINING = [
     encoder_that_does_not_fit_the_bins,
@@ -155,6 +167,7 @@ BEFORE_TRAINING = [
     edges_without_a_map,
     assay_without_a_head,
     partners_without_a_chunk,
+    counts_under_a_loss_for_peaks,
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.utils import subgraph
 
@@ -29,7 +29,6 @@ def graph(tmp_path_factory) -> GenomeGraph:
 seeds = st.lists(st.integers(0, 19), min_size=1, max_size=8, unique=True)
 
 
-@settings(deadline=None)
 @given(seeds=seeds, k=st.integers(0, 20), forbidden=st.sets(st.integers(0, 19), max_size=10))
 def test_partners_have_the_greatest_summed_weight_to_the_seeds(graph, seeds, k, forbidden):
     allowed = ~np.isin(np.arange(20), list(forbidden))
@@ -70,7 +69,6 @@ def test_a_graph_without_edges_has_no_partners():
     assert strongest_partners(build_graph([], NODES), np.array([4]), 5).tolist() == []
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_induced_edges_equal_those_of_torch_geometric(graph, nodes):
     lookup = np.full(20, -1)
