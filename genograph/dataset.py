@@ -95,7 +95,7 @@ class WindowDataset(Dataset):
         for number, (first, end) in enumerate(self.runs):
             self._run_of_bin[first:end] = number
         self._first_bin = np.searchsorted(store.node_of_bin, np.arange(len(store.nodes) + 1))  # of each node
-        self._may_be_partner = self._whole_nodes(allowed) & ~np.asarray(graph.masked)
+        self._may_be_partner = self._whole_nodes(allowed)
         self._lookup = np.full(len(store.nodes), -1, dtype=np.int64)
         self._signals = {assay: store.signals(assay) for assay in store.targets}
         self._coverage = {assay: store.coverage(assay) for assay in store.targets}
