@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genograph.config import AugmentConfig, BatchConfig
-from genograph.dataset import EpochSampler, WindowDataset
+from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.graph import LinearEdges, build_graph
 from tests.numbered import NOT_READ, UNKNOWN, make_graph, read_numbers, write_store
@@ -332,45 +332,3 @@ def test_worker_processes_make_the_same_batches(store):
 def test_a_loader_makes_batches_of_the_configs_size_in_order(store):
     positions = [batch.position[:, 0].tolist() for batch in make_dataset(store, size=3).loader(shuffle=False)]
     assert positions == [[0, 4, 8], [12, 16, 20], [24, 28]]
-
-
-def draws(count, epoch=0, **options):
-    sampler = EpochSampler(count, **{"seed": 1, "shuffle": True} | options)
-    sampler.set_epoch(epoch)
-    drawn = list(sampler)
-    assert len(drawn) == len(sampler)
-    assert {each for each, _ in drawn} <= {epoch}
-    return [window for _, window in drawn]
-
-
-def test_an_epochs_order_follows_from_seed_and_epoch_alone():
-    assert sorted(draws(50)) == list(range(50))
-    assert draws(50) == draws(50)
-    assert draws(50) != draws(50, epoch=1)
-    assert draws(50) != draws(50, seed=2)
-    sampler = EpochSampler(50, seed=1, shuffle=True)
-    sampler.set_epoch(3)
-    list(sampler)
-    sampler.set_epoch(0)
-    assert [window for _, window in sampler] == draws(50)
-
-
-def test_in_order_means_in_order_in_every_epoch():
-    assert draws(5, shuffle=False) == draws(5, shuffle=False, epoch=3) == [0, 1, 2, 3, 4]
-
-
-@given(count=st.integers(1, 40), world_size=st.integers(1, 6), epoch=st.integers(0, 3))
-def test_processes_validate_every_window_once(count, world_size, epoch):
-    shares = [draws(count, epoch, shuffle=False, rank=rank, world_size=world_size) for rank in range(world_size)]
-    assert sorted(window for share in shares for window in share) == list(range(count))
-
-
-@given(count=st.integers(1, 40), world_size=st.integers(1, 6), epoch=st.integers(0, 3))
-def test_processes_train_equally_long_on_every_window(count, world_size, epoch):
-    shares = [draws(count, epoch, rank=rank, world_size=world_size) for rank in range(world_size)]
-    assert len({len(share) for share in shares}) == 1
-    times = Counter(window for share in shares for window in share)
-    assert set(times) == set(range(count))
-    assert sum(times.values()) < count + world_size
-    if count >= world_size:
-        assert max(times.values()) <= 2

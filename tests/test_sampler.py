@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genograph.dataset import EpochSampler
+
+
+def draws(count, epoch=0, **options):
+    sampler = EpochSampler(count, **{"seed": 1, "shuffle": True} | options)
+    sampler.set_epoch(epoch)
+    drawn = list(sampler)
+    assert len(drawn) == len(sampler)
+    assert {each for each, _ in drawn} <= {epoch}
+    return [window for _, window in drawn]
+
+
+def test_an_epochs_order_follows_from_seed_and_epoch_alone():
+    assert sorted(draws(50)) == list(range(50))
+    assert draws(50) == draws(50)
+    assert draws(50) != draws(50, epoch=1)
+    assert draws(50) != draws(50, seed=2)
+    sampler = EpochSampler(50, seed=1, shuffle=True)
+    sampler.set_epoch(3)
+    list(sampler)
+    sampler.set_epoch(0)
+    assert [window for _, window in sampler] == draws(50)
+
+
+def test_in_order_means_in_order_in_every_epoch():
+    assert draws(5, shuffle=False) == draws(5, shuffle=False, epoch=3) == [0, 1, 2, 3, 4]
+
+
+@given(count=st.integers(1, 40), world_size=st.integers(1, 6), epoch=st.integers(0, 3))
+def test_processes_validate_every_window_once(count, world_size, epoch):
+    shares = [draws(count, epoch, shuffle=False, rank=rank, world_size=world_size) for rank in range(world_size)]
+    assert sorted(window for share in shares for window in share) == list(range(count))
+
+
+@given(count=st.integers(1, 40), world_size=st.integers(1, 6), epoch=st.integers(0, 3))
+def test_processes_train_equally_long_on_every_window(count, world_size, epoch):
+    shares = [draws(count, epoch, rank=rank, world_size=world_size) for rank in range(world_size)]
+    assert len({len(share) for share in shares}) == 1
+    times = Counter(window for share in shares for window in share)
+    assert set(times) == set(range(count))
+    assert sum(times.values()) < count + world_size
+    if count >= world_size:
+        assert max(times.values()) <= 2
