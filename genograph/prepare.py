@@ -143,17 +143,17 @@ def _build(
 def _write_codes(config: Config, folder: Path) -> dict[str, int]:
     """Write the genome's codes, chromosomes end to end; returns their sizes in bp."""
     genome = config.section("genome")
-    names: list[str] = []
+    wanted = genome.chroms and [*genome.chroms, *genome.circular]
     sizes: dict[str, int] = {}
     with (folder / "codes.raw").open("wb") as raw:
-        for name, codes in track(read_fasta(genome.fasta), "Reading the genome", transient=True, console=_STDERR):
-            names.append(name)
+        sequences = read_fasta(genome.fasta, wanted)
+        for name, codes in track(sequences, "Reading the genome", transient=True, console=_STDERR):
             if genome.chroms is None or name in genome.chroms:
                 sizes[name] = len(codes)
                 codes.tofile(raw)
-    for name in [*(genome.chroms or []), *genome.circular]:
-        if name not in names:
-            raise InputError(f"genome: {genome.fasta} has no chromosome '{name}'.{nearest(name, names)}")
+    for name in genome.circular:
+        if genome.chroms is None and name not in sizes:
+            raise InputError(f"genome.circular: {genome.fasta} has no chromosome '{name}'.{nearest(name, sizes)}")
     if genome.chrom_sizes:
         listed = read_chrom_sizes(genome.chrom_sizes)
         check_sizes(sizes, {name: size for name, size in listed.items() if not genome.chroms or name in sizes})

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyfaidx
 
-from genograph.errors import InputError
+from genograph.errors import InputError, nearest
 from genograph.genome.lines import read_bytes, read_lines
 
 N = 4
@@ -46,18 +46,23 @@ def read_fasta(path: str | Path, chroms: Sequence[str] | None = None) -> Iterato
 
     Args:
         path: The file.
-        chroms: Names of the sequences to read, which come in the file's order; None for all. Names that are not
-            there are passed over.
+        chroms: Names of the sequences to read, which come in the file's order; None for all.
 
     Raises:
-        InputError: If the file is truncated, is not a FASTA file of DNA, or a name comes twice.
+        InputError: If the file is truncated, is not a FASTA file of DNA, a name comes twice, or one of `chroms` is
+            not there.
     """
     if chroms is not None and set(chroms) <= _indexed_names(Path(path)):
         yield from _read_indexed(path, chroms)
         return
+    names = []
     for name, sequence in _stream(path):
+        names.append(name)
         if chroms is None or name in chroms:
             yield name, _codes(name, sequence, path)
+    for name in chroms or ():
+        if name not in names:
+            raise InputError(f"{path} has no chromosome '{name}'.{nearest(name, names)}")
 
 
 def _indexed_names(path: Path) -> set[str]:
