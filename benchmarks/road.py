@@ -33,15 +33,13 @@ def score(config: Path, seed: int, out: Path, overrides: list[str]) -> pd.DataFr
 
 def table(scores: pd.DataFrame) -> str:
     """Markdown of mean and standard deviation over seeds; baselines have no seed and so no spread."""
-    scores = scores.assign(config=scores["config"].where(scores["predictor"].str.startswith("model"), "baseline"))
+    predictor = scores["config"].where(scores["predictor"] == "model", scores["predictor"])
     rows = []
-    for (assay, config, predictor), runs in scores.groupby(["assay", "config", "predictor"], sort=False):
-        cells = []
-        for name in SCORES:
-            mean, spread = runs[name].mean(), runs[name].std()
-            cells.append(f"{mean:.3f}" + (f" ± {spread:.3f}" if config != "baseline" and len(runs) > 1 else ""))
-        rows.append([assay, config, predictor, *cells])
-    header = ["assay", "config", "predictor", *SCORES]
+    for names, runs in scores.assign(predictor=predictor).groupby(["assay", "over", "predictor"], sort=False):
+        has_seeds = len(runs) > 1 and (runs["predictor"] == runs["config"]).all()
+        means = zip(runs[SCORES].mean(), runs[SCORES].std(), strict=True)
+        rows.append([*names, *(f"{mean:.3f} ± {spread:.3f}" if has_seeds else f"{mean:.3f}" for mean, spread in means)])
+    header = ["assay", "over", "predictor", *SCORES]
     lines = [header, ["---"] * len(header), *sorted(rows)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 

@@ -3,14 +3,14 @@
     accuracy.tsv            one row per track, over bins
     accuracy_by_chrom.tsv   the same for each chromosome
     accuracy_genes.tsv      the same over genes: the mean of the bins that a gene touches, if genes are known
-    baselines.tsv           the training mean and a k-mer ridge on the same bins
+    baselines.tsv           the training mean and a k-mer ridge on the same bins and genes
 
 Masked bins and missing values are in none of them; what is undefined is NaN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,10 +51,10 @@ class Held:
     target: np.ndarray
     mask: np.ndarray
 
-    def accuracy(self, rows: np.ndarray | slice = slice(None), prediction: np.ndarray | None = None) -> pd.DataFrame:
-        """The accuracy table of some rows, of the model or of another prediction (n, tracks)."""
+    def accuracy(self, rows: np.ndarray | slice = slice(None)) -> pd.DataFrame:
+        """The accuracy table, of some rows or all."""
         return track_accuracy(
-            (self.prediction if prediction is None else prediction)[rows],
+            self.prediction[rows],
             self.target[rows],
             self.mask[rows],
             identifiers=[target.identifier for target in self.targets],
@@ -78,43 +78,52 @@ def evaluate(run: str | Path, out: str | Path | None = None, *, config: Config |
     experiment, model = load_run(run, config)
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, prefix=".evaluating-") as scratch:
-        held = {name: each for name, each in _predict_split(experiment, model, Path(scratch))}
-        accuracy = _per_assay((name, each.accuracy()) for name, each in held.items())
-        by_chrom = _per_assay((name, _by_chrom(experiment.store, each)) for name, each in held.items())
-        genes = experiment.store.genes and _per_assay(
-            (name, _over_genes(experiment, experiment.store.genes, each)) for name, each in held.items()
-        )
-        baselines = _per_assay(
-            (name, each.accuracy(prediction=prediction).assign(predictor=predictor))
-            for name, each in held.items()
-            for predictor, prediction in baseline_predictions(experiment, name, each.bins)
-        )
+        held = dict(_predict_split(experiment, model, Path(scratch)))
+        scores = _per_assay(held, lambda name, each: _scores(experiment, each))
+        by_chrom = _per_assay(held, lambda name, each: _by_chrom(experiment.store, each))
+        baselines = _per_assay(held, lambda name, each: _baselines(experiment, name, each))
+    accuracy, genes = (scores[scores["over"] == over].drop(columns="over") for over in ("bins", "genes"))
     warn_of_undefined(accuracy)
-    accuracy.to_csv(folder / "accuracy.tsv", sep="\t", index=False, na_rep="nan")
-    by_chrom.to_csv(folder / "accuracy_by_chrom.tsv", sep="\t", index=False, na_rep="nan")
-    baselines.to_csv(folder / "baselines.tsv", sep="\t", index=False, na_rep="nan")
-    if genes is not None:
-        genes.to_csv(folder / "accuracy_genes.tsv", sep="\t", index=False, na_rep="nan")
+    tables = {"accuracy": accuracy, "accuracy_by_chrom": by_chrom, "baselines": baselines}
+    if len(genes):
+        tables["accuracy_genes"] = genes
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, na_rep="nan")
     return accuracy
 
 
 def summarize(folder: str | Path) -> pd.DataFrame:
     """Mean r, Spearman and R2 over the tracks of each assay, for the model and the baselines beside it."""
-    columns = ["pearsonr", "spearmanr", "r2"]
-    tables = {"model, bins": "accuracy.tsv", "model, genes": "accuracy_genes.tsv"}
-    rows = []
-    for predictor, file in tables.items():
-        if (Path(folder) / file).is_file():
-            table = pd.read_csv(Path(folder) / file, sep="\t")
-            rows.append(table.groupby("assay")[columns].mean().assign(predictor=predictor))
-    baselines = pd.read_csv(Path(folder) / "baselines.tsv", sep="\t")
-    for predictor, table in baselines.groupby("predictor", sort=False):
-        rows.append(table.groupby("assay")[columns].mean().assign(predictor=f"{predictor}, bins"))
-    return pd.concat(rows).reset_index()[["assay", "predictor", *columns]]
+    tables = [pd.read_csv(Path(folder) / "accuracy.tsv", sep="\t").assign(over="bins", predictor="model")]
+    if (Path(folder) / "accuracy_genes.tsv").is_file():
+        tables.append(
+            pd.read_csv(Path(folder) / "accuracy_genes.tsv", sep="\t").assign(over="genes", predictor="model")
+        )
+    tables.append(pd.read_csv(Path(folder) / "baselines.tsv", sep="\t"))
+    means = pd.concat(tables).groupby(["assay", "over", "predictor"], sort=False)
+    return means[["pearsonr", "spearmanr", "r2"]].mean().reset_index().sort_values(["assay", "over"], kind="stable")
 
 
-def _per_assay(tables: Iterator[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
-    return pd.concat([table.assign(assay=assay) for assay, table in tables], ignore_index=True)
+def _per_assay(held: Mapping[str, Held], score: Callable[[str, Held], pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat([score(assay, each).assign(assay=assay) for assay, each in held.items()], ignore_index=True)
+
+
+def _scores(experiment: Experiment, held: Held) -> pd.DataFrame:
+    """Accuracy over bins, and if genes are known over genes, told apart by the column `over`."""
+    tables = [held.accuracy().assign(over="bins")]
+    genes = experiment.store.genes
+    if genes is not None:
+        tables.append(_over_genes(experiment, genes, held).accuracy().assign(over="genes"))
+    return pd.concat(tables)
+
+
+def _baselines(experiment: Experiment, assay: str, held: Held) -> pd.DataFrame:
+    return pd.concat(
+        [
+            _scores(experiment, replace(held, prediction=prediction)).assign(predictor=predictor)
+            for predictor, prediction in baseline_predictions(experiment, assay, held.bins)
+        ]
+    )
 
 
 def _predict_split(experiment: Experiment, model: GenomeModel, scratch: Path) -> Iterator[tuple[str, Held]]:
@@ -152,8 +161,8 @@ def _by_chrom(store: Store, held: Held) -> pd.DataFrame:
     return pd.concat([held.accuracy(chrom == each).assign(chrom=store.bins.chroms[each]) for each in np.unique(chrom)])
 
 
-def _over_genes(experiment: Experiment, genes: Genes, held: Held) -> pd.DataFrame:
-    """Accuracy over genes: each is the mean of its valid bins; a stranded track counts its own strand's genes."""
+def _over_genes(experiment: Experiment, genes: Genes, held: Held) -> Held:
+    """Genes in place of bins: each is the mean of its valid bins; a stranded track counts its own strand's genes."""
     gene, row = _gene_rows(experiment, genes, held.bins)
 
     def mean(values: np.ndarray, track: int, kept: np.ndarray) -> np.ndarray:
@@ -168,7 +177,7 @@ def _over_genes(experiment: Experiment, genes: Genes, held: Held) -> pd.DataFram
         prediction[:, track] = mean(held.prediction, track, kept)
         target[:, track] = mean(held.target, track, kept)
     rows = np.arange(len(genes))
-    return replace(held, bins=rows, prediction=prediction, target=target, mask=np.isfinite(target)).accuracy()
+    return replace(held, bins=rows, prediction=prediction, target=target, mask=np.isfinite(target))
 
 
 def _gene_rows(experiment: Experiment, genes: Genes, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -64,16 +64,17 @@ def test_a_stranded_track_is_scored_on_the_genes_of_its_strand(run):
 
 
 def test_the_training_mean_has_no_correlation_and_the_ridge_learns_composition(run):
-    table = pd.read_csv(run / "baselines.tsv", sep="\t").set_index(["predictor", "identifier"])
-    assert np.isnan(table.loc[("training mean", "gc"), "pearsonr"])
-    assert table.loc[("4-mer ridge", "gc"), "pearsonr"] > 0.95
+    table = pd.read_csv(run / "baselines.tsv", sep="\t").set_index(["predictor", "over", "identifier"])
+    assert np.isnan(table.loc[("training mean", "bins", "gc"), "pearsonr"])
+    assert table.loc[("4-mer ridge", "bins", "gc"), "pearsonr"] > 0.95
+    assert table.loc[("4-mer ridge", "genes", "gc"), "pearsonr"] > 0.95
 
 
 def test_the_summary_averages_over_the_tracks_of_an_assay(run):
     table = pd.read_csv(run / "accuracy.tsv", sep="\t").set_index("identifier")
-    summary = summarize(run).set_index(["predictor", "assay"])
+    summary = summarize(run).set_index(["predictor", "over", "assay"])
     expected = table.loc[["fwd", "rev"], "pearsonr"].mean()
-    assert summary.loc[("model, bins", "expression"), "pearsonr"] == pytest.approx(expected)
+    assert summary.loc[("model", "bins", "expression"), "pearsonr"] == pytest.approx(expected)
 
 
 def test_predictions_are_one_bigwig_a_track_with_the_sizes_of_the_genome(run):
