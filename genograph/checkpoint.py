@@ -7,8 +7,11 @@ on and the versions it was trained with. Lightning's own checkpoints serve `--re
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import yaml
 from safetensors import SafetensorError, safe_open
@@ -18,9 +21,12 @@ from genograph.config import Config, parse_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.nn.model import GenomeModel
+from genograph.store import Store
 
 WEIGHTS = "model.safetensors"
 PACKAGES = ("genograph", "torch", "torch-geometric", "pytorch-lightning", "numpy")
+
+log = logging.getLogger("genograph")
 
 
 def save_model(model: GenomeModel, experiment: Experiment, folder: Path) -> Path:
@@ -46,7 +52,8 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
         config: The run's config, perhaps with changes; None for the one it was trained with.
 
     Raises:
-        InputError: If there is no finished run, or its tracks are not those of the store.
+        InputError: If there is no finished run, its tracks are not those of the store, or `config` describes
+            another model than was trained.
     """
     path = Path(folder)
     path = path if path.name == WEIGHTS else path / WEIGHTS
@@ -57,8 +64,11 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
             metadata = file.metadata()
     except SafetensorError as error:
         raise InputError(f"{path} is damaged or no safetensors file: {error}") from None
-    config = config or parse_config(yaml.safe_load(metadata["config"]))
+    trained = parse_config(yaml.safe_load(metadata["config"]))
+    config = config or trained
+    _check_same_model(trained, config)
     experiment = Experiment.open(config)
+    _warn_of_other_sources(json.loads(metadata["store"]), experiment.store, path)
     if json.loads(metadata["tracks"]) != track_names(experiment):
         raise InputError(
             f"{path} was trained on other tracks than {config.section('tracks').targets} names now. "
@@ -67,6 +77,31 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
     model = experiment.model()
     model.load_state_dict(load_file(path))
     return experiment, model.eval()
+
+
+def _check_same_model(trained: Config, config: Config) -> None:
+    for key, before, now in (
+        ("model", trained.model, config.model),
+        ("the types of graph.edges", _edge_types(trained), _edge_types(config)),
+        ("bins", trained.bins, config.bins),
+    ):
+        if before != now:
+            raise InputError(
+                f"{key}: cannot differ from what the run was trained with, {before}; got {now}. "
+                "Train another run with this change."
+            )
+
+
+def _edge_types(config: Config) -> list[str]:
+    return [edge.name for edge in config.graph.edges]
+
+
+def _warn_of_other_sources(before: Mapping[str, Any], store: Store, path: Path) -> None:
+    """Log which sources are not, byte for byte, those that a model was trained on."""
+    now = store.manifest["sources"]
+    other = [key for key in before if key not in now or now[key]["sha256"] != before[key]["sha256"]]
+    if other:
+        log.warning("%s was trained on other data than it is given now: %s.", path, ", ".join(other))
 
 
 def track_names(experiment: Experiment) -> dict[str, list[str]]:

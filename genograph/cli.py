@@ -114,11 +114,17 @@ def graph(config: Where, overrides: Overrides = None, out: Out = None) -> None:
 
 
 @app.command()
-def models(configs: Annotated[list[Path] | None, typer.Argument(metavar="[CONFIG]...")] = None) -> None:
+def models(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG_OR_RUN]", help="Default: all that are shipped.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
     """List models with parameters, receptive field in bp and source."""
+    from genograph.config import load_config
     from genograph.describe import models
 
-    print(models(configs).to_string(index=False))
+    print(models(config and [load_config(config, overrides or [])]).to_string(index=False))
 
 
 def main() -> None:
@@ -129,6 +135,9 @@ def main() -> None:
         app()
     except InputError as error:
         print(f"genograph: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # a folder that is a file, a full disk, a path that cannot be written
+        print(f"genograph: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("genograph: stopped.", file=sys.stderr)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import torch
 
+from genograph.assays.targets import read_targets
 from genograph.config import Config, load_config
 from genograph.experiment import Experiment
 from genograph.graph import GenomeGraph
@@ -36,22 +38,22 @@ def graph(config: Config, out: str | Path | None = None) -> GenomeGraph:
     return built
 
 
-def models(paths: Iterable[str | Path] | None = None) -> pd.DataFrame:
-    """Parameters, receptive field and source of the model in each config: one row each.
+def models(configs: Iterable[Config] | None = None) -> pd.DataFrame:
+    """Parameters, receptive field and source of the model of each config: one row each.
 
-    `parameters` counts running means and variances of batch normalisation as Keras does; `trainable`
-    leaves them out. `receptive_field` is in bp of sequence around a bin; contacts reach beyond it. A head
-    whose number of tracks the data decide is counted with one track, and the row says so.
+    `parameters` counts running means and variances of batch normalisation as Keras does; `trainable` leaves them
+    out. `receptive_field` is in bp of sequence around a bin; contacts reach beyond it. `tracks` are those that the
+    heads state, else those of the targets table; where that is not at hand, one per head.
 
     Args:
-        paths: Config files; None for all that come with genograph.
+        configs: None for all that come with genograph.
     """
-    rows = [_describe(load_config(path)) for path in paths or sorted(CONFIGS.glob("*.yaml"))]
-    return pd.DataFrame(rows)
+    shipped = (load_config(path) for path in sorted(CONFIGS.glob("*.yaml")))
+    return pd.DataFrame([_describe(config) for config in configs or shipped])
 
 
 def _describe(config: Config) -> dict[str, object]:
-    tracks = {assay: options.get("tracks", 1) for assay, options in config.model.heads.items()}
+    tracks = _tracks(config)
     with torch.device("meta"):  # counts need no values
         model = build_model(
             config.model,
@@ -68,6 +70,14 @@ def _describe(config: Config) -> dict[str, object]:
         "trainable": parameters.trainable,
         "receptive_field": model.receptive_field,
         "tracks": sum(tracks.values()),
-        "layers": " ".join([config.model.encoder.name, *dict.fromkeys(layer.name for layer in config.model.processor)]),
+        "layers": " ".join([config.model.encoder.name, *(layer.name for layer in config.model.processor)]),
         "source": config.source,
     }
+
+
+def _tracks(config: Config) -> dict[str, int]:
+    """How many tracks each head has."""
+    listed: Counter[str] = Counter()
+    if config.tracks is not None and config.tracks.targets.is_file():
+        listed.update(target.assay for target in read_targets(config.tracks.targets, config.tracks.folder))
+    return {assay: options.get("tracks") or listed[assay] or 1 for assay, options in config.model.heads.items()}

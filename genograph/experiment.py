@@ -86,9 +86,11 @@ class Experiment:
         """The windows of `train`, `valid` or `test`.
 
         Raises:
-            InputError: If nothing was measured in any of them.
+            InputError: If nothing was measured in any of them, or a track nowhere in the training split.
         """
         config = self.config
+        if split == "train":
+            self._check_measured()
         dataset = WindowDataset(
             self.store,
             self.graph,
@@ -103,6 +105,22 @@ class Experiment:
         if not len(dataset):
             raise InputError(f"splits.{split}: no bin there has a measured, unmasked value; choose other regions.")
         return dataset
+
+    def _check_measured(self) -> None:
+        """Every track has a value to learn from."""
+        rows = np.flatnonzero((self.split_of_bin == SPLITS["train"]) & self.store.mask)
+        for assay, targets in self.targets.items():
+            signals, is_measured = self.store.signals(assay), np.zeros(len(targets), dtype=bool)
+            for block in np.array_split(rows, 1 + len(rows) // 100_000):
+                is_measured |= np.isfinite(signals[block]).any(axis=0)
+                if is_measured.all():
+                    break
+            for target, measured in zip(targets, is_measured, strict=True):
+                if not measured:
+                    raise InputError(
+                        f"track '{target.identifier}' has no measured, unmasked value in the training split. "
+                        "Choose other splits.train, or leave it out of the targets table."
+                    )
 
     def genome_windows(self, halo: int, *, stride: int) -> WindowDataset:
         """Windows over whole chromosomes, every bin allowed, for a prediction."""

@@ -224,7 +224,7 @@ def test_evaluating_a_folder_that_is_no_run_says_what_to_do(world, genograph):
 def test_models_lists_the_published_totals(genograph):
     code, out, _ = genograph("models")
     assert code == 0
-    for total in ("15200568", "30123584", "111011"):
+    for total in ("15200568", "30123584", "111011", "4135064"):
         assert total in out
 
 

@@ -79,7 +79,7 @@ def write_bigwig(path: Path, values: dict[str, np.ndarray]) -> None:
     with pyBigWig.open(str(path), "w") as file:
         file.addHeader([(chrom, len(each)) for chrom, each in values.items()])
         for chrom, each in values.items():
-            file.addEntries(chrom, 0, values=each.tolist(), span=1, step=1)
+            file.addEntries(chrom, 0, values=list(map(float, each)), span=1, step=1)
 
 
 def write_cool(path: Path, rng: np.random.Generator, *, sizes: dict[str, int] = SIZES, resolution: int = NODE) -> None:

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from genograph.checkpoint import load_run
+from genograph.config import load_config
+from genograph.describe import models
+from genograph.errors import InputError
+from genograph.train import train
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    return train(load_config(tiny.write_world(folder), ["training.max_epochs=1"]), folder / "run")
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("graph.edges=[]", "the types of graph.edges"),
+        ("model.processor=[]", "model"),
+        ("model.trunk.filters=16", "model"),
+        ("bins.node_size=4000", "bins"),
+    ],
+)
+def test_a_run_cannot_be_judged_as_another_model(run, override, key):
+    with pytest.raises(InputError, match=f"^{key}: cannot differ from what the run was trained with"):
+        load_run(run, load_config(run, [override]))
+
+
+def test_the_weights_file_alone_is_enough_to_run(run, tmp_path):
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes((run / "model.safetensors").read_bytes())
+    experiment, model = load_run(tmp_path)
+    assert experiment.config == load_config(run)
+    assert not model.training
+
+
+def test_a_damaged_weights_file_is_one_line(run, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes()[:100])
+    with pytest.raises(InputError, match="is damaged or no safetensors file"):
+        load_run(tmp_path)
+
+
+def test_other_data_than_a_run_was_trained_on_are_named(tmp_path, caplog):
+    run = train(load_config(tiny.write_world(tmp_path), ["training.max_epochs=1"]), tmp_path / "run")
+    with caplog.at_level(logging.WARNING):
+        load_run(run)
+    assert "trained on other data" not in caplog.text
+    tiny.write_world(tmp_path, seed=1)
+    with caplog.at_level(logging.WARNING):
+        load_run(run)
+    assert "was trained on other data than it is given now: " in caplog.text
+    assert "genome.fasta" in caplog.text
+
+
+def test_a_track_without_a_value_to_learn_from_is_named(tmp_path):
+    config = tiny.write_world(tmp_path)
+    tiny.write_bigwig(tmp_path / "gc.bw", {"chrB": [1.0] * tiny.SIZES["chrB"]})
+    with pytest.raises(InputError, match="track 'gc' has no measured, unmasked value in the training split"):
+        train(load_config(config), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_listing_counts_the_tracks_of_the_targets_table(run):
+    row = models([load_config(run)]).iloc[0]
+    assert row["tracks"] == 4
+    assert row["layers"] == "basenji dilated gat"
