@@ -28,13 +28,14 @@ class Target:
 
     Attributes:
         identifier: Its name, unique in the table.
+        index: Its number in the table, for reports.
         file: bigWig, bedGraph, expression table or Bismark coverage file.
         column: Column of an expression table; empty means the identifier.
         clip: Values are clipped to plus and minus this, last of all; None leaves them.
         clip_soft: Above this, values grow with the square root; None leaves them.
         scale: Factor on the value of every base, first of all.
         sum_stat: How the bases of a bin become one value; see `genograph.assays.transforms`.
-        strand_pair: Identifier of the same experiment's other strand; None if unstranded.
+        strand_pair: Identifier of the same experiment's other strand; its own or None if unstranded.
         description: For reports.
         assay: A name in `ASSAYS`.
         cell_type: For reports.
@@ -42,6 +43,7 @@ class Target:
     """
 
     identifier: str
+    index: int = 0
     file: Path
     column: str = ""
     clip: float | None = None
@@ -67,8 +69,8 @@ def read_targets(path: str | Path, root: str | Path | None = None) -> list[Targe
         root: Folder that relative files start from; by default the table's own.
 
     Raises:
-        InputError: If a column, an assay, a sum_stat, a number, a file or a strand pair is wrong, or an
-            identifier comes twice.
+        InputError: If a column, an index, an identifier, an assay, a sum_stat, a number, a file or a strand
+            pair is wrong, or an index or identifier comes twice.
     """
     path = Path(path)
     lines = [line for _, line in read_lines(path)]
@@ -79,7 +81,8 @@ def read_targets(path: str | Path, root: str | Path | None = None) -> list[Targe
     table = [{column: (row[column] or "").strip() for column in header} for row in rows]
     if not table:
         raise InputError(f"{path} lists no target below its header.")
-    targets = [_target(row, Path(root) if root is not None else path.parent, path) for row in table]
+    root = Path(root) if root is not None else path.parent
+    targets = [_target(row, number, root, path) for number, row in enumerate(table)]
     identifiers = [target.identifier for target in targets]
     for identifier in identifiers:
         if identifiers.count(identifier) > 1:
@@ -104,10 +107,19 @@ def _check_header(header: list[str], path: Path) -> None:
             raise InputError(f"{path} has no column '{column}'. Its columns are {', '.join(header)}.")
 
 
-def _target(row: dict[str, str], root: Path, path: Path) -> Target:
-    where = f"{path}, target '{row['identifier']}'"
-    if not row["identifier"]:
+def _target(row: dict[str, str], number: int, root: Path, path: Path) -> Target:
+    identifier = row["identifier"]
+    where = f"{path}, target '{identifier}'"
+    if not identifier:
         raise InputError(f"{path}: a target has no identifier: {' '.join(row.values())}.")
+    if identifier.startswith(".") or {"/", "\0"} & set(identifier):
+        raise InputError(
+            f"{path}: the identifier {identifier!r} cannot name a file, as predictions go to <identifier>.bw. "
+            "Leave out slashes, NUL and a leading dot."
+        )
+    index = row.get("index") or str(number)
+    if not index.isdecimal():
+        raise InputError(f"{where}: index must be a whole number of 0 or more; got '{index}'.")
     name, _, column = row["file"].partition("::")
     file = root / name
     if not name or not file.is_file():
@@ -117,7 +129,7 @@ def _target(row: dict[str, str], root: Path, path: Path) -> Target:
         if key in given and given[key] not in known:
             raise InputError(f"{where}: unknown {key} '{given[key]}'.{nearest(given[key], known)}")
     numbers = {key: _positive(row[key], key, where) for key in ("clip", "clip_soft", "scale") if row.get(key)}
-    target = Target(identifier=row["identifier"], file=file, column=column, **given, **numbers)
+    target = Target(identifier=identifier, index=int(index), file=file, column=column, **given, **numbers)
     if ASSAYS[target.assay].kind == "ratio" and (numbers or target.sum_stat != "mean"):
         raise InputError(f"{where}: {target.assay} is a fraction and takes no clip, clip_soft, scale or sum_stat.")
     return target
@@ -135,8 +147,7 @@ def _positive(text: str, key: str, where: str) -> float:
 
 def _paired(targets: list[Target], table: list[dict[str, str]], path: Path) -> list[Target]:
     """Targets with partners by identifier, as an index does not survive a selection of rows."""
-    indices = [row.get("index") or str(number) for number, row in enumerate(table)]
-    by_index = dict(zip(indices, targets, strict=True))
+    by_index = {str(target.index): target for target in targets}
     if len(by_index) < len(targets):
         raise InputError(f"{path}: two targets have the same index.")
     paired = []
@@ -147,6 +158,11 @@ def _paired(targets: list[Target], table: list[dict[str, str]], path: Path) -> l
         paired.append(replace(target, strand_pair=pair and by_index[pair].identifier))
     by_identifier = {target.identifier: target for target in paired}
     for target in paired:
+        if target.strand != "." and target.strand_pair in (None, target.identifier):
+            raise InputError(
+                f"{path}: '{target.identifier}' is of strand {target.strand} and names no strand_pair, so it would "
+                "learn the other strand from reverse complements. Give both strands, or strand '.'."
+            )
         if target.strand_pair is None:
             continue
         other = by_identifier[target.strand_pair]

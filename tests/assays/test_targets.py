@@ -31,6 +31,7 @@ def test_a_basenji_table_with_an_unnamed_index_is_read(table, tmp_path):
     )
     assert targets[0] == Target(
         identifier="rna+",
+        index=34,
         file=tmp_path / "a.bw",
         clip=384,
         clip_soft=64,
@@ -47,7 +48,8 @@ def test_empty_cells_and_absent_columns_take_the_defaults(table, tmp_path):
 
 
 def test_assay_cell_type_strand_and_column_are_read(table, tmp_path):
-    (target,) = table("identifier|file|assay|cell_type|strand", "x|genes.csv::heat|expression|K562|-")
+    header = "identifier|file|assay|cell_type|strand|strand_pair"
+    target, other = table(header, "x|genes.csv::heat|expression|K562|-|1", "y|genes.csv|expression||+|0")
     assert target == Target(
         identifier="x",
         file=tmp_path / "genes.csv",
@@ -55,7 +57,9 @@ def test_assay_cell_type_strand_and_column_are_read(table, tmp_path):
         assay="expression",
         cell_type="K562",
         strand="-",
+        strand_pair="y",
     )
+    assert (other.index, other.strand, other.column) == (1, "+", "")
 
 
 def test_relative_files_start_from_the_root(table, tmp_path):
@@ -79,6 +83,10 @@ def test_strands_trade_places_also_after_a_selection(table):
         (["identifier|file"], "lists no target"),
         (["identifier|file", "|a.bw"], "a target has no identifier"),
         (["identifier|file", "x|a.bw", "x|b.bw"], "identifier 'x' comes twice"),
+        (["identifier|file", "ChIP/input|a.bw"], "identifier 'ChIP/input' cannot name a file.*Leave out slashes"),
+        (["identifier|file", "..|a.bw"], r"identifier '\.\.' cannot name a file"),
+        (["identifier|file", "a\0b|a.bw"], "cannot name a file"),
+        (["index|identifier|file", "-1|x|a.bw"], "target 'x': index must be a whole number of 0 or more; got '-1'"),
         (["identifier|file", "x|none.bw"], r"target 'x': no file .*none\.bw"),
         (["identifier|file", "x|"], "target 'x': no file"),
         (["identifier|file|sum_stat", "x|a.bw|meen"], "unknown sum_stat 'meen'. Did you mean 'mean'"),
@@ -90,6 +98,8 @@ def test_strands_trade_places_also_after_a_selection(table):
         (["index|identifier|file", "1|x|a.bw", "1|y|b.bw"], "two targets have the same index"),
         (["identifier|file|strand_pair", "x|a.bw|7"], "no row has the strand_pair index '7'"),
         (["identifier|file|strand_pair", "x|a.bw|1", "y|b.bw|"], "strand_pair of 'x' is 'y', but not the other"),
+        (["identifier|file|strand", "x|a.bw|+"], r"'x' is of strand \+ and names no strand_pair"),
+        (["identifier|file|strand|strand_pair", "x|a.bw|-|0"], "'x' is of strand - and names no strand_pair"),
         (["identifier|file|strand_pair|assay", "x|a.bw|1|", "y|b.bw|0|expression"], "the two differ in assay"),
         (["identifier|file|assay|scale", "x|m.cov|methylation|2"], "methylation is a fraction and takes no clip"),
     ],
