@@ -10,7 +10,7 @@ import pandas as pd
 
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
-from genograph.genome.genes import Genes
+from genograph.genome.genes import Genes, gene_bins
 from genograph.genome.lines import read_bytes
 
 _LOGGER = logging.getLogger("genograph")
@@ -91,25 +91,20 @@ def paint_genes(values: np.ndarray, genes: Genes, bins: Bins, *, paint: str = "g
 
 
 def _paint_bodies(values: np.ndarray, genes: Genes, bins: Bins) -> np.ndarray:
-    total, bases = np.zeros(len(bins)), np.zeros(len(bins))
-    for value, chrom, start, end in zip(values, genes.chrom, genes.start, genes.end, strict=True):
-        span = bins.span(chrom)
-        first, last = (
-            span.start + start // bins.bin_size,
-            min(span.start + -(-end // bins.bin_size), span.stop),
-        )
-        tiles = np.arange(first, last)
-        shared = np.minimum(bins.ends(tiles), end) - np.maximum(bins.starts(tiles), start)
-        total[first:last] += value * shared
-        bases[first:last] += shared
+    gene, tile = gene_bins(genes, bins, paint="gene")
+    # Only the first and the last bin of a gene can be covered in part.
+    first, last = np.flatnonzero(np.diff(gene, prepend=-1)), np.flatnonzero(np.diff(gene, append=-1))
+    shared = np.full(len(tile), bins.bin_size)
+    shared[first] -= genes.start[gene[first]] % bins.bin_size
+    shared[last] -= np.maximum(bins.ends(tile[last]) - genes.end[gene[last]], 0)
+    total = np.bincount(tile, weights=values[gene] * shared, minlength=len(bins))
+    bases = np.bincount(tile, weights=shared, minlength=len(bins))
     return np.divide(total, bases, out=np.full(len(bins), np.nan), where=bases > 0)
 
 
 def _paint_starts(values: np.ndarray, genes: Genes, bins: Bins) -> np.ndarray:
+    gene, tile = gene_bins(genes, bins, paint="tss")
     painted = np.full(len(bins), np.nan)
-    for chrom in bins.chroms:
-        here = genes.chrom == chrom
-        tiles = bins.locate(chrom, genes.tss[here])
-        painted[tiles[tiles >= 0]] = 0
-        np.add.at(painted, tiles[tiles >= 0], values[here][tiles >= 0])
+    painted[tile] = 0
+    np.add.at(painted, tile, values[gene])
     return painted

@@ -14,7 +14,6 @@ import pandas as pd
 
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
-from genograph.genome.interval import Interval
 from genograph.genome.lines import read_lines
 from genograph.genome.names import match_names
 
@@ -194,9 +193,11 @@ def gene_bins(genes: Genes, bins: Bins, *, paint: str) -> tuple[np.ndarray, np.n
         paint: `gene` for all bins that the gene touches, `tss` for the one that holds its TSS. A gene in
             the dropped remainder of a chromosome has none.
     """
-    pairs = []
-    for number, (chrom, start, end, tss) in enumerate(zip(genes.chrom, genes.start, genes.end, genes.tss, strict=True)):
-        region = Interval(chrom, tss, tss + 1) if paint == "tss" else Interval(chrom, start, end)
-        touched = bins.touching(region)
-        pairs.extend((number, tile) for tile in range(touched.start, touched.stop))
-    return tuple(np.array(pairs, dtype=np.int64).reshape(-1, 2).T)
+    start, end = (genes.tss, genes.tss + 1) if paint == "tss" else (genes.start, genes.end)
+    names, chrom = np.unique(genes.chrom, return_inverse=True)
+    spans = np.array([(span.start, span.stop) for span in map(bins.span, names)], dtype=np.int64).reshape(-1, 2)
+    offset, stop = spans[chrom].T
+    first = offset + start // bins.bin_size
+    count = np.maximum(np.minimum(offset + -(-end // bins.bin_size), stop) - first, 0)
+    gene = np.repeat(np.arange(len(genes)), count)
+    return gene, np.arange(len(gene)) + np.repeat(first - (np.cumsum(count) - count), count)

@@ -7,10 +7,14 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from genograph.errors import InputError
 from genograph.genome.assembly import read_fasta
-from genograph.genome.genes import Genes, read_genes
+from genograph.genome.bins import Bins
+from genograph.genome.genes import Genes, gene_bins, read_genes
+from genograph.genome.interval import Interval
 from genograph.genome.names import match_names
 
 SIZES = {"chr1": 1000, "chr2": 500}
@@ -106,6 +110,27 @@ def test_genes_survive_a_table(tmp_path):
     genes.to_frame().to_csv(tmp_path / "again.tsv", sep="\t", index=False)
     again = Genes.from_frame(pd.read_csv(tmp_path / "again.tsv", sep="\t", dtype=str, keep_default_na=False))
     assert again.to_frame().equals(genes.to_frame())
+
+
+def make_genes(rows):
+    frame = pd.DataFrame(rows, columns=["chrom", "start", "end", "strand"])
+    return Genes.from_frame(frame.assign(id="g", name="g", biotype=""))
+
+
+PLACES = st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(0, 24), st.integers(1, 25), st.sampled_from("+-."))
+
+
+@given(st.lists(PLACES, max_size=8), st.booleans(), st.sampled_from(["gene", "tss"]))
+def test_the_bins_of_a_gene_are_those_that_its_body_or_its_tss_touches(places, partial, paint):
+    genes = make_genes([(chrom, start, min(start + length, 25), strand) for chrom, start, length, strand in places])
+    bins = Bins({"b": 25, "a": 25, "c": 25}, 10, partial=partial)
+    starts, ends = (genes.tss, genes.tss + 1) if paint == "tss" else (genes.start, genes.end)
+    touched = [
+        bins.touching(Interval(*place)) for place in zip(genes.chrom, starts.tolist(), ends.tolist(), strict=True)
+    ]
+    gene, tile = gene_bins(genes, bins, paint=paint)
+    pairs = [(number, each) for number, tiles in enumerate(touched) for each in range(tiles.start, tiles.stop)]
+    assert list(zip(gene.tolist(), tile.tolist(), strict=True)) == pairs
 
 
 @pytest.mark.needs_shared_data
