@@ -47,6 +47,8 @@ class ContactMap:
         """The map in `folder`; only arrays as long as the genome are read into memory."""
         arrays = {name: np.load(folder / f"{name}.npy") for name in ("weight", "mapped", "expected")}
         scalars = json.loads((folder / "contacts.json").read_text())
+        if scalars["trans_expected"] is None:  # JSON has no NaN
+            scalars["trans_expected"] = float("nan")
         return cls(folder=folder, nodes=nodes, **arrays, **scalars)
 
     # A mapped page stays resident as long as its mapping lives, so each use maps the file anew.
@@ -134,9 +136,9 @@ def write_contacts(
     np.save(folder / "weight.npy", weight)
     np.save(folder / "mapped.npy", (valid / factor).astype(np.float32))
     np.save(folder / "expected.npy", expected_within(cis, valid, nodes, factor, max_distance))
-    trans_expected = expected_between(between, valid, nodes, factor) if trans else float("nan")
-    scalars = {"trans_expected": trans_expected, "max_distance": max_distance}
-    (folder / "contacts.json").write_text(json.dumps(scalars))
+    trans_expected = expected_between(between, valid, nodes, factor) if trans else np.nan
+    scalars = {"trans_expected": None if np.isnan(trans_expected) else trans_expected, "max_distance": max_distance}
+    (folder / "contacts.json").write_text(json.dumps(scalars, allow_nan=False))
 
 
 def _join(first: np.ndarray, second: np.ndarray, balanced: np.ndarray) -> np.ndarray:

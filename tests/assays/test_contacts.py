@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 
 import cooler
@@ -31,6 +32,15 @@ def test_trans_pairs_are_kept_only_when_asked_for(tmp_path):
     assert not dense(contacts)[:7, 7:].any()
     assert dense(contacts)[:7, :7].any()
     assert np.isnan(contacts.trans_expected)
+
+
+def test_the_scalars_are_json_that_any_reader_takes(tmp_path):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    contacts = open_map(tmp_path, NODES, *random_map())
+    scalars = json.loads((contacts.folder / "contacts.json").read_text(), parse_constant=refuse)
+    assert scalars == {"trans_expected": None, "max_distance": None}
 
 
 def test_pairs_are_sorted_and_in_the_upper_triangle_whatever_the_files_order_of_chromosomes(tmp_path):
