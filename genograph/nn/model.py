@@ -103,8 +103,10 @@ class GenomeModel(nn.Module):
     def encode(self, one_hot: Tensor) -> Tensor:
         """Embeddings (pieces, bins, channels) of pieces (pieces, 4, bp), without the bins of context."""
         num_bins = one_hot.shape[2] // self.bin_size
-        if not len(one_hot):  # a mask may leave a window nothing to read
-            return one_hot.new_zeros(0, num_bins - 2 * self.halo, self.encoder.channels)
+        if not len(one_hot):  # a mask may leave a batch nothing to read
+            # A process of several must see a gradient, if of zero, for every parameter.
+            unread = sum(parameter.sum() for parameter in self.encoder.parameters())
+            return one_hot.new_zeros(0, num_bins - 2 * self.halo, self.encoder.channels) + unread
         return self.encoder(one_hot)[:, self.halo : num_bins - self.halo]
 
     def decode(self, encoded: Tensor, batch: GenomeBatch) -> dict[str, Tensor]:

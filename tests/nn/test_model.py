@@ -106,10 +106,24 @@ def test_a_placeholder_exists_only_where_bins_are_masked(tiny):
     assert "placeholder" not in make(tiny).state_dict()
 
 
+def with_nothing_to_read(batch):
+    return replace(batch, codes=batch.codes[:0], source=torch.full_like(batch.source, -1))
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_a_batch_with_nothing_to_read_gives_the_encoder_gradients_of_zero(processor, tiny):
+    """Processes that train together wait for a gradient of every parameter."""
+    model = make(tiny, *processor, masked=True).train()
+    statistics = [buffer.clone() for buffer in model.encoder.buffers()]
+    model.loss(with_nothing_to_read(tiny.batch(0)))[0].backward()
+    assert all(each.grad is not None for each in model.parameters())
+    assert all((each.grad == 0).all() for each in model.encoder.parameters())
+    assert all(map(torch.equal, statistics, model.encoder.buffers()))
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_a_batch_with_nothing_to_read_is_finite(training, tiny):
-    batch = tiny.batch(0)
-    batch = replace(batch, codes=batch.codes[:0], source=torch.full_like(batch.source, -1))
+    batch = with_nothing_to_read(tiny.batch(0))
     model = make(tiny, "dilated", "gat", masked=True).train(training)
     loss, _ = model.loss(batch)
     assert loss.isfinite()
