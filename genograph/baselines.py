@@ -3,54 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
 from genograph.experiment import Experiment
 from genograph.genome.splits import SPLITS
-from genograph.kmer import KmerRidge
+from genograph.kmer import KmerRidge, kmer_counts
 from genograph.store import Store
 
 RIDGE_BINS = 200_000  # that the k-mer ridge is fitted on, at most
+STRETCH = 2**13  # bins whose k-mers are counted at once, at most
+BLOCK = 256  # tracks whose values are held at once
 
 
-def baseline_predictions(experiment: Experiment, assay: str, bins: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and predictions (n, tracks) of each baseline for some bins, fitted on the training split.
+def baseline_predictions(
+    experiment: Experiment, assay: str, bins: np.ndarray, scratch: Path
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and predictions (tracks, n) of each baseline for some bins, fitted on the training split.
 
     The ridge sees a bin and one bin's length on both sides of it, and chooses its penalty on the validation
     split. It is left out where `evaluation.kmer_ridge` is null.
+
+    Args:
+        experiment: What the baselines are fitted on.
+        assay: The assay whose tracks they predict.
+        bins: (n,) numbers of the bins, ascending.
+        scratch: Folder for predictions that are too large for memory.
     """
-    train_bins, train_target = _measured(experiment, assay, "train")
-    mean = np.nanmean(train_target, axis=0)
-    yield "training mean", np.broadcast_to(mean, (len(bins), len(mean)))
+    store, signals = experiment.store, experiment.store.signals(assay)
+    num_tracks = signals.shape[1]
+    blocks = [slice(start, start + BLOCK) for start in range(0, num_tracks, BLOCK)]
+    train, valid = _measured(experiment, "train"), _measured(experiment, "valid")
+    mean = np.concatenate([np.nanmean(signals[train, block], axis=0, dtype=np.float64) for block in blocks])
+    yield "training mean", np.broadcast_to(mean[:, None], (num_tracks, len(bins)))
     k = experiment.config.evaluation.kmer_ridge
     if k is None:
         return
-    ridge = KmerRidge(k=k, flank=experiment.store.bins.bin_size)
-    valid_bins, valid_target = _measured(experiment, assay, "valid")
-    ridge.fit(
-        _features(ridge, experiment.store, train_bins),
-        train_target,
-        _features(ridge, experiment.store, valid_bins),
-        valid_target,
+    counts, valid_counts = _kmers(store, train, k), _kmers(store, valid, k)
+    ridges = [KmerRidge().fit(counts, signals[train, block], valid_counts, signals[valid, block]) for block in blocks]
+    prediction = np.lib.format.open_memmap(
+        scratch / f"{assay}-ridge.npy", mode="w+", dtype=np.float64, shape=(num_tracks, len(bins))
     )
-    yield f"{k}-mer ridge", ridge.predict(_features(ridge, experiment.store, bins))
+    for rows in _stretches(store, bins):
+        counts = _kmers(store, bins[rows], k)
+        for block, ridge in zip(blocks, ridges, strict=True):
+            prediction[block, rows] = ridge.predict(counts).T
+    yield f"{k}-mer ridge", prediction
 
 
-def _measured(experiment: Experiment, assay: str, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """At most `RIDGE_BINS` valid bins of a split, drawn as the seed says, and their values: (n,), (n, tracks)."""
+def _measured(experiment: Experiment, split: str) -> np.ndarray:
+    """At most `RIDGE_BINS` valid bins of a split, drawn as the seed says: (n,), ascending."""
     bins = np.flatnonzero((experiment.split_of_bin == SPLITS[split]) & experiment.store.mask)
     if len(bins) > RIDGE_BINS:
         bins = np.sort(np.random.default_rng(experiment.config.seed).choice(bins, RIDGE_BINS, replace=False))
-    return bins, experiment.store.signals(assay)[bins]
+    return bins
 
 
-def _features(ridge: KmerRidge, store: Store, bins: np.ndarray) -> np.ndarray:
-    """The ridge's k-mer counts of bins in order: (n, kmers)."""
-    chrom, starts = store.bins.chrom_index(bins), store.bins.starts(bins)
-    return np.concatenate(
-        [
-            ridge.features(store.codes(name, 0, store.sizes[name]), starts[chrom == number], store.bins.bin_size)
-            for number, name in enumerate(store.sizes)
-        ]
-    )
+def _kmers(store: Store, bins: np.ndarray, k: int) -> np.ndarray:
+    """The k-mers of each bin and of one bin's length on both sides: (n, kmers)."""
+    flank = size = store.bins.bin_size
+    chroms = store.bins.chroms
+    counts = np.empty((len(bins), 4**k), dtype=np.int32)
+    for rows in _stretches(store, bins):
+        starts = store.bins.starts(bins[rows])
+        first = starts[0] - flank
+        chrom = chroms[store.bins.chrom_index(bins[rows.start])]
+        codes = store.codes(chrom, first, starts[-1] + size + flank)
+        counts[rows] = kmer_counts(codes, starts - first, size, k=k, flank=flank)
+    return counts
+
+
+def _stretches(store: Store, bins: np.ndarray) -> Iterator[slice]:
+    """Ascending bins in slices that lie on one chromosome and span at most `STRETCH` bins."""
+    is_new = (np.diff(store.bins.chrom_index(bins)) != 0) | (np.diff(bins // STRETCH) != 0)
+    edges = [0, *(np.flatnonzero(is_new) + 1).tolist(), len(bins)]
+    return (slice(first, end) for first, end in pairwise(edges) if first < end)

@@ -10,8 +10,10 @@ Masked bins and missing values are in none of them; what is undefined is NaN.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +25,7 @@ from genograph.assays.targets import Target
 from genograph.baselines import baseline_predictions
 from genograph.checkpoint import load_run
 from genograph.config import Config
+from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment
 from genograph.genome.genes import Genes, gene_bins
 from genograph.metrics import track_accuracy, warn_of_undefined
@@ -33,34 +36,74 @@ from genograph.store import Store
 
 @dataclass(frozen=True)
 class Held:
-    """Predictions and targets of one assay on the bins of a split.
+    """Predictions and targets of one assay on held-out bins or genes; arrays may be memory-mapped.
 
     Attributes:
         targets: Its tracks.
-        kind: `count`, `binary` or `ratio`; see `genograph.metrics.track_accuracy`.
-        bins: (n,) numbers of the bins.
-        prediction: (n, tracks)
-        target: (n, tracks)
-        mask: (n, tracks) True where a value counts.
+        ranking: Whether its values are peaks or fractions; see `genograph.metrics.track_accuracy`.
+        prediction: (tracks, n)
+        target: (tracks, n)
+        mask: (tracks, n) True where a value counts.
     """
 
     targets: list[Target]
-    kind: str
-    bins: np.ndarray
+    ranking: bool
     prediction: np.ndarray
     target: np.ndarray
     mask: np.ndarray
 
-    def accuracy(self, rows: np.ndarray | slice = slice(None)) -> pd.DataFrame:
-        """The accuracy table, of some rows or all."""
+    def accuracy(self, rows: slice = slice(None)) -> pd.DataFrame:
+        """The accuracy table, of some bins or all."""
         return track_accuracy(
-            self.prediction[rows],
-            self.target[rows],
-            self.mask[rows],
+            self.prediction[:, rows],
+            self.target[:, rows],
+            self.mask[:, rows],
+            indices=[target.index for target in self.targets],
             identifiers=[target.identifier for target in self.targets],
             descriptions=[target.description for target in self.targets],
-            kind=self.kind,
+            ranking=self.ranking,
         )
+
+
+@dataclass(frozen=True)
+class GeneRows:
+    """Which of the held-out bins stand for which gene, as pairs.
+
+    Attributes:
+        genes: All genes.
+        gene: (pairs,) position of a gene.
+        row: (pairs,) position among the held-out bins of one that it touches, or with `paint: tss` that holds
+            its TSS.
+    """
+
+    genes: Genes
+    gene: np.ndarray
+    row: np.ndarray
+
+    @classmethod
+    def of(cls, experiment: Experiment, bins: np.ndarray) -> GeneRows | None:
+        """Those of some bins; None if no genes are known."""
+        store = experiment.store
+        if store.genes is None:
+            return None
+        gene, tile = gene_bins(store.genes, store.bins, paint=experiment.config.section("tracks").paint)
+        row = _row_of_bin(store, bins)[tile]
+        return cls(store.genes, gene[row >= 0], row[row >= 0])
+
+    def over(self, held: Held) -> Held:
+        """Genes in place of bins: each is the mean of its valid bins; a stranded track counts its own strand's."""
+        prediction, target = np.empty((2, len(held.targets), len(self.genes)))
+        for track, each in enumerate(held.targets):
+            kept = held.mask[track][self.row] & ((each.strand == ".") | (self.genes.strand[self.gene] == each.strand))
+            prediction[track] = self._mean(held.prediction[track], kept)
+            target[track] = self._mean(held.target[track], kept)
+        return replace(held, prediction=prediction, target=target, mask=np.isfinite(target))
+
+    def _mean(self, values: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        gene, num_genes = self.gene[kept], len(self.genes)
+        count = np.bincount(gene, minlength=num_genes)
+        total = np.bincount(gene, weights=values[self.row[kept]], minlength=num_genes)
+        return np.divide(total, count, out=np.full(num_genes, np.nan), where=count > 0)
 
 
 def evaluate(run: str | Path, out: str | Path | None = None, *, config: Config | None = None) -> pd.DataFrame:
@@ -76,20 +119,24 @@ def evaluate(run: str | Path, out: str | Path | None = None, *, config: Config |
     """
     folder = Path(out) if out is not None else Path(run)
     experiment, model = load_run(run, config)
+    windows = experiment.dataset(experiment.config.evaluation.split, model.halo)
+    bins = np.concatenate([np.arange(first, end) for first, end in windows.runs])
+    genes = GeneRows.of(experiment, bins)
     folder.mkdir(parents=True, exist_ok=True)
+    parts = defaultdict(list)
     with TemporaryDirectory(dir=folder, prefix=".evaluating-") as scratch:
-        held = dict(_predict_split(experiment, model, Path(scratch)))
-        scores = _per_assay(held, lambda name, each: _scores(experiment, each))
-        by_chrom = _per_assay(held, lambda name, each: _by_chrom(experiment.store, each))
-        baselines = _per_assay(held, lambda name, each: _baselines(experiment, name, each))
-    accuracy, genes = (scores[scores["over"] == over].drop(columns="over") for over in ("bins", "genes"))
-    warn_of_undefined(accuracy)
-    tables = {"accuracy": accuracy, "accuracy_by_chrom": by_chrom, "baselines": baselines}
-    if len(genes):
-        tables["accuracy_genes"] = genes
+        for assay, held in _predict_split(experiment, model, windows, bins, Path(scratch)):
+            tables = {"accuracy": held.accuracy(), "accuracy_by_chrom": _by_chrom(experiment.store, bins, held)}
+            warn_of_undefined(tables["accuracy"])
+            if genes is not None:
+                tables["accuracy_genes"] = genes.over(held).accuracy()
+            tables["baselines"] = _baselines(experiment, assay, held, bins, genes, Path(scratch))
+            for name, table in tables.items():
+                parts[name].append(table.assign(assay=assay))
+    tables = {name: pd.concat(each, ignore_index=True) for name, each in parts.items()}
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, na_rep="nan")
-    return accuracy
+    return tables["accuracy"]
 
 
 def summarize(folder: str | Path) -> pd.DataFrame:
@@ -104,39 +151,29 @@ def summarize(folder: str | Path) -> pd.DataFrame:
     return means[["pearsonr", "spearmanr", "r2"]].mean().reset_index().sort_values(["assay", "over"], kind="stable")
 
 
-def _per_assay(held: Mapping[str, Held], score: Callable[[str, Held], pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([score(assay, each).assign(assay=assay) for assay, each in held.items()], ignore_index=True)
-
-
-def _scores(experiment: Experiment, held: Held) -> pd.DataFrame:
-    """Accuracy over bins, and if genes are known over genes, told apart by the column `over`."""
-    tables = [held.accuracy().assign(over="bins")]
-    genes = experiment.store.genes
-    if genes is not None:
-        tables.append(_over_genes(experiment, genes, held).accuracy().assign(over="genes"))
+def _baselines(
+    experiment: Experiment, assay: str, held: Held, bins: np.ndarray, genes: GeneRows | None, scratch: Path
+) -> pd.DataFrame:
+    """Accuracy of the baselines over bins, and if genes are known over genes."""
+    tables = []
+    for predictor, prediction in baseline_predictions(experiment, assay, bins, scratch):
+        baseline = replace(held, prediction=prediction)
+        tables.append(baseline.accuracy().assign(over="bins", predictor=predictor))
+        if genes is not None:
+            tables.append(genes.over(baseline).accuracy().assign(over="genes", predictor=predictor))
     return pd.concat(tables)
 
 
-def _baselines(experiment: Experiment, assay: str, held: Held) -> pd.DataFrame:
-    return pd.concat(
-        [
-            _scores(experiment, replace(held, prediction=prediction)).assign(predictor=predictor)
-            for predictor, prediction in baseline_predictions(experiment, assay, held.bins)
-        ]
-    )
-
-
-def _predict_split(experiment: Experiment, model: GenomeModel, scratch: Path) -> Iterator[tuple[str, Held]]:
-    """Each assay's predictions on the split, gathered on disk."""
-    windows = experiment.dataset(experiment.config.evaluation.split, model.halo)
-    bins = np.concatenate([np.arange(first, end) for first, end in windows.runs])
-    row_of_bin = np.full(len(experiment.store.bins), -1, dtype=np.int64)
-    row_of_bin[bins] = np.arange(len(bins))
+def _predict_split(
+    experiment: Experiment, model: GenomeModel, windows: WindowDataset, bins: np.ndarray, scratch: Path
+) -> Iterator[tuple[str, Held]]:
+    """Each assay's predictions and targets on some bins, gathered on disk."""
+    row_of_bin = _row_of_bin(experiment.store, bins)
     kinds = {"prediction": np.float32, "target": np.float32, "mask": bool}
     arrays = {
         assay: {
             kind: np.lib.format.open_memmap(
-                scratch / f"{assay}-{kind}.npy", mode="w+", dtype=dtype, shape=(len(bins), len(targets))
+                scratch / f"{assay}-{kind}.npy", mode="w+", dtype=dtype, shape=(len(targets), len(bins))
             )
             for kind, dtype in kinds.items()
         }
@@ -147,43 +184,25 @@ def _predict_split(experiment: Experiment, model: GenomeModel, scratch: Path) ->
         rows = row_of_bin[position[inside]]
         for kind, by_assay in zip(kinds, values, strict=True):
             for assay, each in by_assay.items():
-                arrays[assay][kind][rows] = each[inside]
+                arrays[assay][kind][:, rows] = each[inside].T
     for assay, targets in experiment.targets.items():
-        yield assay, Held(targets, _kind(experiment.config, assay), bins, **arrays[assay])
+        is_peak = experiment.config.model.heads[assay].get("loss") == "bce"
+        yield assay, Held(targets, is_peak or ASSAYS[assay].kind == "ratio", **arrays[assay])
 
 
-def _kind(config: Config, assay: str) -> str:
-    return "binary" if config.model.heads[assay].get("loss") == "bce" else ASSAYS[assay].kind
-
-
-def _by_chrom(store: Store, held: Held) -> pd.DataFrame:
-    chrom = store.bins.chrom_index(held.bins)
-    return pd.concat([held.accuracy(chrom == each).assign(chrom=store.bins.chroms[each]) for each in np.unique(chrom)])
-
-
-def _over_genes(experiment: Experiment, genes: Genes, held: Held) -> Held:
-    """Genes in place of bins: each is the mean of its valid bins; a stranded track counts its own strand's genes."""
-    gene, row = _gene_rows(experiment, genes, held.bins)
-
-    def mean(values: np.ndarray, track: int, kept: np.ndarray) -> np.ndarray:
-        count = np.bincount(gene[kept], minlength=len(genes))
-        total = np.bincount(gene[kept], weights=values[row[kept], track], minlength=len(genes))
-        return np.divide(total, count, out=np.full(len(genes), np.nan), where=count > 0)
-
-    prediction, target = np.empty((2, len(genes), len(held.targets)))
-    for track, each in enumerate(held.targets):
-        on_strand = each.strand == "." or genes.strand[gene] == each.strand
-        kept = np.asarray(held.mask[row, track] & on_strand)
-        prediction[:, track] = mean(held.prediction, track, kept)
-        target[:, track] = mean(held.target, track, kept)
-    rows = np.arange(len(genes))
-    return replace(held, bins=rows, prediction=prediction, target=target, mask=np.isfinite(target))
-
-
-def _gene_rows(experiment: Experiment, genes: Genes, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of a gene and a row of `bins` that it touches, or with `paint: tss` that holds its TSS."""
-    gene, tile = gene_bins(genes, experiment.store.bins, paint=experiment.config.section("tracks").paint)
-    row_of_bin = np.full(len(experiment.store.bins), -1, dtype=np.int64)
+def _row_of_bin(store: Store, bins: np.ndarray) -> np.ndarray:
+    """The position of each bin of the genome in `bins`, -1 where it is not among them."""
+    row_of_bin = np.full(len(store.bins), -1, dtype=np.int64)
     row_of_bin[bins] = np.arange(len(bins))
-    is_held = row_of_bin[tile] >= 0
-    return gene[is_held], row_of_bin[tile[is_held]]
+    return row_of_bin
+
+
+def _by_chrom(store: Store, bins: np.ndarray, held: Held) -> pd.DataFrame:
+    edges = np.searchsorted(bins, store.bins.offsets)  # bins ascend, so a chromosome's are a slice
+    return pd.concat(
+        [
+            held.accuracy(slice(first, end)).assign(chrom=chrom)
+            for chrom, (first, end) in zip(store.bins.chroms, pairwise(edges), strict=True)
+            if first < end
+        ]
+    )

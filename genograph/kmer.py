@@ -25,7 +25,6 @@ def kmer_counts(
     *,
     k: int = 4,
     flank: int = 0,
-    canonical: bool = False,
 ) -> np.ndarray:
     """How often each k-mer occurs in each bin: (bins, 4**k) int32, k-mers in the order AA.., AC.., to TT...
 
@@ -38,27 +37,25 @@ def kmer_counts(
         bin_size: Length of a bin in bp.
         k: Length of a k-mer in bp, 1 to 8.
         flank: Bases on both sides of the bin that count too, in bp.
-        canonical: Count a k-mer and its reverse complement as one, in the column of the first of the two;
-            the columns of the second are left out. Both strands then look the same.
 
     Raises:
         InputError: If k, bin_size or flank is out of range, or a bin starts outside the chromosome.
     """
     starts = np.asarray(starts, dtype=np.int64)
     _check_windows(starts, len(codes), bin_size, k, flank)
-    column, num_columns = _columns(k, canonical)
+    num_kmers = 4**k
     width = bin_size + 2 * flank - k + 1  # k-mers in a window
     if width < 1:
-        return np.zeros((len(starts), num_columns), dtype=np.int32)
+        return np.zeros((len(starts), num_kmers), dtype=np.int32)
     rest = np.full(flank + bin_size, 4, dtype=np.uint8)
-    kmers = column[_kmer_index(np.concatenate([rest[:flank], codes, rest]), k)]
+    kmers = _kmer_index(np.concatenate([rest[:flank], codes, rest]), k)
     windows = sliding_window_view(kmers, width)
-    counts = np.empty((len(starts), num_columns), dtype=np.int32)
+    counts = np.empty((len(starts), num_kmers), dtype=np.int32)
     for rows in _chunks(len(starts), width):
         # A k-mer with an N falls into one more column, which is then dropped.
-        seen = windows[starts[rows]] + (num_columns + 1) * np.arange(len(starts[rows]))[:, None]
-        table = np.bincount(seen.ravel(), minlength=len(starts[rows]) * (num_columns + 1))
-        counts[rows] = table.reshape(-1, num_columns + 1)[:, :num_columns]
+        seen = windows[starts[rows]] + (num_kmers + 1) * np.arange(len(starts[rows]))[:, None]
+        table = np.bincount(seen.ravel(), minlength=len(starts[rows]) * (num_kmers + 1))
+        counts[rows] = table.reshape(-1, num_kmers + 1)[:, :num_kmers]
     return counts
 
 
@@ -85,18 +82,6 @@ def _kmer_index(codes: np.ndarray, k: int) -> np.ndarray:
     return index
 
 
-def _columns(k: int, canonical: bool) -> tuple[np.ndarray, int]:
-    """The column of each k-mer, and of the one past the last that stands for N: (4**k + 1,)."""
-    kmers = np.arange(4**k, dtype=np.int32)
-    if not canonical:
-        return np.append(kmers, np.int32(4**k)), 4**k
-    reverse = np.zeros_like(kmers)
-    for place in range(k):
-        reverse = 4 * reverse + 3 - (kmers >> 2 * place) % 4
-    first, column = np.unique(np.minimum(kmers, reverse), return_inverse=True)
-    return np.append(column, len(first)).astype(np.int32), len(first)
-
-
 def _chunks(rows: int, width: int) -> Iterator[slice]:
     step = max(1, CHUNK_VALUES // width)
     for start in range(0, rows, step):
@@ -110,23 +95,13 @@ class KmerRidge:
     error on the validation bins. Tracks with the same missing bins share one decomposition.
 
     Args:
-        k: Length of a k-mer in bp.
-        flank: Bases on both sides of a bin that count too, in bp.
-        canonical: Whether a k-mer and its reverse complement are one; not for stranded tracks.
         alphas: Strengths to choose from, as multiples of the number of training bins.
     """
 
-    def __init__(
-        self, *, k: int = 4, flank: int = 0, canonical: bool = False, alphas: tuple[float, ...] = ALPHAS
-    ) -> None:
+    def __init__(self, *, alphas: tuple[float, ...] = ALPHAS) -> None:
         if not alphas or min(alphas) <= 0:
             raise InputError(f"Strengths of the ridge penalty are positive; got {alphas}.")
-        self.k, self.flank, self.canonical = k, flank, canonical
         self.alphas = np.sort(np.asarray(alphas, dtype=np.float64))
-
-    def features(self, codes: np.ndarray, starts: np.ndarray, bin_size: int) -> np.ndarray:
-        """The counts this model is fitted on and predicts from, for bins of one chromosome: (bins, kmers)."""
-        return kmer_counts(codes, starts, bin_size, k=self.k, flank=self.flank, canonical=self.canonical)
 
     def fit(
         self,

@@ -7,6 +7,7 @@ is NaN. A target that is NaN, or that the mask leaves out, is missing and counts
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,12 +15,12 @@ import pandas as pd
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
-from genograph.errors import InputError, nearest
+from genograph.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-KINDS = ("count", "binary", "ratio")
-BLOCK_VALUES = 2**26  # values of a memory-mapped array held at once
+METRICS = ("pearsonr", "spearmanr", "r2", "auroc", "auprc")
+POSITIVE = 0.5  # a peak or a methylated fraction of this or more
 
 
 class TrackSums:
@@ -78,12 +79,6 @@ class TrackSums:
         kept = ~np.isnan(target) if mask is None else ~np.isnan(target) & np.asarray(mask, dtype=bool)
         if len(target):
             self._merge(_chunk_state(prediction, target, kept))
-
-    def merge(self, other: TrackSums) -> None:
-        """Add what other sums have seen."""
-        if other._state.shape != self._state.shape:
-            raise InputError(f"These sums hold {self._state.shape[1]} tracks, the others {other._state.shape[1]}.")
-        self._merge(other._state)
 
     def _merge(self, other: np.ndarray) -> None:
         n, n_other = self._state[0], other[0]
@@ -191,7 +186,7 @@ def _binary(label: np.ndarray) -> np.ndarray:
     label = np.asarray(label, dtype=np.float64)
     wrong = label[~(np.isnan(label) | (label == 0) | (label == 1))]
     if len(wrong):
-        raise InputError(f"Labels are 0, 1 or NaN; got {wrong[0]:g}. For fractions use kind 'ratio'.")
+        raise InputError(f"Labels are 0, 1 or NaN; got {wrong[0]:g}. Give fractions a threshold first.")
     return label
 
 
@@ -209,57 +204,49 @@ def track_accuracy(
     target: np.ndarray,
     mask: np.ndarray,
     *,
+    indices: Sequence[int],
     identifiers: Sequence[str],
     descriptions: Sequence[str],
-    kind: str = "count",
+    ranking: bool = False,
 ) -> pd.DataFrame:
     """The accuracy table: one row per track.
 
-    Arrays may be memory-mapped; they are read a few columns at a time.
+    Arrays may be memory-mapped; they are read track by track.
 
     Args:
-        prediction: Predicted values, (n, tracks).
-        target: Measured values, (n, tracks); NaN is missing.
-        mask: False where a value does not count, (n, tracks) or (n, 1).
+        prediction: Predicted values, (tracks, n).
+        target: Measured values, (tracks, n); NaN is missing.
+        mask: False where a value does not count, (tracks, n) or (n,).
+        indices: Number of each track in the targets table.
         identifiers: Short name of each track.
         descriptions: What each track is.
-        kind: `count`; `binary` and `ratio` add `auroc` and `auprc` (average precision), for a ratio such
-            as methylation with 0.5 or more as positive.
+        ranking: Whether values lie between 0 and 1, as peaks and methylation do. That adds `auroc` and
+            `auprc` (average precision), with `POSITIVE` or more as positive.
 
     Returns:
         Columns `index pearsonr spearmanr r2 [auroc auprc] n identifier description`. Undefined values
         are NaN; `warn_of_undefined` names their tracks.
 
     Raises:
-        InputError: If the kind is unknown, or shapes or names do not agree.
+        InputError: If shapes or names do not agree.
     """
-    if kind not in KINDS:
-        raise InputError(f"No kind of track '{kind}'.{nearest(kind, KINDS)}")
     if prediction.shape != target.shape or target.ndim != 2:
         raise InputError(f"prediction {prediction.shape} and target {target.shape} must agree.")
-    length, num_tracks = target.shape
-    if not len(identifiers) == len(descriptions) == num_tracks:
+    if not len(indices) == len(identifiers) == len(descriptions) == len(target):
         raise InputError(
-            f"{num_tracks} tracks, but {len(identifiers)} identifiers and {len(descriptions)} descriptions."
+            f"{len(target)} tracks, but {len(indices)} indices, {len(identifiers)} identifiers and "
+            f"{len(descriptions)} descriptions."
         )
     mask = np.broadcast_to(mask, target.shape)
-    rows = []
-    width = max(1, BLOCK_VALUES // max(length, 1))
-    for start in range(0, num_tracks, width):
-        columns = slice(start, start + width)
-        block = (np.asarray(values[:, columns]).T for values in (prediction, target, mask))
-        rows += [_accuracy(*track, kind=kind) for track in zip(*block, strict=True)]
-    table = pd.DataFrame(rows, columns=_columns(kind))
-    table.insert(0, "index", range(num_tracks))
+    rows = [_accuracy(*track, ranking=ranking) for track in zip(prediction, target, mask, strict=True)]
+    metrics = METRICS if ranking else METRICS[:3]
+    table = pd.DataFrame(rows, columns=[*metrics, "n"])
+    table.insert(0, "index", list(indices))
     table["identifier"], table["description"] = list(identifiers), list(descriptions)
     return table
 
 
-def _columns(kind: str) -> list[str]:
-    return ["pearsonr", "spearmanr", "r2", *([] if kind == "count" else ["auroc", "auprc"]), "n"]
-
-
-def _accuracy(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, *, kind: str) -> dict[str, float]:
+def _accuracy(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, *, ranking: bool) -> dict[str, float]:
     kept = mask & ~np.isnan(target)
     prediction, target = prediction[kept], target[kept]
     sums = TrackSums(1)
@@ -270,20 +257,21 @@ def _accuracy(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, *, k
         "r2": sums.r2()[0],
         "n": len(target),
     }
-    if kind != "count":
-        label = target if kind == "binary" else target >= 0.5
+    if ranking:
+        label = target >= POSITIVE
         row |= {"auroc": auroc(label, prediction), "auprc": average_precision(label, prediction)}
     return row
 
 
 def warn_of_undefined(table: pd.DataFrame) -> None:
-    """Log the tracks of an accuracy table for which something is NaN."""
-    undefined = table.loc[table.isna().any(axis=1), "identifier"].tolist()
-    if undefined:
+    """Log which metrics of an accuracy table are NaN, and for which tracks."""
+    metrics_of = defaultdict(list)
+    for metric in METRICS:
+        if metric in table and table[metric].isna().any():
+            metrics_of[", ".join(table.loc[table[metric].isna(), "identifier"])].append(metric)
+    if metrics_of:
         logger.warning(
-            "Accuracy is not defined (NaN) for %d of %d tracks: %s. "
-            "They have fewer than 2 values, no variance, one class only, or a NaN prediction.",
-            len(undefined),
-            len(table),
-            ", ".join(undefined),
+            "Accuracy is not defined (NaN): %s. "
+            "There are fewer than 2 values, no variance, one class only, or a NaN prediction.",
+            "; ".join(f"{', '.join(metrics)} of {tracks}" for tracks, metrics in metrics_of.items()),
         )

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyBigWig
 import torch
+from rich.console import Console
 from rich.progress import track
 
 from genograph.checkpoint import load_run
@@ -20,6 +21,8 @@ from genograph.config import Config
 from genograph.dataset import WindowDataset
 from genograph.nn.model import GenomeModel
 from genograph.store import Store
+
+_STDERR = Console(stderr=True)
 
 
 def predict(run: str | Path, out: str | Path | None = None, *, config: Config | None = None) -> Path:
@@ -66,7 +69,7 @@ def predictions(
     """Batch by batch: bin numbers (windows, bins); predictions, targets and masks (windows, bins, tracks) by assay."""
     model = model.to(device).eval()
     with torch.inference_mode():
-        for batch in track(windows.loader(shuffle=False), title, transient=True):
+        for batch in track(windows.loader(shuffle=False), title, transient=True, console=_STDERR):
             rates = model(batch.to(device))
             yield (
                 batch.position.numpy(),

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
+import torch
+import yaml
 from scipy import stats
 
 from genograph.config import load_config
@@ -28,6 +30,7 @@ def test_accuracy_has_a_row_per_track_with_the_columns_of_the_field(run):
     assert table["identifier"].tolist() == ["gc", "fwd", "rev", "meth"]
     assert set(table) >= {"index", "pearsonr", "spearmanr", "r2", "n", "identifier", "description", "assay"}
     assert table["assay"].tolist() == ["coverage", "expression", "expression", "methylation"]
+    assert table["index"].tolist() == [0, 1, 2, 3]  # of the targets table
 
 
 def test_accuracy_is_that_of_the_valid_bins_of_the_test_split(run):
@@ -87,17 +90,52 @@ def test_predictions_are_one_bigwig_a_track_with_the_sizes_of_the_genome(run):
     assert all(end - start == BIN for start, end, _ in intervals)
 
 
-def test_a_window_s_edge_cannot_be_seen(run, tmp_path):
-    """Steps from bin to bin are no larger where windows meet than elsewhere."""
-    folder = predict(run, tmp_path, config=load_config(run, ["batch.size=1"]))
-    with pyBigWig.open(str(folder / "gc.bw")) as file:
-        values = np.array([value for *_, value in file.intervals("chrA")])
-    steps = np.abs(np.diff(values))
-    predicted = 64 - 2 * 8
+class WindowNumber(torch.nn.Module):
+    """Predicts for every bin of a window which window of its chromosome that is: the hardest seams there are."""
+
+    halo = 1
+
+    def __init__(self, bins, stride):
+        super().__init__()
+        self.bins, self.stride = bins, stride
+
+    def forward(self, batch):
+        first = batch.position[:, :1, None]
+        number = (first - self.bins.span("chrA").start) // self.stride
+        return {assay: number.expand(target.shape).float() for assay, target in batch.target.items()}
+
+
+def blended_window_numbers(config, folder, monkeypatch):
+    """What `predict` makes of window numbers on the first chromosome, and the bins from window to window."""
+    experiment = Experiment.open(config)
+    predicted = config.batch.window - 2 * config.batch.crop
     stride = predicted - predicted // 4
-    seams = np.arange(stride, len(steps), stride)
-    assert np.median(steps[seams - 1]) <= 2 * np.median(steps)
-    assert steps[seams - 1].max() <= steps.max()
+    model = WindowNumber(experiment.store.bins, stride)
+    monkeypatch.setattr("genograph.predict.load_run", lambda *_: (experiment, model))
+    with pyBigWig.open(str(predict("run", folder, config=config) / "gc.bw")) as file:
+        return np.array([value for *_, value in file.intervals("chrA")]), predicted, stride
+
+
+def test_each_window_hands_over_to_the_next_in_even_steps(run, tmp_path, monkeypatch):
+    values, predicted, stride = blended_window_numbers(load_config(run), tmp_path, monkeypatch)
+    overlap = predicted - stride
+    starts = np.arange(stride, len(values), stride)  # of the second window and all after it
+    corners = np.stack([starts - 1, starts + overlap], axis=1).ravel()
+    levels = np.stack([np.arange(len(starts)), np.arange(len(starts)) + 1], axis=1).ravel()
+    np.testing.assert_allclose(values, np.interp(np.arange(len(values)), corners, levels), atol=1e-5)
+
+
+def test_the_last_window_of_a_circle_hands_over_to_the_first(tmp_path, monkeypatch):
+    config = load_config(write_world(tmp_path), ["genome.circular=[chrA]"])
+    values, predicted, stride = blended_window_numbers(config, tmp_path / "out", monkeypatch)
+    # Windows start every `stride` bins until one reaches past the end; the first bins are its as well.
+    last = -(-(len(values) - predicted) // stride)
+    past_the_end = last * stride + predicted - len(values)
+    assert 0 < past_the_end < stride
+    own = np.minimum(np.arange(past_the_end) + 1, predicted - stride + 1)
+    of_last = np.minimum(past_the_end - np.arange(past_the_end), predicted - stride + 1)
+    np.testing.assert_allclose(values[:past_the_end], last * of_last / (own + of_last), rtol=1e-5)
+    assert values[past_the_end] == 0
 
 
 def test_bins_without_a_value_are_not_written(run, tmp_path):
@@ -118,3 +156,30 @@ def test_evaluation_in_another_folder_leaves_the_run_alone(run, tmp_path):
     ]
     assert (run / "accuracy.tsv").read_text() == before
     assert not list(tmp_path.glob("valid/.*"))
+
+
+def test_only_metrics_that_a_track_should_have_are_warned_of(run, tmp_path, caplog):
+    evaluate(run, tmp_path)
+    assert "auroc, auprc of meth" in caplog.text
+    assert not any(identifier in caplog.text for identifier in ("gc", "fwd", "rev"))
+
+
+def test_peaks_between_0_and_1_are_judged_by_ranking(tmp_path):
+    path = write_world(tmp_path)
+    (tmp_path / "targets.tsv").write_text(
+        "index\tidentifier\tfile\tsum_stat\tscale\tassay\n7\tpeaks\tgc.bw\tpeak\t0.03125\taccessibility\n"
+    )
+    tree = yaml.safe_load(path.read_text())
+    tree["model"]["heads"] = {"accessibility": {"loss": "bce"}}
+    path.write_text(yaml.safe_dump(tree))
+    run = train(load_config(path, ["training.max_epochs=1"]), tmp_path / "run")
+    evaluate(run)
+    store = Experiment.open(load_config(run)).store
+    peaks = store.signals("accessibility")[store.bins.span("chrC"), 0]
+    assert ((peaks > 0) & (peaks < 1)).any()
+    for name in ("accuracy", "accuracy_genes"):
+        table = pd.read_csv(run / f"{name}.tsv", sep="\t")
+        assert table["index"].tolist() == [7]
+        assert table[["auroc", "auprc"]].stack().between(0, 1).all()
+    ridge = pd.read_csv(run / "baselines.tsv", sep="\t").set_index(["predictor", "over"]).loc[("4-mer ridge", "bins")]
+    assert ridge["auroc"] > 0.9

@@ -44,21 +44,6 @@ def test_a_bin_shorter_than_k_has_no_kmers():
     assert kmer_counts(codes("ACGT"), [0, 2], 2, k=3).tolist() == [[0] * 64] * 2
 
 
-def test_canonical_kmers_share_a_column_with_their_reverse_complement():
-    counts = kmer_counts(codes("AATT"), [0], 4, k=1, canonical=True)
-    assert counts.tolist() == [[4, 0]]  # A with T, C with G
-    assert kmer_counts(codes("ACGT"), [0], 4, k=4, canonical=True).shape == (1, 136)
-
-
-@settings(max_examples=30)
-@given(st.text(LETTERS, min_size=4, max_size=30), st.integers(1, 4))
-def test_both_strands_have_the_same_canonical_counts(sequence, k):
-    forward = codes(sequence)
-    reverse = np.where(forward < 4, 3 - forward, 4).astype(np.uint8)[::-1]
-    both = [kmer_counts(strand, [0], len(sequence), k=k, canonical=True) for strand in (forward, reverse)]
-    np.testing.assert_array_equal(*both)
-
-
 @settings(max_examples=30)
 @given(st.text(LETTERS, min_size=6, max_size=40), st.integers(1, 3), st.integers(0, 5))
 def test_counts_equal_a_search_of_the_text(sequence, k, flank):
@@ -91,7 +76,7 @@ def planted():
     """Bins whose first track counts GAAC and whose second is noise."""
     rng = np.random.default_rng(1)
     sequence = rng.integers(0, 4, 64 * 3000).astype(np.uint8)
-    features = KmerRidge(k=3).features(sequence, np.arange(0, len(sequence), 64), 64)
+    features = kmer_counts(sequence, np.arange(0, len(sequence), 64), 64, k=3)
     signal = 2.0 * features[:, 0b100000] + 5  # GAA
     target = np.stack([signal + rng.normal(0, 0.5, len(signal)), rng.normal(size=len(signal))], axis=1)
     return features, target
@@ -99,7 +84,7 @@ def planted():
 
 def test_a_planted_kmer_is_learned(planted):
     features, target = planted
-    ridge = KmerRidge(k=3).fit(features[:2000], target[:2000], features[2000:2500], target[2000:2500])
+    ridge = KmerRidge().fit(features[:2000], target[:2000], features[2000:2500], target[2000:2500])
     predicted = ridge.predict(features[2500:])
     assert np.corrcoef(predicted[:, 0], target[2500:, 0])[0, 1] > 0.95
     assert np.argmax(np.abs(ridge.weight[:, 0])) == 0b100000
@@ -109,7 +94,7 @@ def test_a_planted_kmer_is_learned(planted):
 def test_each_track_equals_scikit_learn_on_its_own_bins(planted):
     features, target = planted
     target[np.random.default_rng(2).random(target.shape) < 0.4] = np.nan
-    ridge = KmerRidge(k=3, alphas=(0.01,)).fit(features[:2000], target[:2000], features[2000:], target[2000:])
+    ridge = KmerRidge(alphas=(0.01,)).fit(features[:2000], target[:2000], features[2000:], target[2000:])
     standardised = (features - features[:2000].mean(axis=0)) / features[:2000].std(axis=0)
     for track in range(2):
         kept = np.flatnonzero(~np.isnan(target[:2000, track]))
@@ -120,9 +105,9 @@ def test_each_track_equals_scikit_learn_on_its_own_bins(planted):
 def test_chunks_do_not_change_the_fit(planted, monkeypatch):
     features, target = planted
     data = features[:2000], target[:2000], features[2000:], target[2000:]
-    whole = KmerRidge(k=3).fit(*data)
+    whole = KmerRidge().fit(*data)
     monkeypatch.setattr("genograph.kmer.CHUNK_VALUES", 64 * 111)
-    chunked = KmerRidge(k=3).fit(*data)
+    chunked = KmerRidge().fit(*data)
     np.testing.assert_allclose(chunked.predict(features), whole.predict(features), rtol=1e-9)
 
 
@@ -130,7 +115,7 @@ def test_tracks_without_values_get_nan_or_the_strongest_penalty(planted):
     features, target = planted
     target[:2000, 0] = np.nan
     target[2000:, 1] = np.nan
-    ridge = KmerRidge(k=3).fit(features[:2000], target[:2000], features[2000:], target[2000:])
+    ridge = KmerRidge().fit(features[:2000], target[:2000], features[2000:], target[2000:])
     assert np.isnan(ridge.predict(features[:5])[:, 0]).all()
     assert ridge.alpha[1] == 1e4
 
@@ -138,8 +123,8 @@ def test_tracks_without_values_get_nan_or_the_strongest_penalty(planted):
 def test_counts_and_values_must_agree(planted):
     features, target = planted
     with pytest.raises(InputError, match="training counts"):
-        KmerRidge(k=3).fit(features[:10], target[:9], features, target)
+        KmerRidge().fit(features[:10], target[:9], features, target)
     with pytest.raises(InputError, match="validation 5 and 2"):
-        KmerRidge(k=3).fit(features, target, features[:, :5], target)
+        KmerRidge().fit(features, target, features[:, :5], target)
     with pytest.raises(InputError, match="positive"):
         KmerRidge(alphas=(0.0,))

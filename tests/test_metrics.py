@@ -64,28 +64,22 @@ def test_small_differences_on_large_values_stay_exact(tracks):
     np.testing.assert_allclose(far.r2(), near.r2(), rtol=1e-7)
 
 
-def test_merging_in_any_order_gives_the_same(tracks):
+def test_states_of_several_processes_become_one_in_any_order(tracks):
     prediction, target, mask = tracks
-    parts = [summed(prediction[rows], target[rows], mask[rows]) for rows in np.split(np.arange(200), (13, 90))]
-    forward, backward = TrackSums(3), TrackSums(3)
-    for part in parts:
-        forward.merge(part)
-    for part in reversed(parts):
-        backward.merge(part)
+    parts = np.split(np.arange(200), (13, 90))
+    states = [summed(prediction[rows], target[rows], mask[rows]).state() for rows in parts]
     whole = summed(prediction, target, mask)
-    for sums in (forward, backward):
+    for sums in (TrackSums.from_states(states), TrackSums.from_states(states[::-1])):
         np.testing.assert_array_equal(sums.n, whole.n)
         np.testing.assert_allclose(sums.pearsonr(), whole.pearsonr(), rtol=1e-12)
         np.testing.assert_allclose(sums.r2(), whole.r2(), rtol=1e-12)
 
 
-def test_states_of_several_processes_become_one(tracks):
+def test_a_state_is_a_copy(tracks):
     prediction, target, _ = tracks
-    first, second = summed(prediction[:50], target[:50]), summed(prediction[50:], target[50:])
-    both = TrackSums.from_states([first.state(), second.state()])
-    np.testing.assert_allclose(both.r2(), summed(prediction, target).r2(), rtol=1e-12)
-    first.state()[:] = 0
-    assert first.n[0] == 50
+    sums = summed(prediction, target)
+    sums.state()[:] = 0
+    assert sums.n[0] == 200
 
 
 def test_missing_targets_and_masked_values_count_in_nothing():
@@ -128,8 +122,6 @@ def test_a_nan_prediction_spoils_its_own_track_only(tracks):
 def test_sums_refuse_other_shapes():
     with pytest.raises(InputError, match=r"must both be \(n, 2\)"):
         TrackSums(2).update(np.ones((3, 1)), np.ones((3, 1)))
-    with pytest.raises(InputError, match="2 tracks, the others 3"):
-        TrackSums(2).merge(TrackSums(3))
     with pytest.raises(InputError, match="one shape"):
         TrackSums.from_states([np.zeros((7, 1)), np.zeros((7, 2))])
 
@@ -175,9 +167,18 @@ def test_a_label_that_is_no_class_is_an_error():
         auroc([0, 0.4, 1], [1, 2, 3])
 
 
-def table(prediction, target, mask=True, kind="count"):
+def table(prediction, target, mask=True, *, ranking=False):
+    """The table of (n, tracks) arrays, whose tracks are numbered from 5."""
     names = [f"t{track}" for track in range(target.shape[1])]
-    return track_accuracy(prediction, target, mask, identifiers=names, descriptions=names, kind=kind)
+    return track_accuracy(
+        prediction.T,
+        target.T,
+        np.transpose(mask),
+        indices=range(5, 5 + len(names)),
+        identifiers=names,
+        descriptions=names,
+        ranking=ranking,
+    )
 
 
 def test_the_table_has_the_columns_of_the_field(tracks):
@@ -185,43 +186,48 @@ def test_the_table_has_the_columns_of_the_field(tracks):
     accuracy = table(prediction, target, mask)
     assert list(accuracy) == ["index", "pearsonr", "spearmanr", "r2", "n", "identifier", "description"]
     kept = mask[:, 2]
+    assert accuracy["index"].tolist() == [5, 6, 7]
     assert accuracy["n"].tolist() == mask.sum(axis=0).tolist()
     assert accuracy["pearsonr"][2] == pytest.approx(stats.pearsonr(prediction[kept, 2], target[kept, 2])[0], abs=1e-12)
 
 
-def test_binary_and_ratio_tracks_add_ranking_metrics():
+def test_peaks_and_fractions_of_a_half_or_more_are_positives():
     fraction = np.array([[0.0], [0.2], [0.9], [0.5], [np.nan]])
     prediction = np.array([[0.1], [0.6], [0.8], [0.4], [0.0]])
-    ratio = table(prediction, fraction, kind="ratio")
-    binary = table(prediction, np.where(np.isnan(fraction), np.nan, fraction >= 0.5), kind="binary")
-    assert list(ratio)[4:6] == ["auroc", "auprc"]
-    assert ratio["auroc"][0] == binary["auroc"][0] == 0.75
-    assert ratio["n"][0] == 4
+    accuracy = table(prediction, fraction, ranking=True)
+    assert list(accuracy)[4:6] == ["auroc", "auprc"]
+    assert accuracy["auroc"][0] == 0.75
+    assert accuracy["auprc"][0] == pytest.approx((1 + 2 / 3) / 2)
+    assert accuracy["n"][0] == 4
 
 
-def test_memory_mapped_tracks_are_read_in_blocks_of_columns(tracks, tmp_path, monkeypatch):
-    prediction, target, mask = tracks
-    np.save(tmp_path / "target.npy", target)
-    on_disk = np.load(tmp_path / "target.npy", mmap_mode="r")
-    monkeypatch.setattr("genograph.metrics.BLOCK_VALUES", 400)  # two columns
-    blockwise = table(prediction, on_disk, mask)
-    monkeypatch.undo()
-    assert blockwise.equals(table(prediction, target, mask))
+def test_a_slice_of_memory_mapped_tracks_is_read_from_disk(tracks, tmp_path):
+    prediction, target, mask = (values[20:90] for values in tracks)
+    np.save(tmp_path / "target.npy", tracks[1].T)
+    on_disk = np.load(tmp_path / "target.npy", mmap_mode="r")[:, 20:90]
+    assert table(prediction, on_disk.T, mask).equals(table(prediction, target, mask))
 
 
-def test_undefined_accuracy_is_nan_and_its_tracks_are_named(tracks, caplog):
+def test_undefined_metrics_are_nan_and_named_with_their_tracks(tracks, caplog):
     prediction, target, _ = tracks
+    target[:, 0] = np.arange(200) % 2
     target[:, 1] = 7
-    accuracy = table(prediction, target)
+    target[:, 2] = np.linspace(1, 2, 200)
+    accuracy = table(prediction, target, ranking=True)
     with caplog.at_level(logging.WARNING):
         warn_of_undefined(accuracy)
     assert accuracy["pearsonr"].isna().tolist() == [False, True, False]
-    assert "1 of 3 tracks: t1" in caplog.text
+    assert "not defined (NaN): pearsonr, spearmanr, r2 of t1; auroc, auprc of t1, t2. There" in caplog.text
 
 
-def test_the_table_refuses_an_unknown_kind_and_missing_names():
-    values = np.ones((3, 2))
-    with pytest.raises(InputError, match="Did you mean 'count'"):
-        table(values, values, kind="counts")
-    with pytest.raises(InputError, match="2 tracks, but 1 identifiers"):
-        track_accuracy(values, values, True, identifiers=["a"], descriptions=["a", "b"])
+def test_nothing_is_warned_of_where_all_is_defined(tracks, caplog):
+    warn_of_undefined(table(*tracks))
+    assert not caplog.text
+
+
+def test_the_table_refuses_other_shapes_and_missing_names():
+    values = np.ones((2, 3))
+    with pytest.raises(InputError, match="must agree"):
+        table(values, np.ones((2, 4)))
+    with pytest.raises(InputError, match="2 tracks, but 2 indices, 1 identifiers and 2 descriptions"):
+        track_accuracy(values, values, True, indices=[0, 1], identifiers=["a"], descriptions=["a", "b"])
