@@ -73,6 +73,14 @@ def test_the_training_mean_has_no_correlation_and_the_ridge_learns_composition(r
     assert table.loc[("4-mer ridge", "genes", "gc"), "pearsonr"] > 0.95
 
 
+def test_baselines_do_not_depend_on_how_much_is_held_at_once(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("genograph.baselines.STRETCH", 7)
+    monkeypatch.setattr("genograph.baselines.BLOCK", 1)
+    evaluate(run, tmp_path)
+    tables = [pd.read_csv(folder / "baselines.tsv", sep="\t") for folder in (run, tmp_path)]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-9)
+
+
 def test_the_summary_averages_over_the_tracks_of_an_assay(run):
     table = pd.read_csv(run / "accuracy.tsv", sep="\t").set_index("identifier")
     summary = summarize(run).set_index(["predictor", "over", "assay"])
