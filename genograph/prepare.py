@@ -25,7 +25,16 @@ from genograph.genome.bed import read_bed
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes, read_genes
 from genograph.genome.names import read_aliases
-from genograph.store import Store, building, fingerprint, locked, read_manifest, what_changed, write_manifest
+from genograph.store import (
+    Store,
+    building,
+    fingerprint,
+    locked,
+    read_manifest,
+    restamp,
+    what_changed,
+    write_manifest,
+)
 
 log = logging.getLogger("genograph")
 _STDERR = Console(stderr=True)
@@ -38,26 +47,29 @@ def prepare(config: Config) -> Store:
     value. The reason of a rebuild is logged. A build that fails or is killed leaves what was there before.
 
     Raises:
-        InputError: If a source is missing, damaged, of another assembly, or a setting does not fit.
+        InputError: If a source is missing, damaged, of another assembly, a setting does not fit, or the store
+            cannot be written.
     """
     path = config.store
     targets = _targets(config)
     recipe, sources = _recipe(config), _sources(config, targets)
 
-    def changes() -> tuple[list[str], dict[str, Any]]:
-        manifest = read_manifest(path)
-        prints = fingerprint(sources, manifest.get("sources", {}))
-        return what_changed(manifest, recipe, prints), prints
-
-    if not changes()[0]:
+    manifest = read_manifest(path)
+    prints = fingerprint(sources, manifest.get("sources", {}))
+    if not what_changed(manifest, recipe, prints):
+        if prints != manifest["sources"]:
+            restamp(path, prints)
         return Store.open(path)
-    with locked(path):
-        reasons, prints = changes()
-        if not reasons:  # another process built it while this one waited
-            return Store.open(path)
-        log.info("Preparing %s: %s.", path, "; ".join(reasons))
-        with building(path) as folder:
-            _build(config, targets, folder, recipe=recipe, sources=prints)
+    try:
+        with locked(path):
+            prints = fingerprint(sources, prints)
+            reasons = what_changed(read_manifest(path), recipe, prints)
+            if reasons:  # else another process built it while this one waited
+                log.info("Preparing %s: %s.", path, "; ".join(reasons))
+                with building(path) as folder:
+                    _build(config, targets, folder, recipe=recipe, sources=prints)
+    except OSError as error:
+        raise InputError(f"store: {path} cannot be built: {error}. Name a folder that may be written to.") from None
     return Store.open(path)
 
 

@@ -19,7 +19,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -161,7 +161,7 @@ def fingerprint(sources: Mapping[str, Path], known: Mapping[str, Any]) -> dict[s
     A file whose size and time stand in `known` is not read again.
 
     Raises:
-        InputError: If a file is missing.
+        InputError: If a file is missing or cannot be read.
     """
     prints = {}
     for key, path in sources.items():
@@ -170,7 +170,10 @@ def fingerprint(sources: Mapping[str, Path], known: Mapping[str, Any]) -> dict[s
         stat = path.stat()
         quick = {"path": str(path), "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
         before = known.get(key, {})
-        digest = before["sha256"] if {**before, "sha256": None} == {**quick, "sha256": None} else sha256(path)
+        try:
+            digest = before["sha256"] if before == {**quick, "sha256": before.get("sha256")} else sha256(path)
+        except OSError as error:
+            raise InputError(f"{key}: cannot read {path}: {error.strerror}") from None
         prints[key] = {**quick, "sha256": digest}
     return prints
 
@@ -202,6 +205,21 @@ def what_changed(manifest: Mapping[str, Any], recipe: Mapping[str, Any], prints:
         elif before["sha256"] != now["sha256"]:
             changes.append(f"the content of {key} ({now['path']})")
     return changes
+
+
+def restamp(path: Path, prints: Mapping[str, Any]) -> None:
+    """Note in a manifest where sources of the same content lie now and when they were touched.
+
+    Otherwise they would be read again each time. A store that may not be written to stays as it is.
+    """
+    with suppress(OSError), locked(path):
+        manifest = read_manifest(path)
+        if _digests(manifest.get("sources", {})) == _digests(prints):
+            _write_json(path / MANIFEST, manifest | {"sources": prints})
+
+
+def _digests(prints: Mapping[str, Any]) -> dict[str, str]:
+    return {key: each["sha256"] for key, each in prints.items()}
 
 
 @contextmanager
@@ -281,6 +299,11 @@ def write_manifest(
         },
         "clip_report": report,
     }
-    partial = folder / f"{MANIFEST}.partial"
-    partial.write_text(json.dumps(manifest, indent=1))
-    partial.rename(folder / MANIFEST)
+    _write_json(folder / MANIFEST, manifest)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=1))
+    partial.rename(path)

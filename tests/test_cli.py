@@ -43,6 +43,10 @@ def missing_fasta(world):
     return [], "genome.fasta: no such file"
 
 
+def store_that_cannot_be_written(world):
+    return ["store=genome.fa/store"], "genome.fa/store cannot be built: [Errno"
+
+
 def missing_track(world):
     (world.parent / "gc.bw").unlink()
     return [], "no file"
@@ -144,6 +148,7 @@ def counts_under_a_loss_for_peaks(world):
 
 
 BEFORE_THE_STORE = [
+    store_that_cannot_be_written,
     missing_fasta,
     missing_track,
     missing_map,

@@ -17,7 +17,7 @@ import genograph.store
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.prepare import prepare
-from genograph.store import Store
+from genograph.store import Store, sha256
 from tests.tiny import SIZES, write_bigwig, write_world
 
 
@@ -72,11 +72,45 @@ def test_a_store_is_used_again_without_reading_its_sources(source, reasons, monk
 def test_a_touched_file_and_moved_data_are_no_reason_to_build_again(source, tmp_path, reasons):
     folder = tmp_path / "elsewhere"
     shutil.copytree(source, folder, copy_function=shutil.copyfile)
-    before = identity(folder / "store")
+    codes = (folder / "store" / "codes.npy").stat().st_ino
     os.utime(folder / "gc.bw", (1, 1))
     prepare(load_config(folder / "tiny.yaml"))
-    assert identity(folder / "store") == before
+    assert (folder / "store" / "codes.npy").stat().st_ino == codes
     assert reasons() == []
+
+
+def test_a_touched_file_is_read_again_once(world, monkeypatch):
+    read = []
+    monkeypatch.setattr(genograph.store, "sha256", lambda path: read.append(path.name) or sha256(path))
+    before = Store.open(world.parent / "store").manifest
+    prepare(load_config(world))
+    read.clear()
+    os.utime(world.parent / "gc.bw", (1, 1))
+    for _ in range(2):
+        prepare(load_config(world))
+    assert read == ["gc.bw"]
+    after = Store.open(world.parent / "store").manifest
+    assert after["sources"]["track gc"]["modified_ns"] == 10**9
+    assert {**after, "sources": None} == {**before, "sources": None}
+
+
+def test_a_touched_file_is_no_reason_to_fail_where_the_store_may_not_be_written(world, monkeypatch):
+    def refuse(path, prints):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(genograph.store, "_write_json", refuse)
+    os.utime(world.parent / "gc.bw", (1, 1))
+    assert len(prepare(load_config(world)).bins) == 624
+
+
+def test_a_source_that_may_not_be_read_is_named(world, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(genograph.store, "sha256", refuse)
+    os.utime(world.parent / "genome.fa", (1, 1))
+    with pytest.raises(InputError, match=r"genome\.fasta: cannot read .*genome\.fa: Permission denied"):
+        prepare(load_config(world))
 
 
 def change_track(folder):

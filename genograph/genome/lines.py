@@ -21,9 +21,9 @@ def read_bytes(path: str | Path) -> Iterator[bytes]:
         raise InputError(f"No file {path}. Check the path; relative paths start at the file that names them.")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty.")
-    with path.open("rb") as plain:
-        is_gzip = plain.read(2) == b"\x1f\x8b"
     try:
+        with path.open("rb") as plain:
+            is_gzip = plain.read(2) == b"\x1f\x8b"
         with gzip.open(path, "rb") if is_gzip else path.open("rb") as file:
             for line in file:
                 yield line.rstrip(b"\r\n")

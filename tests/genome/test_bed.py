@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,17 @@ def test_a_binary_file_is_an_error(tmp_path):
     path = tmp_path / "regions.bed"
     path.write_bytes(b"\xff\xfe\x00\x01\n")
     with pytest.raises(InputError, match="line 1: this is not text"):
+        read_bed(path, sizes=SIZES, aliases={})
+
+
+def test_a_file_that_may_not_be_read_is_an_error_that_names_it(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "regions.bed"
+    path.write_text("1\t5\t20\n")
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"regions\.bed cannot be read to its end .*Permission denied"):
         read_bed(path, sizes=SIZES, aliases={})
 
 
