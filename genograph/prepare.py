@@ -24,7 +24,7 @@ from genograph.genome.assembly import check_sizes, read_chrom_sizes, read_fasta
 from genograph.genome.bed import read_bed
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes, read_genes
-from genograph.genome.names import read_aliases
+from genograph.genome.names import read_aliases, shorten
 from genograph.store import (
     Store,
     building,
@@ -38,6 +38,7 @@ from genograph.store import (
 
 log = logging.getLogger("genograph")
 _STDERR = Console(stderr=True)
+_BLOCK = 256_000_000  # bytes of signal turned from columns to rows at a time
 
 
 def prepare(config: Config) -> Store:
@@ -203,36 +204,75 @@ def _write_contacts(
     )
     if not contacts.mask:
         return np.ones(len(bins), dtype=bool)
-    return ~ContactMap.open(folder, nodes).masked[bins_to_nodes(bins, nodes)]
+    seen = ~ContactMap.open(folder, nodes).masked[bins_to_nodes(bins, nodes)]
+    unseen = _chroms_without(seen, bins)
+    if unseen:
+        log.warning(
+            "contacts.file: the map sees nothing of %s, which leaves loss and metrics; contacts.mask=false keeps it.",
+            shorten(unseen),
+        )
+    return seen
 
 
 def _write_signals(
-    targets: Mapping[str, list[Target]],
-    bins: Bins,
-    folder: Path,
-    *,
-    genes: Genes | None,
-    paint: str,
-    aliases: Mapping[str, str],
+    targets: Mapping[str, list[Target]], bins: Bins, folder: Path, **reading: Any
 ) -> tuple[np.ndarray, list[ClipReport]]:
     """Write each assay's tracks; returns True for bins with a measured value, (bins,), and the clip reports."""
     measured = np.zeros(len(bins), dtype=bool)
-    reports = []
+    reports: list[ClipReport] = []
+    unmeasured: dict[tuple[str, ...], list[str]] = {}
     for assay, rows in targets.items():
-        is_ratio = ASSAYS[assay].kind == "ratio"
-        signals = _new_array(folder / "signals" / f"{assay}.npy", len(bins), len(rows))
-        coverage = _new_array(folder / "coverage" / f"{assay}.npy", len(bins), len(rows)) if is_ratio else None
-        for column, target in enumerate(track(rows, f"Reading {assay}", transient=True, console=_STDERR)):
-            if coverage is not None:
-                signals[:, column], coverage[:, column] = read_methylation(target, bins, aliases=aliases)
-            else:
-                signals[:, column], report = read_signal(target, bins, aliases=aliases, genes=genes, paint=paint)
-                reports.append(report)
-            measured |= np.isfinite(signals[:, column])
-        signals.flush()
+        raws: set[Path] = set()
+        for target in track(rows, f"Reading {assay}", transient=True, console=_STDERR):
+            columns, report = _read_track(target, bins, **reading)
+            reports += report
+            for kind, column in columns.items():
+                raws.add(_append(column, folder / kind / f"{assay}.raw"))
+            has_value = np.isfinite(columns["signals"])
+            measured |= has_value
+            unmeasured.setdefault(_chroms_without(has_value, bins), []).append(target.identifier)
+        for raw in raws:
+            _interleave(raw, len(rows))
+    for chroms, identifiers in unmeasured.items():
+        if chroms:
+            log.warning("No value of %s on %s: missing there.", shorten(identifiers), shorten(chroms))
     return measured, reports
 
 
-def _new_array(path: Path, rows: int, columns: int) -> np.memmap:
-    path.parent.mkdir(exist_ok=True)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, columns))
+def _read_track(
+    target: Target, bins: Bins, *, genes: Genes | None, paint: str, **names: Any
+) -> tuple[dict[str, np.ndarray], list[ClipReport]]:
+    """What the store keeps of a track, (bins,) each, by the folder that it goes to; and its clip report, if any."""
+    if ASSAYS[target.assay].kind == "ratio":
+        signal, coverage = read_methylation(target, bins, **names)
+        return {"signals": signal, "coverage": coverage}, []
+    signal, report = read_signal(target, bins, genes=genes, paint=paint, **names)
+    return {"signals": signal}, [report]
+
+
+def _append(column: np.ndarray, raw: Path) -> Path:
+    raw.parent.mkdir(exist_ok=True)
+    with raw.open("ab") as file:
+        column.tofile(file)
+    return raw
+
+
+def _chroms_without(kept: np.ndarray, bins: Bins) -> tuple[str, ...]:
+    """The chromosomes that have bins, but none of those kept."""
+    spans = zip(bins.chroms, bins.offsets[:-1], bins.offsets[1:], strict=True)
+    return tuple(chrom for chrom, first, last in spans if first < last and not kept[first:last].any())
+
+
+def _interleave(raw: Path, num_tracks: int) -> None:
+    """Turn a `.raw` file, one track after another, into a `.npy` file of (bins, tracks).
+
+    Written there directly, every track would touch every page of it.
+    """
+    columns = np.memmap(raw, dtype=np.float32, mode="r").reshape(num_tracks, -1)
+    path = raw.with_suffix(".npy")
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=columns.T.shape)
+    step = max(1, _BLOCK // (num_tracks * columns.itemsize))
+    for first in range(0, len(array), step):
+        array[first : first + step] = columns[:, first : first + step].T
+    array.flush()
+    raw.unlink()

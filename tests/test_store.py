@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import logging
 import shutil
 
 import numpy as np
 import pytest
 
+import genograph.prepare
 from genograph.assays.targets import strand_permutation
 from genograph.config import load_config, parse_config
 from genograph.errors import InputError
 from genograph.genome.assembly import CODES
 from genograph.prepare import prepare
 from genograph.store import Store
-from tests.tiny import BIN, NODE, SIZES, config_tree, write_bigwig, write_world
+from tests.tiny import BIN, NODE, SIZES, config_tree, write_bigwig, write_cool, write_world
 
 COUNTS = {chrom: size // BIN for chrom, size in SIZES.items()}
 
@@ -155,6 +157,46 @@ def test_one_measured_track_is_enough_and_the_others_stay_nan(tmp_path):
     store = prepare(config)
     np.testing.assert_array_equal(store.signals("coverage"), [[1, np.nan], [1, np.nan], [1, 3], [1, 3]])
     assert store.mask.all()
+
+
+def test_tracks_turned_from_columns_to_rows_in_small_blocks_are_the_same(source, world, monkeypatch):
+    monkeypatch.setattr(genograph.prepare, "_BLOCK", 40)
+    (world.parent / "store").rename(world.parent / "before")
+    now = prepare(load_config(world))
+    for file in ("signals/coverage", "signals/expression", "signals/methylation", "coverage/methylation"):
+        array = np.load(now.path / f"{file}.npy")
+        np.testing.assert_array_equal(array, np.load(source / "store" / f"{file}.npy"))
+        assert array.flags.c_contiguous
+    assert sorted(path.name for path in (now.path / "signals").iterdir()) == [
+        "coverage.npy",
+        "expression.npy",
+        "methylation.npy",
+    ]
+
+
+@pytest.fixture
+def warnings(caplog):
+    """What was logged as a warning, one string each."""
+    return lambda: [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+
+
+def test_tracks_that_lack_a_chromosome_are_named_in_one_warning(world, warnings):
+    for name in ("gc", "fwd"):
+        write_bigwig(world.parent / f"{name}.bw", {"chrA": np.ones(SIZES["chrA"])})
+    prepare(load_config(world))
+    assert warnings() == ["No value of gc, fwd on chrB, chrC: missing there."]
+
+
+def test_a_contact_map_that_lacks_a_chromosome_is_a_warning_where_it_masks(world, warnings):
+    sizes = {"chrA": SIZES["chrA"], "chrB": SIZES["chrB"]}
+    write_cool(world.parent / "map.cool", np.random.default_rng(0), sizes=sizes)
+    store = prepare(load_config(world))
+    assert not store.mask[store.bins.span("chrC")].any()
+    assert warnings() == [
+        "contacts.file: the map sees nothing of chrC, which leaves loss and metrics; contacts.mask=false keeps it."
+    ]
+    prepare(load_config(world, ["contacts.mask=false"]))
+    assert len(warnings()) == 1
 
 
 def test_one_table_may_mix_file_formats_and_assays(world):
