@@ -20,11 +20,11 @@ from genograph.assays.targets import Target, read_targets
 from genograph.assays.transforms import ClipReport
 from genograph.config import Config, ContactsConfig
 from genograph.errors import InputError, nearest
-from genograph.genome.assembly import check_sizes, read_chrom_sizes, read_fasta
+from genograph.genome.assembly import read_chrom_sizes, read_fasta
 from genograph.genome.bed import read_bed
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes, read_genes
-from genograph.genome.names import read_aliases, shorten
+from genograph.genome.names import match_names, read_aliases, shorten
 from genograph.store import (
     Store,
     building,
@@ -125,20 +125,25 @@ def _build(
 ) -> None:
     genome = config.section("genome")
     aliases = read_aliases(genome.aliases) if genome.aliases else {}
+    names = {"aliases": aliases, "whole_genome": genome.chroms is None}
     sizes = _write_codes(config, folder)
+    if genome.chrom_sizes:
+        listed = read_chrom_sizes(genome.chrom_sizes)
+        match_names(sizes, listed, source=genome.chrom_sizes.name, sizes=sizes, found_sizes=listed, **names)
     circular = frozenset(genome.circular) & sizes.keys()
     node_size = config.bins.node_size or config.bins.bin_size
     bins = Bins(sizes, config.bins.bin_size, circular=circular)
     nodes = Bins(sizes, node_size, partial=True, circular=circular)
     mask = _sequenced(folder, bins)
     if genome.blacklist:
-        mask &= ~bins.mark(read_bed(genome.blacklist, sizes=sizes, aliases=aliases))
+        mask &= ~bins.mark(read_bed(genome.blacklist, sizes=sizes, **names))
     if config.contacts:
         mask &= _write_contacts(config.contacts, bins, nodes, folder / "contacts", aliases)
-    genes = read_genes(config.tracks.genes, sizes, aliases=aliases) if config.tracks.genes else None
-    if genes is not None:
+    genes = None
+    if config.tracks.genes:
+        genes = read_genes(config.tracks.genes, sizes, **names)
         genes.to_frame().to_csv(folder / "genes.tsv", sep="\t", index=False)
-    measured, reports = _write_signals(targets, bins, folder, genes=genes, paint=config.tracks.paint, aliases=aliases)
+    measured, reports = _write_signals(targets, bins, folder, genes=genes, paint=config.tracks.paint, **names)
     np.save(folder / "mask.npy", mask & measured)
     write_manifest(
         folder,
@@ -167,9 +172,6 @@ def _write_codes(config: Config, folder: Path) -> dict[str, int]:
     for name in genome.circular:
         if genome.chroms is None and name not in sizes:
             raise InputError(f"genome.circular: {genome.fasta} has no chromosome '{name}'.{nearest(name, sizes)}")
-    if genome.chrom_sizes:
-        listed = read_chrom_sizes(genome.chrom_sizes)
-        check_sizes(sizes, {name: size for name, size in listed.items() if not genome.chroms or name in sizes})
     codes = np.memmap(folder / "codes.raw", dtype=np.uint8, mode="r")
     np.save(folder / "codes.npy", codes)
     (folder / "codes.raw").unlink()

@@ -199,6 +199,29 @@ def test_a_contact_map_that_lacks_a_chromosome_is_a_warning_where_it_masks(world
     assert len(warnings()) == 1
 
 
+def test_a_fasta_file_without_its_last_chromosomes_is_told_by_the_rows_of_the_other_files(tmp_path, warnings):
+    def build(**genome):
+        config = small(tmp_path, {"one": "ACGT" * 4, "two": "ACGT" * 4}, blacklist="black.bed", **genome)
+        (tmp_path / "black.bed").write_text("one\t0\t1\nthree\t0\t8\n")
+        (tmp_path / "ones.bedGraph").write_text("one\t0\t16\t1\ntwo\t0\t16\t1\nthree\t0\t16\t1\n")
+        (tmp_path / "meth.cov").write_text("one\t1\t1\t0\t0\t1\ntwo\t1\t1\t0\t0\t1\nthree\t1\t1\t0\t0\t1\n")
+        (tmp_path / "genes.bed").write_text("one\t0\t8\ta\t0\t+\nthree\t0\t8\tb\t0\t+\n")
+        table = "identifier\tfile\tassay\nones\tones.bedGraph\tcoverage\nmeth\tmeth.cov\tmethylation\n"
+        (tmp_path / "targets.tsv").write_text(table)
+        tracks = config.tracks.model_copy(update={"genes": tmp_path / "genes.bed"})
+        prepare(config.model_copy(update={"tracks": tracks}))
+
+    build()
+    assert [each.split(": the genome does not have 1 of the ")[0].split("/")[-1] for each in warnings()] == [
+        "black.bed",
+        "genes.bed",
+        "ones.bedGraph",
+        "meth.cov",
+    ]
+    build(chroms=["one", "two"])
+    assert len(warnings()) == 4
+
+
 def test_one_table_may_mix_file_formats_and_assays(world):
     folder = world.parent
     (folder / "cells.csv").write_text("gene,rich,starved\ngA1000,5,7\ngB2000,2.5,\n")
@@ -266,10 +289,27 @@ def test_no_chromosome_at_all_is_an_error(world):
         load_config(world, ["genome.chroms=[]"])
 
 
-def test_sizes_of_another_assembly_are_an_error(world):
-    (world.parent / "sizes").write_text("chrA\t40000\nchrB\t24001\n")
-    with pytest.raises(InputError, match="Wrong assembly: chrB has 24,001 bp"):
-        prepare(load_config(world, ["genome.chrom_sizes=sizes"]))
+@pytest.mark.parametrize("chroms", ["null", "[chrB]"])
+@pytest.mark.parametrize("name", ["chrB", "B"])
+def test_sizes_of_another_assembly_are_an_error_however_names_are_spelled(world, chroms, name):
+    (world.parent / "sizes").write_text(f"{name}\t24001\n")
+    with pytest.raises(InputError, match=f"sizes: wrong assembly. {name} has 24,001 bp in this file"):
+        prepare(load_config(world, ["genome.chrom_sizes=sizes", f"genome.chroms={chroms}"]))
+
+
+def test_sizes_that_name_no_chosen_chromosome_are_an_error(world):
+    (world.parent / "sizes").write_text("chrA\t40000\n")
+    with pytest.raises(InputError, match="no chromosome of the genome is in this file"):
+        prepare(load_config(world, ["genome.chrom_sizes=sizes", "genome.chroms=[chrB]"]))
+
+
+def test_sizes_under_other_names_fit(world):
+    (world.parent / "sizes").write_text("A\t40000\nB\t24000\nplasmid\t16100\n")
+    (world.parent / "aliases").write_text("plasmid\tchrC\n")
+    assert prepare(load_config(world, ["genome.chrom_sizes=sizes", "genome.aliases=aliases"])).sizes == SIZES
+    (world.parent / "sizes").write_text("A\t40000\nB\t24000\nplasmid\t16101\n")
+    with pytest.raises(InputError, match="plasmid has 16,101 bp"):
+        prepare(load_config(world, ["genome.chrom_sizes=sizes", "genome.aliases=aliases"]))
 
 
 def test_no_store_is_an_error_that_says_how_to_build_it(tmp_path):

@@ -25,7 +25,9 @@ _COLUMNS = {
 _ROWS = 1_000_000  # read at a time
 
 
-def read_methylation(target: Target, bins: Bins, *, aliases: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
+def read_methylation(
+    target: Target, bins: Bins, *, aliases: Mapping[str, str], whole_genome: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Methylated fraction and coverage of every bin, summed over its sites: (bins,) float32 each.
 
     A bin's fraction is its methylated reads over all its reads, so deep sites count for more. Where no
@@ -36,6 +38,7 @@ def read_methylation(target: Target, bins: Bins, *, aliases: Mapping[str, str]) 
             percent, methylated reads, unmethylated reads.
         bins: The bins to read.
         aliases: Further names of chromosomes, alias -> name.
+        whole_genome: Whether to log other chromosomes, see `match_names`.
 
     Raises:
         InputError: If the file is not one, has no read, or does not fit the genome.
@@ -46,7 +49,7 @@ def read_methylation(target: Target, bins: Bins, *, aliases: Mapping[str, str]) 
             f"(.cov, .cov.gz), which tell unmethylated from uncovered; got {target.file}."
         )
     found = list(dict.fromkeys(line.split(b"\t", 1)[0].decode(errors="replace") for line in read_bytes(target.file)))
-    names = match_names(bins.chroms, found, aliases=aliases, source=target.file.name)
+    names = match_names(bins.chroms, found, aliases=aliases, source=target.file.name, whole_genome=whole_genome)
     genome_name = {other: name for name, other in names.items()}
     methylated, coverage = np.zeros(len(bins)), np.zeros(len(bins))
     for rows in _read_cov(target):

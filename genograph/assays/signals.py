@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -25,7 +26,13 @@ _HEADERS = (b"#", b"track", b"browser")
 
 
 def read_signal(
-    target: Target, bins: Bins, *, aliases: Mapping[str, str], genes: Genes | None = None, paint: str = "gene"
+    target: Target,
+    bins: Bins,
+    *,
+    aliases: Mapping[str, str],
+    genes: Genes | None = None,
+    paint: str = "gene",
+    whole_genome: bool = False,
 ) -> tuple[np.ndarray, ClipReport]:
     """The track of a target, one value per bin: (bins,) float32, and what its clipping touched.
 
@@ -40,6 +47,7 @@ def read_signal(
         aliases: Further names of chromosomes, alias -> name.
         genes: The genome's genes; only an expression table needs them.
         paint: How genes become a track, `gene` or `tss`.
+        whole_genome: Whether to log other chromosomes among a bedGraph's rows, see `match_names`.
 
     Raises:
         InputError: If the file cannot be read, does not fit the genome or is zero or missing throughout.
@@ -49,7 +57,8 @@ def read_signal(
     suffix = Path(target.file.name.lower().removesuffix(".gz")).suffix
     if suffix in READERS:
         pooled = np.full(len(bins), np.nan, dtype=np.float32)
-        for first, values in READERS[suffix](target, bins, aliases):
+        match = partial(match_names, bins.chroms, aliases=aliases, source=target.file.name, whole_genome=whole_genome)
+        for first, values in READERS[suffix](target.file, bins, match):
             pooled[first : first + len(values) // bins.bin_size] = pool(values, bins.bin_size, target)
     elif suffix in (".csv", ".tsv"):
         pooled = _read_table(target, bins, genes, paint)
@@ -75,13 +84,12 @@ def _read_table(target: Target, bins: Bins, genes: Genes | None, paint: str) -> 
     return root(paint_genes(values * target.scale, genes, bins, paint=paint, strand=target.strand), target)
 
 
-def _read_bigwig(target: Target, bins: Bins, aliases: Mapping[str, str]) -> Iterator[tuple[int, np.ndarray]]:
+def _read_bigwig(path: Path, bins: Bins, match: Callable[..., dict[str, str]]) -> Iterator[tuple[int, np.ndarray]]:
     """First bin and value of every base, zero where uncovered, of one stretch of whole bins after another."""
-    file = _rust(target.file, pybigtools.open, str(target.file))
-    sizes = _rust(target.file, file.chroms)
-    names = match_names(
-        bins.chroms, [*sizes], aliases=aliases, source=target.file.name, sizes=bins.sizes, found_sizes=sizes
-    )
+    file = _rust(path, pybigtools.open, str(path))
+    sizes = _rust(path, file.chroms)
+    # The header may list every contig of an assembly, with values or without.
+    names = match([*sizes], sizes=bins.sizes, found_sizes=sizes, whole_genome=False)
     step = max(1, _PIECE // bins.bin_size)
     for name, other in names.items():
         span = bins.span(name)
@@ -90,7 +98,7 @@ def _read_bigwig(target: Target, bins: Bins, aliases: Mapping[str, str]) -> Iter
             end = (min(first + step, span.stop) - span.start) * bins.bin_size
             # Only the exact sum over one-base bins tells a base without a value (0) from a NaN value (NaN).
             per_base = {"bins": end - start, "summary": "sum", "exact": True, "uncovered": 0, "fillna": None}
-            yield first, _rust(target.file, file.values, other, start, end, **per_base)
+            yield first, _rust(path, file.values, other, start, end, **per_base)
 
 
 def _rust(path: Path, call, *args, **options):
@@ -105,13 +113,11 @@ def _rust(path: Path, call, *args, **options):
         ) from None
 
 
-def _read_bedgraph(target: Target, bins: Bins, aliases: Mapping[str, str]) -> Iterator[tuple[int, np.ndarray]]:
+def _read_bedgraph(path: Path, bins: Bins, match: Callable[..., dict[str, str]]) -> Iterator[tuple[int, np.ndarray]]:
     """First bin and value of every base, zero where uncovered, of one chromosome after another."""
-    path = target.file
     lines = (line for line in read_bytes(path) if line.strip() and not line.startswith(_HEADERS))
     found = list(dict.fromkeys(line.split(maxsplit=1)[0].decode(errors="replace") for line in lines))
-    names = match_names(bins.chroms, found, aliases=aliases, source=path.name)
-    genome_name = {other: name for name, other in names.items()}
+    genome_name = {other: name for name, other in match(found).items()}
     seen: set[str] = set()
     for other, rows in groupby(_bedgraph_rows(path), key=itemgetter(0)):
         if other in seen:

@@ -7,7 +7,7 @@ every ambiguous base, 4. One-hot is channel-first, (N, 4, L) in the order A C G 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -124,21 +124,6 @@ def read_chrom_sizes(path: str | Path) -> dict[str, int]:
             raise InputError(f"{path}, line {number}: '{columns[0]}' is listed twice.")
         sizes[columns[0]] = int(columns[1])
     return sizes
-
-
-def check_sizes(fasta_sizes: Mapping[str, int], chrom_sizes: Mapping[str, int]) -> None:
-    """Make sure that a FASTA file and a `chrom.sizes` file describe one assembly.
-
-    Raises:
-        InputError: If a listed chromosome is not in the FASTA file or has another size there.
-    """
-    for name, size in chrom_sizes.items():
-        if name not in fasta_sizes:
-            raise InputError(f"chrom.sizes lists '{name}', which the FASTA file does not have.")
-        if fasta_sizes[name] != size:
-            raise InputError(
-                f"Wrong assembly: {name} has {size:,} bp in chrom.sizes and {fasta_sizes[name]:,} bp in the FASTA file."
-            )
 
 
 def _fasta_name(header: str, path: str | Path) -> str:

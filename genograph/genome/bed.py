@@ -12,7 +12,9 @@ from genograph.genome.lines import read_lines
 from genograph.genome.names import match_names
 
 
-def read_bed(path: str | Path, *, sizes: Mapping[str, int], aliases: Mapping[str, str]) -> list[Interval]:
+def read_bed(
+    path: str | Path, *, sizes: Mapping[str, int], aliases: Mapping[str, str], whole_genome: bool = False
+) -> list[Interval]:
     """The intervals of a BED file (plain or gzip) that lie on the chromosomes of a genome.
 
     Columns beyond the third are ignored, but for the strand in the sixth, as are lines that start with
@@ -23,6 +25,7 @@ def read_bed(path: str | Path, *, sizes: Mapping[str, int], aliases: Mapping[str
         path: The file.
         sizes: Chromosome sizes in bp.
         aliases: Further names of chromosomes, alias -> name.
+        whole_genome: Whether to log other chromosomes, see `match_names`.
 
     Raises:
         InputError: If a line is not an interval, no chromosome matches, or an interval starts beyond its
@@ -32,7 +35,7 @@ def read_bed(path: str | Path, *, sizes: Mapping[str, int], aliases: Mapping[str
     if not intervals:
         raise InputError(f"{path} holds no interval.")
     found = list(dict.fromkeys(interval.chrom for interval in intervals))
-    names = match_names(list(sizes), found, aliases=aliases, source=str(path))
+    names = match_names(list(sizes), found, aliases=aliases, source=str(path), whole_genome=whole_genome)
     genome_name = {other: name for name, other in names.items()}
     placed = [
         replace(interval, chrom=genome_name[interval.chrom]) for interval in intervals if interval.chrom in genome_name

@@ -68,7 +68,13 @@ class Genes:
         return Genes(**{column: getattr(self, column)[mask] for column in _COLUMNS})
 
 
-def read_genes(path: str | Path, sizes: Mapping[str, int], *, aliases: Mapping[str, str] | None = None) -> Genes:
+def read_genes(
+    path: str | Path,
+    sizes: Mapping[str, int],
+    *,
+    aliases: Mapping[str, str] | None = None,
+    whole_genome: bool = False,
+) -> Genes:
     """The genes of a GFF3, GTF, BED6 or table file that lie on the chromosomes of a genome.
 
     GFF3 and GTF give their gene features, identified by `gene_id`, else `locus_tag`, else `ID`. A table
@@ -79,6 +85,7 @@ def read_genes(path: str | Path, sizes: Mapping[str, int], *, aliases: Mapping[s
         path: The file; its suffix says the format.
         sizes: Chromosome sizes in bp.
         aliases: Further names of chromosomes, alias -> name.
+        whole_genome: Whether to log other chromosomes, see `match_names`.
 
     Raises:
         InputError: If the format is unknown, a line is malformed, no chromosome matches, or a gene leaves
@@ -92,7 +99,7 @@ def read_genes(path: str | Path, sizes: Mapping[str, int], *, aliases: Mapping[s
     if not rows:
         raise InputError(f"{path} holds no gene. GFF3 and GTF need features of type {' or '.join(GENE_FEATURES)}.")
     found = list(dict.fromkeys(row["chrom"] for row in rows))
-    names = match_names([*sizes], found, aliases=aliases or {}, source=path.name)
+    names = match_names([*sizes], found, aliases=aliases or {}, source=path.name, whole_genome=whole_genome)
     genome_name = {other: name for name, other in names.items()}
     rows = [row | {"chrom": genome_name[row["chrom"]]} for row in rows if row["chrom"] in genome_name]
     for row in rows:

@@ -47,13 +47,15 @@ def match_names(
     sizes: Mapping[str, int] | None = None,
     found_sizes: Mapping[str, int] | None = None,
     tolerance: int = 0,
+    whole_genome: bool = False,
 ) -> dict[str, str]:
     """The name in a file of each chromosome of the genome that the file has, in the genome's order.
 
     The same name is taken first, then one that `aliases` gives for the same chromosome, then one that
     differs only in how it is spelled: `chr1` and `1`, `chrM` and `MT` or `Mito`, `NC_000913.3` and
     `NC_000913` or `ref|NC_000913.3|`, and `IV` and `4` where the names show Roman numerals (a human
-    `X` is never read as 10). A translation is logged as one warning.
+    `X` is never read as 10). A translation is logged as one warning, and so are the chromosomes of the file
+    that a whole genome does not have: those of a few contigs, or of a FASTA file that is cut short.
 
     Args:
         wanted: Names in the genome.
@@ -63,6 +65,7 @@ def match_names(
         sizes: Chromosome sizes in bp, by the genome's names.
         found_sizes: Chromosome sizes in bp, by the file's names.
         tolerance: Difference in bp that two sizes of one chromosome may have.
+        whole_genome: Whether `wanted` is all that the FASTA file has, so that other names in the file are news.
 
     Raises:
         InputError: If no chromosome matches, two names match one chromosome, or sizes differ.
@@ -86,6 +89,12 @@ def match_names(
         example = translated[0]
         _LOGGER.warning(
             f"{source}: chromosome names translated, e.g. the file's '{names[example]}' is the genome's '{example}'."
+        )
+    foreign = sorted(set(found) - set(names.values())) if whole_genome else []
+    if foreign:
+        _LOGGER.warning(
+            f"{source}: the genome does not have {len(foreign)} of the {len(found)} chromosomes in this file, which "
+            f"are left out: {shorten(foreign, 3)}. If they belong to it, the FASTA file may be cut short."
         )
     return names
 

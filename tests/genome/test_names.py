@@ -116,6 +116,19 @@ def test_translation_is_logged_once_with_an_example(caplog):
     assert not caplog.records
 
 
+def test_chromosomes_that_a_whole_genome_lacks_are_logged_once(caplog):
+    caplog.set_level(logging.WARNING, logger="genograph")
+    match(["1", "2"], ["1", "2", "3", "4", "5", "Un"], whole_genome=True)
+    assert [record.message for record in caplog.records] == [
+        "file: the genome does not have 4 of the 6 chromosomes in this file, which are left out: 3, 4, 5 and 1 more. "
+        "If they belong to it, the FASTA file may be cut short."
+    ]
+    caplog.clear()
+    match(["1", "2"], ["2"], whole_genome=True)
+    match(["1", "2"], ["1", "2", "3"])
+    assert not caplog.records
+
+
 def test_an_alias_table_is_read_without_its_comments(tmp_path):
     path = tmp_path / "aliases.tsv"
     path.write_text("# RefSeq\nNC_1\tI\n\nNC_2\tII\n")
