@@ -174,6 +174,19 @@ class TrainingConfig(Section):
     workers: int = Field(0, ge=0)  # processes that prepare batches
     threads: int = Field(0, ge=0)  # of torch; 0: torch's own choice
 
+    @field_validator("devices")
+    @classmethod
+    def _some_device(cls, devices: int | str) -> int | str:
+        if isinstance(devices, int) and devices < 1:
+            raise InputError(f"at least 1, or auto; got {devices}.")
+        return devices
+
+    @model_validator(mode="after")
+    def _epochs_in_order(self) -> TrainingConfig:
+        if self.min_epochs > self.max_epochs:
+            raise InputError(f"min_epochs {self.min_epochs} is more than max_epochs {self.max_epochs}.")
+        return self
+
 
 class EvaluationConfig(Section):
     split: Literal["valid", "test"] = "test"
