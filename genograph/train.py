@@ -11,6 +11,7 @@ runs/<name>/
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import warnings
 from pathlib import Path
@@ -18,19 +19,20 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 import yaml
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genograph.checkpoint import WEIGHTS, save_model
 from genograph.config import Config, TrainingConfig
 from genograph.errors import InputError
 from genograph.experiment import Experiment
-from genograph.trainer import MetricsTable, TrainingModule
+from genograph.trainer import Checkpoints, MetricsTable, TrainingModule
 
 log = logging.getLogger("genograph")
 
 # What Lightning warns of though it is meant so.
-NOISE = ".*num_workers.*|.*srun.*|.*log_every_n_steps.*|.*LeafSpec.*|.*exists and is not empty.*"
+NOISE = ".*num_workers.*|.*srun.*|.*log_every_n_steps.*|.*LeafSpec.*|.*sync_dist.*|.*all_gather is deprecated.*"
 
 
 def train(config: Config, out: str | Path | None = None, *, resume: bool = False) -> Path:
@@ -50,8 +52,13 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
             input is wrong.
     """
     folder = Path(out) if out is not None else Path("runs") / config.name
-    last = folder / "checkpoints" / "last.ckpt"
     _check_folder(folder, config, resume=resume)
+    checkpoints = Checkpoints(folder / "checkpoints", config.training)
+    if resume:
+        checkpoints.resume()
+        if not checkpoints.epochs:
+            log.info("No finished epoch at %s: starting from the beginning.", checkpoints.last)
+    trainer = _trainer(config.training, folder, checkpoints)
     experiment = Experiment.open(config)
     torch.manual_seed(config.seed)
     model = experiment.model()
@@ -64,26 +71,17 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(config.to_yaml())
-    first_epoch = _next_epoch(last) if resume else 0
-    best = ModelCheckpoint(
-        folder / "checkpoints",
-        filename="best",
-        monitor=f"valid/{config.training.monitor}",
-        mode="min" if config.training.monitor == "loss" else "max",
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    trainer = _trainer(config.training, folder, best, first_epoch)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=NOISE)
-        trainer.fit(module, ckpt_path=last if first_epoch else None, weights_only=True)
+    if not checkpoints.is_over:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=NOISE)
+            trainer.fit(module, ckpt_path=checkpoints.last if checkpoints.epochs else None, weights_only=True)
+    if math.isnan(checkpoints.best_score):
+        raise InputError(
+            f"valid/{config.training.monitor} was undefined in every epoch, so there is no best one: nothing "
+            "varies in the validation split. Choose larger splits.valid, or training.monitor=loss."
+        )
     if trainer.is_global_zero:
-        if not Path(best.best_model_path).is_file():
-            raise InputError(
-                f"valid/{config.training.monitor} was undefined in every epoch, so there is no best one: nothing "
-                "varies in the validation split. Choose larger splits.valid, or training.monitor=loss."
-            )
-        state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
+        state = torch.load(checkpoints.best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
         save_model(model, experiment, folder)
     trainer.strategy.barrier()
@@ -91,7 +89,10 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
 
 
 def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:
-    """Refuse to write over a run, or to go on with another config than it was begun with."""
+    """Refuse to write over a file or a run, or to go on with another config than it was begun with."""
+    for path in (folder, *folder.parents):
+        if path.is_file():
+            raise InputError(f"{path} is a file, and {folder} would be a folder. Name another: --out FOLDER")
     written = folder / "config.yaml"
     if not written.is_file():
         return
@@ -121,46 +122,31 @@ def _differences(before: object, now: object, key: str = "") -> set[str]:
     return set() if before == now else {key}
 
 
-def _next_epoch(checkpoint: Path) -> int:
-    """The epoch that a resumed run begins with."""
-    if not checkpoint.is_file():
-        log.info("No finished epoch at %s: starting from the beginning.", checkpoint)
-        return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]) + 1
-
-
-def _trainer(config: TrainingConfig, folder: Path, best: ModelCheckpoint, first_epoch: int) -> pl.Trainer:
-    stopping = EarlyStopping(
-        best.monitor or "",
-        mode=best.mode,
-        patience=config.patience,
-        check_finite=False,
-        check_on_train_epoch_end=True,
-    )
-    last = ModelCheckpoint(
-        folder / "checkpoints", filename="last", save_on_train_epoch_end=True, enable_version_counter=False
-    )
-    callbacks: list[Callback] = [
-        MetricsTable(folder / "metrics.csv", first_epoch=first_epoch),
-        stopping,
-        best,
-        last,
-    ]
+def _trainer(config: TrainingConfig, folder: Path, checkpoints: Checkpoints) -> pl.Trainer:
+    """The loop over epochs; writes nothing yet."""
+    if config.precision == "16-mixed" and (config.accelerator == "cpu" or not torch.cuda.is_available()):
+        raise InputError("training.precision=16-mixed needs a CUDA device. Without one choose bf16-mixed.")
+    callbacks: list[Callback] = [MetricsTable(folder / "metrics.csv", first_epoch=checkpoints.epochs), checkpoints]
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar(leave=False))
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    return pl.Trainer(
-        accelerator=config.accelerator,
-        devices=config.devices,
-        strategy="ddp" if isinstance(config.devices, int) and config.devices > 1 else "auto",
-        precision=config.precision,
-        min_epochs=config.min_epochs,
-        max_epochs=config.max_epochs,
-        callbacks=callbacks,
-        logger=TensorBoardLogger(folder, name="tensorboard", version=""),
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        enable_progress_bar=sys.stderr.isatty(),
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    try:
+        return pl.Trainer(
+            accelerator=config.accelerator,
+            devices=config.devices,
+            strategy="ddp" if isinstance(config.devices, int) and config.devices > 1 else "auto",
+            precision=config.precision,
+            max_epochs=config.max_epochs,
+            callbacks=callbacks,
+            logger=TensorBoardLogger(folder, name="tensorboard", version=""),
+            num_sanity_val_steps=0,
+            log_every_n_steps=10,
+            enable_progress_bar=sys.stderr.isatty(),
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+    except MisconfigurationException as error:
+        raise InputError(
+            f"training.accelerator={config.accelerator} with training.devices={config.devices} is not to be had here: "
+            f"{error} Leave both at auto to take what there is."
+        ) from None

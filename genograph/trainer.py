@@ -1,4 +1,4 @@
-"""The training loop's parts: the Lightning module, and the callback that writes `metrics.csv`."""
+"""The training loop's parts: the Lightning module, and the callbacks that write checkpoints and `metrics.csv`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Checkpoint
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
@@ -20,6 +22,7 @@ from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.graph.batch import GenomeBatch
 from genograph.metrics import TrackSums
+from genograph.nn.heads import Head
 from genograph.nn.model import GenomeModel
 from genograph.nn.optimizer import build_optimizer, clip_gradients, rate_share
 
@@ -44,7 +47,10 @@ class TrainingModule(pl.LightningModule):
         self.model, self.config, self.seed = model, config, seed
         self._train_windows, self._valid_windows = train, valid
         self._sums: dict[str, TrackSums] = {}
-        self._loss = np.zeros(2)  # sum, batches
+        self._losses: dict[str, np.ndarray] = {}
+        # Processes would wait for each other's moving statistics at every step of a validation, though one of them
+        # may have a step less.
+        self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
 
     def train_dataloader(self) -> DataLoader:
         return self._loader(self._train_windows, shuffle=True)
@@ -55,37 +61,47 @@ class TrainingModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(hash((self.seed, self.current_epoch, self.global_rank)) % 2**63)
 
-    def training_step(self, batch: GenomeBatch, batch_idx: int) -> torch.Tensor:
+    def training_step(self, batch: GenomeBatch, batch_idx: int) -> Tensor:
         loss, parts = self.model.loss(batch)
         if not torch.isfinite(loss):
             self._report_divergence(parts)
-        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=batch.num_windows)
+        options = {"batch_size": batch.num_windows, "sync_dist": True}
+        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, **options)
         return loss
 
     def on_validation_epoch_start(self) -> None:
         self._sums = {assay: TrackSums(tracks) for assay, tracks in self.model.tracks.items()}
-        self._loss = np.zeros(2)
+        self._losses = {assay: np.zeros(2) for assay in self.model.tracks}
+        # All processes judge one model, the one that is kept: its moving statistics are the first process's.
+        buffers = list(self.model.buffers())
+        shared = self.trainer.strategy.broadcast([buffer.cpu() for buffer in buffers])
+        for buffer, value in zip(buffers, shared, strict=True):
+            buffer.copy_(value)
 
     def validation_step(self, batch: GenomeBatch, batch_idx: int) -> None:
         raw = self.model.raw(batch)
-        loss, _ = self.model.loss(batch, raw)
-        self._loss += [float(loss), 1]
         for assay, prediction in self.model.rates(raw).items():
+            target, mask = batch.target[assay], batch.mask[assay]
+            self._losses[assay] += _summed_loss(
+                self.model.heads[assay], raw[assay], target, mask, batch.coverage.get(assay)
+            )
             tracks = prediction.shape[-1]
             self._sums[assay].update(
                 prediction.detach().float().cpu().numpy().reshape(-1, tracks),
-                batch.target[assay].cpu().numpy().reshape(-1, tracks),
-                batch.mask[assay].cpu().numpy().reshape(-1, tracks),
+                target.cpu().numpy().reshape(-1, tracks),
+                mask.cpu().numpy().reshape(-1, tracks),
             )
 
     def on_validation_epoch_end(self) -> None:
-        loss = sum(self._gather(self._loss))
-        self.log("valid/loss", float(loss[0] / loss[1]), prog_bar=True)
-        scores = []
-        for assay, sums in self._sums.items():
-            pearsonr = TrackSums.from_states(self._gather(sums.state())).pearsonr()
+        losses, scores = [], []
+        for assay, head in self.model.heads.items():
+            loss, values = sum(self._gather(self._losses[assay]))
+            if values:
+                losses.append(head.weight * loss / values)
+            pearsonr = TrackSums.from_states(self._gather(self._sums[assay].state())).pearsonr()
             scores.append(pearsonr)
             self.log(f"valid/pearsonr/{assay}", _mean(pearsonr))
+        self.log("valid/loss", sum(losses) if losses else math.nan, prog_bar=True)
         # A track that is constant in the validation split has no correlation and does not count.
         self.log("valid/pearsonr", _mean(np.concatenate(scores)), prog_bar=True)
 
@@ -125,10 +141,11 @@ class TrainingModule(pl.LightningModule):
 
     def _gather(self, state: np.ndarray) -> list[np.ndarray]:
         """The same array of every process."""
-        gathered = self.all_gather(torch.as_tensor(state, device=self.device))
-        return list(np.asarray(gathered.cpu())) if self.trainer.world_size > 1 else [np.asarray(gathered.cpu())]
+        if self.trainer.world_size == 1:
+            return [state]
+        return list(self.all_gather(torch.as_tensor(state, device=self.device)).cpu().numpy())
 
-    def _report_divergence(self, parts: dict[str, torch.Tensor]) -> None:
+    def _report_divergence(self, parts: dict[str, Tensor]) -> None:
         named = ", ".join(f"{assay} {float(value):g}" for assay, value in parts.items())
         raise InputError(
             f"the loss is not finite at step {self.global_step} of epoch {self.current_epoch} ({named}). "
@@ -137,10 +154,76 @@ class TrainingModule(pl.LightningModule):
         )
 
 
+def _summed_loss(head: Head, raw: Tensor, target: Tensor, mask: Tensor, coverage: Tensor | None) -> np.ndarray:
+    """Sum of the losses of an assay's windows, each times its measured values, and the number of these: (2,).
+
+    Window by window, so that the validation loss does not depend on which windows share a batch or a process.
+    """
+    total = np.zeros(2)
+    for window in range(len(raw)):
+        each = slice(window, window + 1)
+        loss = head.loss(raw[each], target[each], mask[each], None if coverage is None else coverage[each])
+        if loss is not None:
+            values = int(mask[each].sum())
+            total += [float(loss) * values, values]
+    return total
+
+
 def _mean(values: np.ndarray) -> float:
     """Mean of what is defined; NaN if nothing is."""
     defined = values[np.isfinite(values)]
     return float(defined.mean()) if len(defined) else math.nan
+
+
+class Checkpoints(Checkpoint):
+    """Writes `best.ckpt` and `last.ckpt`, and ends a run that does not get better.
+
+    An epoch whose score is not defined is never the best. All that it knows is the state below, which is in
+    `last.ckpt`: a run goes on under another folder name, or with more patience or epochs, as if it had begun so.
+
+    Attributes:
+        epochs: Finished epochs.
+        best_score: NaN before the first defined one.
+        waited: Epochs since the best.
+    """
+
+    def __init__(self, folder: Path, config: TrainingConfig) -> None:
+        self.best, self.last, self.config = folder / "best.ckpt", folder / "last.ckpt", config
+        self.epochs, self.best_score, self.waited = 0, math.nan, 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no epoch is left to train."""
+        out_of_patience = self.epochs >= self.config.min_epochs and self.waited >= self.config.patience
+        return self.epochs >= self.config.max_epochs or out_of_patience
+
+    def resume(self) -> None:
+        """Take the state of `last.ckpt`; without one, stay at the beginning."""
+        if self.last.is_file():
+            checkpoint = torch.load(self.last, map_location="cpu", weights_only=True)
+            self.load_state_dict(checkpoint["callbacks"][self.state_key])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.epochs, "best_score": self.best_score, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs, self.best_score = state_dict["epochs"], state_dict["best_score"]
+        self.waited = state_dict["waited"]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        score = float(trainer.callback_metrics[f"valid/{self.config.monitor}"])
+        self.epochs, self.waited = self.epochs + 1, self.waited + 1
+        if self._is_better(score):
+            self.best_score, self.waited = score, 0
+            trainer.save_checkpoint(self.best, weights_only=True)
+        # The last one comes last: after a kill in between the epoch is trained again and gives the same best one.
+        trainer.save_checkpoint(self.last)
+        trainer.should_stop = self.is_over
+
+    def _is_better(self, score: float) -> bool:
+        if not math.isfinite(score) or math.isnan(self.best_score):
+            return math.isfinite(score)
+        return score < self.best_score if self.config.monitor == "loss" else score > self.best_score
 
 
 class MetricsTable(pl.Callback):
