@@ -66,7 +66,7 @@ class TrainingModule(pl.LightningModule):
         if not torch.isfinite(loss):
             self._report_divergence(parts)
         options = {"batch_size": batch.num_windows, "sync_dist": True}
-        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, **options)
+        self.log("train/loss", loss, on_step=True, on_epoch=True, **options)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -101,9 +101,9 @@ class TrainingModule(pl.LightningModule):
             pearsonr = TrackSums.from_states(self._gather(self._sums[assay].state())).pearsonr()
             scores.append(pearsonr)
             self.log(f"valid/pearsonr/{assay}", _mean(pearsonr))
-        self.log("valid/loss", sum(losses) if losses else math.nan, prog_bar=True)
+        self.log("valid/loss", sum(losses) if losses else math.nan)
         # A track that is constant in the validation split has no correlation and does not count.
-        self.log("valid/pearsonr", _mean(np.concatenate(scores)), prog_bar=True)
+        self.log("valid/pearsonr", _mean(np.concatenate(scores)))
 
     def configure_optimizers(self) -> dict[str, Any]:
         config = self.config
