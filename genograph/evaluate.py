@@ -100,10 +100,12 @@ class GeneRows:
         return replace(held, prediction=prediction, target=target, mask=np.isfinite(target))
 
     def _mean(self, values: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        gene, num_genes = self.gene[kept], len(self.genes)
-        count = np.bincount(gene, minlength=num_genes)
-        total = np.bincount(gene, weights=values[self.row[kept]], minlength=num_genes)
-        return np.divide(total, count, out=np.full(num_genes, np.nan), where=count > 0)
+        gene, values = self.gene[kept], np.asarray(values[self.row[kept]], dtype=np.float64)
+        # Summed about one of them, so that a constant track stays constant to the last digit.
+        origin = values[0] if len(values) else 0.0
+        count = np.bincount(gene, minlength=len(self.genes))
+        total = np.bincount(gene, weights=values - origin, minlength=len(self.genes))
+        return origin + np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
 def evaluate(run: str | Path, out: str | Path | None = None, *, config: Config | None = None) -> pd.DataFrame:

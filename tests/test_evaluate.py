@@ -68,7 +68,7 @@ def test_a_stranded_track_is_scored_on_the_genes_of_its_strand(run):
 
 def test_the_training_mean_has_no_correlation_and_the_ridge_learns_composition(run):
     table = pd.read_csv(run / "baselines.tsv", sep="\t").set_index(["predictor", "over", "identifier"])
-    assert np.isnan(table.loc[("training mean", "bins", "gc"), "pearsonr"])
+    assert np.isnan(table.loc["training mean", "pearsonr"]).all()
     assert table.loc[("4-mer ridge", "bins", "gc"), "pearsonr"] > 0.95
     assert table.loc[("4-mer ridge", "genes", "gc"), "pearsonr"] > 0.95
 
