@@ -51,8 +51,9 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float, *, per_v
     gradients: list[Tensor] = [each.grad for each in parameters if each.grad is not None]
     if not gradients:
         return
-    norms = torch.stack(torch._foreach_norm(gradients))
+    norms = torch.stack([gradient.norm() for gradient in gradients])
     if not per_variable:
         norms = norms.norm().expand(len(gradients))
     scales = (max_norm / norms.clamp(min=1e-12)).clamp(max=1.0)
-    torch._foreach_mul_(gradients, list(scales.unbind()))
+    for gradient, scale in zip(gradients, scales, strict=True):
+        gradient.mul_(scale)
