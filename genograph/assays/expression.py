@@ -60,7 +60,8 @@ def gene_values(path: str | Path, genes: Genes, column: str) -> np.ndarray:
             f"{path}: none of its genes is known. The table has {', '.join(list(table)[:3])}; the annotation "
             f"has {', '.join(genes.id[:3])} (names {', '.join(genes.name[:3])})."
         )
-    _LOGGER.info(f"{Path(path).name}, {column}: {matched} of {len(genes)} genes are in the table")
+    if 2 * matched < len(genes):
+        _LOGGER.warning(f"{Path(path).name}, {column}: only {matched} of {len(genes)} genes are in the table")
     return np.array([table.get(key, np.nan) for key in keys])
 
 

@@ -96,7 +96,12 @@ def test_genes_match_by_id_then_by_name_and_are_nan_elsewhere(tmp_path, caplog):
     caplog.set_level(logging.INFO, logger="genograph")
     path = write(tmp_path, "gene,s1,s2\ng1,1,5\nG1,9,9\nG2,2,6\nother,3,7\n")
     np.testing.assert_array_equal(gene_values(path, GENES, "s2"), [5, 6, NAN])
-    assert caplog.messages == ["table.csv, s2: 2 of 3 genes are in the table"]
+    assert not caplog.messages
+
+
+def test_a_table_with_less_than_half_of_the_genes_is_warned_of(tmp_path, caplog):
+    gene_values(write(tmp_path, "gene,s\ng1,1\n"), GENES, "s")
+    assert caplog.messages == ["table.csv, s: only 1 of 3 genes are in the table"]
 
 
 def test_an_empty_cell_is_not_measured(tmp_path):
