@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
-from genograph.config import Config, parse_config
+from genograph.config import Config, changed_keys, parse_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.nn.model import GenomeModel
@@ -39,7 +39,7 @@ def save_model(model: GenomeModel, experiment: Experiment, folder: Path) -> Path
     }
     path = folder / WEIGHTS
     partial = path.with_suffix(".partial")
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial, metadata)
+    partial.write_bytes(save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, metadata))
     partial.rename(path)
     return path
 
@@ -56,6 +56,8 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
             another model than was trained.
     """
     path = Path(folder)
+    if path.suffix in (".yaml", ".yml"):
+        raise InputError(f"{path} is a config. Give the folder of a run trained with it, such as runs/NAME.")
     path = path if path.name == WEIGHTS else path / WEIGHTS
     if not path.is_file():
         raise InputError(f"no trained model at {path}. Train one: genograph train CONFIG")
@@ -80,20 +82,21 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
 
 
 def _check_same_model(trained: Config, config: Config) -> None:
-    for key, before, now in (
-        ("model", trained.model, config.model),
-        ("the types of graph.edges", _edge_types(trained), _edge_types(config)),
-        ("bins", trained.bins, config.bins),
-    ):
-        if before != now:
-            raise InputError(
-                f"{key}: cannot differ from what the run was trained with, {before}; got {now}. "
-                "Train another run with this change."
-            )
-
-
-def _edge_types(config: Config) -> list[str]:
-    return [edge.name for edge in config.graph.edges]
+    """Options of the edges may differ, as they change which edges there are; their types may not."""
+    before, now = (
+        {
+            "model": each.model.model_dump(mode="json"),
+            "bins": each.bins.model_dump(),
+            "graph": {"edges": [edge.name for edge in each.graph.edges]},
+        }
+        for each in (trained, config)
+    )
+    changed = sorted(changed_keys(before, now))
+    if changed:
+        raise InputError(
+            f"{', '.join(changed)}: cannot differ from what the run was trained with. "
+            "Train another run with this change."
+        )
 
 
 def _warn_of_other_sources(before: Mapping[str, Any], store: Store, path: Path) -> None:

@@ -69,7 +69,13 @@ def train(
 
     if out is None and config.is_dir():
         out = config
-    run = train(load_config(config, overrides or []), out, resume=resume)
+    settings = load_config(config, overrides or [])
+    try:
+        run = train(settings, out, resume=resume)
+    except KeyboardInterrupt:
+        folder = out or Path("runs") / settings.name
+        print(f"genograph: stopped. Go on: genograph train {folder} --resume", file=sys.stderr)
+        raise typer.Exit(130) from None
     print(f"model      {run / 'model.safetensors'}")
     print(f"next       genograph evaluate {run}; genograph predict {run}")
 
@@ -78,10 +84,11 @@ def train(
 def evaluate(run: Where, overrides: Overrides = None, out: Out = None) -> None:
     """Score a trained run on held-out sequence (default: tables into the run)."""
     from genograph.config import load_config
-    from genograph.evaluate import evaluate, summarize
+    from genograph.evaluate import evaluate, summarize, table_folder
 
-    evaluate(run, out, config=load_config(run, overrides or []))
-    folder = out or run
+    config = load_config(run, overrides or [])
+    evaluate(run, out, config=config)
+    folder = table_folder(run, out, config)
     print(summarize(folder).to_string(index=False, float_format="{:.3f}".format, na_rep="nan"))
     print(f"tables     {folder / 'accuracy.tsv'} and beside it")
 

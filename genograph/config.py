@@ -312,3 +312,14 @@ def _item(tree: Any, key: str, override: str) -> Any:
     if isinstance(tree, list) and key.isdecimal() and int(key) < len(tree):
         return tree[int(key)]
     raise InputError(f"'{override}': there is no '{key}' to set.")
+
+
+def changed_keys(before: object, now: object, key: str = "") -> set[str]:
+    """The keys, such as `training.patience`, in which two configs differ; both as nested dicts."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return {
+            each
+            for name in {*before, *now}
+            for each in changed_keys(before.get(name), now.get(name), f"{key}.{name}" if key else name)
+        }
+    return set() if before == now else {key}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import torch
 
 from genograph.assays.targets import read_targets
 from genograph.config import Config, load_config
+from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.graph import GenomeGraph
 from genograph.graph.export import write_graph
@@ -78,6 +80,7 @@ def _describe(config: Config) -> dict[str, object]:
 def _tracks(config: Config) -> dict[str, int]:
     """How many tracks each head has."""
     listed: Counter[str] = Counter()
-    if config.tracks is not None and config.tracks.targets.is_file():
-        listed.update(target.assay for target in read_targets(config.tracks.targets, config.tracks.folder))
+    if config.tracks is not None:
+        with suppress(InputError):  # a model can be listed where its data are not at hand
+            listed.update(target.assay for target in read_targets(config.tracks.targets, config.tracks.folder))
     return {assay: options.get("tracks") or listed[assay] or 1 for assay, options in config.model.heads.items()}

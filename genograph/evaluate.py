@@ -113,14 +113,14 @@ def evaluate(run: str | Path, out: str | Path | None = None, *, config: Config |
 
     Args:
         run: A run folder.
-        out: Where to write the tables; None for the run folder.
+        out: Where to write the tables; None for the run folder, or `valid/` in it for the validation split.
         config: The run's config with changes; None for its own.
 
     Raises:
         InputError: If the run is not finished or its data are gone.
     """
-    folder = Path(out) if out is not None else Path(run)
     experiment, model = load_run(run, config)
+    folder = table_folder(run, out, experiment.config)
     windows = experiment.dataset(experiment.config.evaluation.split, model.halo)
     bins = np.concatenate([np.arange(first, end) for first, end in windows.runs])
     genes = GeneRows.of(experiment, bins)
@@ -139,6 +139,13 @@ def evaluate(run: str | Path, out: str | Path | None = None, *, config: Config |
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, na_rep="nan")
     return tables["accuracy"]
+
+
+def table_folder(run: str | Path, out: str | Path | None, config: Config) -> Path:
+    """Where the tables of an evaluation go: those of the validation split never over those of the test split."""
+    if out is not None:
+        return Path(out)
+    return Path(run) if config.evaluation.split == "test" else Path(run) / config.evaluation.split
 
 
 def summarize(folder: str | Path) -> pd.DataFrame:

@@ -37,6 +37,7 @@ class Experiment:
         """
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
+        check_parts(config)
         experiment = cls(config, prepare(config))
         experiment.check_heads()
         return experiment
@@ -151,3 +152,26 @@ class Experiment:
                     f"model.heads.{assay}: loss bce is for peaks, 0 to 1, but '{identifier}' reaches "
                     f"{highest.max():g}. Choose loss: poisson, or sum_stat: peak in the targets table."
                 )
+
+
+def check_parts(config: Config) -> None:
+    """Refuse, before a store is built, what the config alone shows not to fit.
+
+    Raises:
+        InputError: If encoder, processor or heads do not fit the bins or each other, an edge type needs contacts that
+            are not given, or the file of candidates is missing.
+    """
+    builders = [EDGES[edge.name](**edge.options) for edge in config.graph.edges]
+    for builder in builders:
+        if builder.needs_contacts and config.contacts is None:
+            raise InputError(f"'{builder.name}' edges need a contact map; set contacts.file in the config.")
+    if config.graph.candidates is not None and not config.graph.candidates.is_file():
+        raise InputError(f"graph.candidates: no such file: {config.graph.candidates}")
+    with torch.device("meta"):  # no values: only whether it can be built
+        build_model(
+            config.model,
+            bin_size=config.bins.bin_size,
+            edge_dim=2 + len({builder.name for builder in builders}),
+            tracks={assay: options.get("tracks", 1) for assay, options in config.model.heads.items()},
+            whole_windows=config.batch.chunk is None,
+        )

@@ -24,7 +24,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genograph.checkpoint import WEIGHTS, save_model
-from genograph.config import Config, TrainingConfig
+from genograph.config import Config, TrainingConfig, changed_keys
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.trainer import Checkpoints, MetricsTable, TrainingModule
@@ -74,7 +74,10 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     if not checkpoints.is_over:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=NOISE)
-            trainer.fit(module, ckpt_path=checkpoints.last if checkpoints.epochs else None, weights_only=True)
+            try:
+                trainer.fit(module, ckpt_path=checkpoints.last if checkpoints.epochs else None, weights_only=True)
+            except SystemExit:  # what Lightning makes of Ctrl-C
+                raise KeyboardInterrupt from None
     if math.isnan(checkpoints.best_score):
         raise InputError(
             f"valid/{config.training.monitor} was undefined in every epoch, so there is no best one: nothing "
@@ -95,6 +98,8 @@ def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:
             raise InputError(f"{path} is a file, and {folder} would be a folder. Name another: --out FOLDER")
     written = folder / "config.yaml"
     if not written.is_file():
+        if resume:
+            raise InputError(f"no run at {folder} to go on with. Name its folder: --out FOLDER; or leave out --resume.")
         return
     if not resume:
         # The processes of a distributed run start one after the other and find the first one's folder.
@@ -104,22 +109,12 @@ def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:
     before, now = yaml.safe_load(written.read_text()), yaml.safe_load(config.to_yaml())
     # With a cosine schedule the learning rate of every step follows from the number of epochs.
     free = {"training.patience"} | ({"training.max_epochs"} if config.training.schedule == "constant" else set())
-    changed = sorted(_differences(before, now) - free)
+    changed = sorted(changed_keys(before, now) - free)
     if changed:
         raise InputError(
             f"{folder} was begun with another config: {', '.join(changed)} differ. "
             f"Only {' and '.join(sorted(free))} may change on the way; else name another --out FOLDER."
         )
-
-
-def _differences(before: object, now: object, key: str = "") -> set[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        return {
-            each
-            for name in {*before, *now}
-            for each in _differences(before.get(name), now.get(name), f"{key}.{name}" if key else name)
-        }
-    return set() if before == now else {key}
 
 
 def _trainer(config: TrainingConfig, folder: Path, checkpoints: Checkpoints) -> pl.Trainer:

@@ -30,8 +30,8 @@ from genograph.nn.optimizer import build_optimizer, clip_gradients, rate_share
 class TrainingModule(pl.LightningModule):
     """A model with its loss, optimiser and validation score.
 
-    The random numbers of an epoch (dropout; order and augmentation in the dataset) follow from the seed and
-    the epoch alone, so that a run that goes on after a kill ends with the weights of one that was not killed.
+    The random numbers of a step (dropout; order and augmentation in the dataset) follow from the seed, the epoch and
+    the step alone, so that a run that goes on after a kill ends with the weights of one that was not killed.
     """
 
     def __init__(
@@ -58,10 +58,9 @@ class TrainingModule(pl.LightningModule):
     def val_dataloader(self) -> DataLoader:
         return self._loader(self._valid_windows, shuffle=False)
 
-    def on_train_epoch_start(self) -> None:
-        torch.manual_seed(hash((self.seed, self.current_epoch, self.global_rank)) % 2**63)
-
     def training_step(self, batch: GenomeBatch, batch_idx: int) -> Tensor:
+        # At every step, as loaders draw from the same stream, and not at the same time in a run that goes on.
+        torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx, self.global_rank)) % 2**63)
         loss, parts = self.model.loss(batch)
         if not torch.isfinite(loss):
             self._report_divergence(parts)

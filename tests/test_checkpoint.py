@@ -21,10 +21,10 @@ def run(tmp_path_factory):
 @pytest.mark.parametrize(
     ("override", "key"),
     [
-        ("graph.edges=[]", "the types of graph.edges"),
-        ("model.processor=[]", "model"),
-        ("model.trunk.filters=16", "model"),
-        ("bins.node_size=4000", "bins"),
+        ("graph.edges=[]", "graph.edges"),
+        ("model.processor=[]", "model.processor"),
+        ("model.trunk.filters=16", "model.trunk.filters"),
+        ("bins.node_size=4000", "bins.node_size"),
     ],
 )
 def test_a_run_cannot_be_judged_as_another_model(run, override, key):
@@ -38,6 +38,15 @@ def test_the_weights_file_alone_is_enough_to_run(run, tmp_path):
     experiment, model = load_run(tmp_path)
     assert experiment.config == load_config(run)
     assert not model.training
+
+
+def test_options_of_the_edges_may_change_between_training_and_use(run):
+    experiment, _ = load_run(run, load_config(run, ["graph.edges.1.top_k=1"]))
+    assert experiment.config.graph.edges[1].options["top_k"] == 1
+
+
+def test_colleagues_may_read_the_weights_as_any_other_file_of_the_run(run):
+    assert (run / "model.safetensors").stat().st_mode == (run / "config.yaml").stat().st_mode
 
 
 def test_a_damaged_weights_file_is_one_line(run, tmp_path):

@@ -223,7 +223,51 @@ def test_every_verb_takes_one_step_of_the_road(world, genograph):
 def test_evaluating_a_folder_that_is_no_run_says_what_to_do(world, genograph):
     code, _, err = genograph("evaluate", world)
     assert code == 2
+    assert "is a config. Give the folder of a run trained with it" in err
+    (world.parent / "empty").mkdir()
+    (world.parent / "empty" / "config.yaml").write_text(world.read_text())
+    code, _, err = genograph("evaluate", world.parent / "empty")
+    assert code == 2
     assert "Train one: genograph train CONFIG" in err
+
+
+def test_scores_of_the_validation_split_have_a_folder_of_their_own(world, genograph):
+    run = world.parent / "run"
+    assert genograph("train", world, "training.max_epochs=1", "--out", run)[0] == 0
+    code, out, _ = genograph("evaluate", run, "evaluation.split=valid")
+    assert code == 0
+    assert str(run / "valid" / "accuracy.tsv") in out
+    assert not (run / "accuracy.tsv").exists()
+
+
+def test_going_on_with_a_run_that_is_not_there_is_an_error(world, genograph):
+    code, _, err = genograph("train", world, "--resume", "--out", world.parent / "none")
+    assert code == 2
+    assert "to go on with" in err
+    assert not (world.parent / "none").exists()
+
+
+def test_an_interrupted_training_says_how_to_go_on(world, genograph, monkeypatch):
+    def interrupt(self, *arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genograph.trainer.TrainingModule.training_step", interrupt)
+    code, _, err = genograph("train", world, "--out", world.parent / "run")
+    assert code == 130
+    assert f"genograph: stopped. Go on: genograph train {world.parent / 'run'} --resume" in err
+
+
+def test_a_mistake_in_the_model_is_found_before_the_store_is_built(world, genograph):
+    for mistake in ("bins.bin_size=100", "contacts=null", "graph.candidates=none.bed", "model.processor.1.heads=3"):
+        assert genograph("train", world, mistake, "--out", world.parent / "run")[0] == 2
+        assert not (world.parent / "store").exists(), mistake
+
+
+def test_models_are_listed_where_their_data_are_not_at_hand(world, genograph):
+    (world.parent / "gc.bw").unlink()
+    code, out, _ = genograph("models", world)
+    assert code == 0
+    assert "tiny" in out
 
 
 def test_models_lists_the_published_totals(genograph):

@@ -59,8 +59,8 @@ def config_tree() -> dict:
                 "blocks": [{"filters": 8, "kernel": 7, "pool": 8}, {"filters": 8, "kernel": 3, "pool": 16}],
             },
             "processor": [
-                {"name": "dilated", "filters": 4, "layers": 2, "rate_multiplier": 2},
-                {"name": "gat", "heads": 2},
+                {"name": "dilated", "filters": 4, "layers": 2, "rate_multiplier": 2, "dropout": 0.1},
+                {"name": "gat", "heads": 2, "dropout": 0.1},
             ],
             "trunk": {"filters": 8},
             "heads": {"coverage": {}, "expression": {}, "methylation": {}},

@@ -27,6 +27,7 @@ class EdgeBuilder(Protocol):
     """A kind of edge: a frozen dataclass with keyword options."""
 
     name: str
+    needs_contacts: bool
 
     def __call__(self, nodes: Bins, contacts: ContactMap | None) -> Edges: ...
 

@@ -29,6 +29,7 @@ class HiCEdges:
     """
 
     name: ClassVar[str] = "hic"
+    needs_contacts: ClassVar[bool] = True
 
     top_k: int = 8
     min_distance: int = 20_000  # bp; closer pairs meet whatever the fold, and linear edges join them

@@ -23,6 +23,7 @@ class LinearEdges:
     """
 
     name: ClassVar[str] = "linear"
+    needs_contacts: ClassVar[bool] = False
 
     reach: int = 1  # nodes
 
