@@ -57,7 +57,7 @@ class Target:
     strand: str = "."
 
 
-def read_targets(path: str | Path, root: str | Path | None = None) -> list[Target]:
+def read_targets(path: str | Path, root: str | Path | None = None, *, with_files: bool = True) -> list[Target]:
     """The rows of a targets table, as Basenji's: tab-separated, with a header.
 
     Columns are `index` (may be unnamed or absent), `identifier`, `file`, and if wanted `clip`, `clip_soft`,
@@ -67,6 +67,8 @@ def read_targets(path: str | Path, root: str | Path | None = None) -> list[Targe
     Args:
         path: The table.
         root: Folder that relative files start from; by default the table's own.
+        with_files: Whether the files are to be read. If not, as where values come from elsewhere, they need not be
+            there, and further columns are passed over.
 
     Raises:
         InputError: If a column, an index, an identifier, an assay, a sum_stat, a number, a file or a strand
@@ -77,12 +79,12 @@ def read_targets(path: str | Path, root: str | Path | None = None) -> list[Targe
     rows = csv.DictReader(lines, delimiter="\t")
     header = [column or "index" for column in rows.fieldnames or []]
     rows.fieldnames = header
-    _check_header(header, path)
+    _check_header(header, path, strict=with_files)
     table = [{column: (row[column] or "").strip() for column in header} for row in rows]
     if not table:
         raise InputError(f"{path} lists no target below its header.")
     root = Path(root) if root is not None else path.parent
-    targets = [_target(row, number, root, path) for number, row in enumerate(table)]
+    targets = [_target(row, number, root, path, with_files) for number, row in enumerate(table)]
     identifiers = [target.identifier for target in targets]
     for identifier in identifiers:
         if identifiers.count(identifier) > 1:
@@ -96,9 +98,9 @@ def strand_permutation(targets: Sequence[Target]) -> list[int]:
     return [position[target.strand_pair or target.identifier] for target in targets]
 
 
-def _check_header(header: list[str], path: Path) -> None:
+def _check_header(header: list[str], path: Path, *, strict: bool) -> None:
     for column in header:
-        if column not in COLUMNS:
+        if strict and column not in COLUMNS:
             raise InputError(f"{path}: unknown column '{column}'.{nearest(column, COLUMNS)}")
         if header.count(column) > 1:
             raise InputError(f"{path}: the column '{column}' comes twice.")
@@ -107,7 +109,7 @@ def _check_header(header: list[str], path: Path) -> None:
             raise InputError(f"{path} has no column '{column}'. Its columns are {', '.join(header)}.")
 
 
-def _target(row: dict[str, str], number: int, root: Path, path: Path) -> Target:
+def _target(row: dict[str, str], number: int, root: Path, path: Path, with_files: bool) -> Target:
     identifier = row["identifier"]
     where = f"{path}, target '{identifier}'"
     if not identifier:
@@ -122,7 +124,7 @@ def _target(row: dict[str, str], number: int, root: Path, path: Path) -> Target:
         raise InputError(f"{where}: index must be a whole number of 0 or more; got '{index}'.")
     name, _, column = row["file"].partition("::")
     file = root / name
-    if not name or not file.is_file():
+    if with_files and not (name and file.is_file()):
         raise InputError(f"{where}: no file {file}. Relative files start from {root}.")
     given = {key: row[key] for key in ("description", "cell_type", "sum_stat", "assay", "strand") if row.get(key)}
     for key, known in (("sum_stat", SUM_STATS), ("assay", ASSAYS), ("strand", ("+", "-", "."))):
