@@ -3,57 +3,54 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from genograph.assays.tables import read_column
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
 from genograph.genome.genes import Genes, gene_bins
-from genograph.genome.lines import read_bytes
 
 _LOGGER = logging.getLogger("genograph")
 PAINTS = ("gene", "tss")
+_ENSEMBL = re.compile(r"^(ENS[A-Z]*G\d{11})(\.\d+)?$")
 
 
 def read_expression(path: str | Path, column: str) -> dict[str, float]:
     """One sample of an expression table: value by gene, NaN where a cell is empty.
 
-    The table is .csv or .tsv (also .gz) with gene ids in its first column and one column per sample.
+    The table has gene ids in its first column and one column per sample; other columns, such as those of
+    featureCounts, RSEM, Salmon or GTEx's .gct, are ignored. See `genograph.assays.tables.read_column`.
 
     Raises:
         InputError: If the column is unknown, a cell is not a number, or a gene comes twice.
     """
-    path = Path(path)
-    next(read_bytes(path))
-    try:
-        table = pd.read_csv(path, sep="," if ".csv" in path.suffixes else "\t", index_col=0, dtype=str)
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as a table: {error}") from None
-    if column not in table.columns:
-        raise InputError(f"{path} has no column '{column}'.{nearest(column, table.columns)}")
-    table.index = table.index.astype(str)
-    twice = table.index[table.index.duplicated()]
+    rows, values = read_column(path, column)
+    names = rows[0].str.strip()
+    twice = names[names.duplicated()]
     if len(twice):
-        raise InputError(f"{path}: gene '{twice[0]}' comes twice. Give each gene one row.")
-    values = pd.to_numeric(table[column], errors="coerce")
-    wrong = table[column][values.isna() & table[column].notna()]
-    if len(wrong):
-        raise InputError(f"{path}: gene '{wrong.index[0]}' has '{wrong.iloc[0]}' in column '{column}', not a number.")
-    return values.astype(float).to_dict()
+        raise InputError(f"{path}: gene '{twice.iloc[0]}' comes twice. Give each gene one row.")
+    return dict(zip(names, values.tolist(), strict=True))
 
 
 def gene_values(path: str | Path, genes: Genes, column: str) -> np.ndarray:
     """The value of each gene in one column of an expression table: (genes,) float64, NaN if not measured.
 
-    A row of the table belongs to the gene with that id, else to the genes with that name.
+    A row of the table belongs to the gene with that id, else to the gene with that Ensembl id in another or no
+    version (`ENSG00000139618.18`), else to the genes with that name.
 
     Raises:
-        InputError: As `read_expression`, and if no gene is in the table.
+        InputError: As `read_expression`, and if no gene is in the table, or one in two versions.
     """
     table = read_expression(path, column)
-    keys = [gene_id if gene_id in table else name for gene_id, name in zip(genes.id, genes.name, strict=True)]
+    unversioned = _unversioned(table, path)
+    keys = [
+        gene_id if gene_id in table else unversioned.get(_without_version(gene_id), name)
+        for gene_id, name in zip(genes.id, genes.name, strict=True)
+    ]
     matched = sum(key in table for key in keys)
     if not matched:
         raise InputError(
@@ -63,6 +60,24 @@ def gene_values(path: str | Path, genes: Genes, column: str) -> np.ndarray:
     if 2 * matched < len(genes):
         _LOGGER.warning(f"{Path(path).name}, {column}: only {matched} of {len(genes)} genes are in the table")
     return np.array([table.get(key, np.nan) for key in keys])
+
+
+def _unversioned(table: Iterable[str], path: str | Path) -> dict[str, str]:
+    """The table's key of each Ensembl gene, by its id without the version.
+
+    Other ids have none: WormBase's `Y110A7A.10` and `Y110A7A.1` are two genes.
+    """
+    keys: dict[str, str] = {}
+    for key in filter(_ENSEMBL.match, table):
+        gene_id = _without_version(key)
+        if keys.setdefault(gene_id, key) != key:
+            raise InputError(f"{path}: gene '{gene_id}' comes twice, as {keys[gene_id]} and {key}. Give it one row.")
+    return keys
+
+
+def _without_version(gene_id: str) -> str:
+    match = _ENSEMBL.match(gene_id)
+    return match[1] if match else gene_id
 
 
 def paint_genes(values: np.ndarray, genes: Genes, bins: Bins, *, paint: str = "gene", strand: str = ".") -> np.ndarray:

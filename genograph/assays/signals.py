@@ -13,6 +13,7 @@ import pybigtools
 
 from genograph.assays.assay import ASSAYS
 from genograph.assays.expression import gene_values, paint_genes
+from genograph.assays.tables import TABLES
 from genograph.assays.targets import Target
 from genograph.assays.transforms import ClipReport, clip, pool, root
 from genograph.errors import InputError
@@ -60,11 +61,11 @@ def read_signal(
         match = partial(match_names, bins.chroms, aliases=aliases, source=target.file.name, whole_genome=whole_genome)
         for first, values in READERS[suffix](target.file, bins, match):
             pooled[first : first + len(values) // bins.bin_size] = pool(values, bins.bin_size, target)
-    elif suffix in (".csv", ".tsv"):
+    elif suffix in TABLES:
         pooled = _read_table(target, bins, genes, paint)
     else:
         raise InputError(
-            f"Target '{target.identifier}': tracks are read from {', '.join([*READERS, '.csv', '.tsv'])} "
+            f"Target '{target.identifier}': tracks are read from {', '.join([*READERS, *TABLES])} "
             f"files; got {target.file}."
         )
     if not np.any(np.nan_to_num(pooled)):

@@ -17,8 +17,8 @@ from genograph.genome.bins import Bins
 from genograph.genome.lines import read_lines
 from genograph.genome.names import match_names
 
-GENE_FEATURES = ("gene", "ncRNA_gene", "pseudogene", "transposable_element_gene")
 _GTF_ATTRIBUTE = re.compile(r'\s*(\w+)\s+"([^"]*)"')
+_GTF_GENE = re.compile(r'\s*gene_id\s+"')
 _COLUMNS = ("id", "name", "chrom", "start", "end", "strand", "biotype")
 
 
@@ -77,7 +77,9 @@ def read_genes(
 ) -> Genes:
     """The genes of a GFF3, GTF, BED6 or table file that lie on the chromosomes of a genome.
 
-    GFF3 and GTF give their gene features, identified by `gene_id`, else `locus_tag`, else `ID`. A table
+    GFF3 and GTF give their gene features (`gene`, `ncRNA_gene`, `pseudogene` and others in -gene), identified by
+    `gene_id`, else `locus_tag`, else `ID`. In a GTF without any, a gene reaches over all features of its
+    `gene_id` on one chromosome and strand. A table
     (.tsv, .csv) has a header with the columns name, chrom, start and end (0-based, half-open) and strand,
     and may have id and biotype. Every kind may be compressed with gzip.
 
@@ -97,7 +99,7 @@ def read_genes(
         raise InputError(f"{path}: genes are read from {', '.join(READERS)} files; got '{suffix}'.")
     rows = list(READERS[suffix](path))
     if not rows:
-        raise InputError(f"{path} holds no gene. GFF3 and GTF need features of type {' or '.join(GENE_FEATURES)}.")
+        raise InputError(f"{path} holds no gene. GFF3 needs features of type gene, GTF at least exons with a gene_id.")
     found = list(dict.fromkeys(row["chrom"] for row in rows))
     names = match_names([*sizes], found, aliases=aliases or {}, source=path.name, whole_genome=whole_genome)
     genome_name = {other: name for name, other in names.items()}
@@ -109,23 +111,33 @@ def read_genes(
 
 def _read_gff(path: Path) -> Iterator[dict]:
     """GFF3 and GTF differ in how they write attributes; both are 1-based with the end included."""
+    has_genes, parts = False, {}
     for number, line in read_lines(path):
         if line.startswith(">"):  # the FASTA part of a GFF3 file
-            return
+            break
         columns = line.split("\t")
         if len(columns) != 9:
             raise InputError(f"{path}, line {number}: expected 9 tab-separated columns; got {len(columns)}.")
-        if columns[2] not in GENE_FEATURES:
-            continue
-        attributes = _attributes(columns[8])
-        full_id = attributes.get("gene_id") or attributes.get("locus_tag") or attributes.get("ID") or ""
-        gene_id = re.sub(r"^gene[:-]", "", full_id)
-        if not gene_id:
-            raise InputError(f"{path}, line {number}: a gene has no gene_id, locus_tag or ID.")
-        name = attributes.get("Name") or attributes.get("gene_name") or attributes.get("gene") or gene_id
-        biotype = attributes.get("biotype") or attributes.get("gene_biotype") or attributes.get("gene_type") or ""
-        start, end = _integers(columns[3:5], path, number)
-        yield _row(gene_id, name, columns[0], start - 1, end, columns[6], biotype)
+        if columns[2].endswith("gene"):
+            has_genes, parts = True, {}
+            yield _gff_row(columns, path, number)
+        elif not has_genes and _GTF_GENE.match(columns[8]):
+            row = _gff_row(columns, path, number)
+            first = parts.setdefault((row["id"], row["chrom"], row["strand"]), row)
+            first["start"], first["end"] = min(first["start"], row["start"]), max(first["end"], row["end"])
+    yield from parts.values()
+
+
+def _gff_row(columns: list[str], path: Path, number: int) -> dict:
+    attributes = _attributes(columns[8])
+    full_id = attributes.get("gene_id") or attributes.get("locus_tag") or attributes.get("ID") or ""
+    gene_id = re.sub(r"^gene[:-]", "", full_id)
+    if not gene_id:
+        raise InputError(f"{path}, line {number}: a gene has no gene_id, locus_tag or ID.")
+    name = attributes.get("Name") or attributes.get("gene_name") or attributes.get("gene") or gene_id
+    biotype = attributes.get("biotype") or attributes.get("gene_biotype") or attributes.get("gene_type") or ""
+    start, end = _integers(columns[3:5], path, number)
+    return _row(gene_id, name, columns[0], start - 1, end, columns[6], biotype)
 
 
 def _attributes(text: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import math
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genograph.assays.expression import gene_values, paint_genes
+from genograph.assays.expression import gene_values, paint_genes, read_expression
 from genograph.assays.signals import read_signal
 from genograph.assays.targets import Target
 from genograph.errors import InputError
@@ -115,7 +116,9 @@ def test_an_empty_cell_is_not_measured(tmp_path):
         ("gene,s1\nx,1\n", r"none of its genes is known. The table has x; .* has g1, g2, g3 \(names G1"),
         ("gene,s2\ng1,1\n", "has no column 's1'. Known: s2"),
         ("gene,s1\ng1,1\ng1,2\n", "gene 'g1' comes twice"),
-        ("gene,s1\ng1,many\n", "gene 'g1' has 'many' in column 's1', not a number"),
+        ("gene,s1\ng1,many\n", "'g1' has 'many' in column 's1', not a number"),
+        ("gene,s1\ng1,inf\n", "'g1' has 'inf' in column 's1', not a number"),
+        ("gene,s1,s1\ng1,1,2\n", "has 2 columns 's1'"),
         ("", "is empty"),
     ],
 )
@@ -124,18 +127,92 @@ def test_a_wrong_table_is_an_error_that_says_why(tmp_path, text, message):
         gene_values(write(tmp_path, text), GENES, "s1")
 
 
+REAL_TABLES = {
+    "counts.txt": (  # featureCounts
+        '# Program:featureCounts v2.0.3; Command:"featureCounts" "-a" "x.gtf"\n'
+        "Geneid\tChr\tStart\tEnd\tStrand\tLength\tbams/s1.bam\ts1\n"
+        "g1\ta;a\t6;9\t7;25\t+;+\t20\t7\t3\ng3\tb\t1\t10\t+\t10\t8\t0\n"
+    ),
+    "quant.sf": "Name\tLength\tEffectiveLength\ts1\tNumReads\ng1\t20\t9.5\t3\t7\ng3\t10\t2\t0\t0\n",  # Salmon
+    "s.genes.results": (  # RSEM
+        "gene_id\ttranscript_id(s)\tlength\ts1\tFPKM\ng1\tt1,t2\t20.00\t3.00\t1\ng3\tt3\t10.00\t0.00\t1\n"
+    ),
+    "tpm.gct": "#1.2\n2\t2\nName\tDescription\ts0\ts1\ng1\tthe \"5' end\t1\t3\ng3\tx\t1\t0\n",  # GTEx
+    "r.tsv": '"s0"\t"s1"\n"g1"\t9\t3\n"g3"\t9\t0\n',  # write.table of R, whose header is one name short
+    "excel.csv": '\ufeffgene,description,s1\r\ng1,"a, b",3\r\n g3 ,"c\td", 0\r\n',
+    "zipped.tsv.gz": "gene\ts1\ng1\t3\ng3\t0\n",
+}
+
+
+@pytest.mark.parametrize("name", REAL_TABLES)
+def test_tables_are_read_as_programs_write_them(tmp_path, name):
+    text = REAL_TABLES[name].encode()
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    np.testing.assert_array_equal(gene_values(tmp_path / name, GENES, "s1"), [3, NAN, 0])
+    track, _ = read_signal(
+        Target(identifier="s1", file=tmp_path / name, assay="expression"), BINS, aliases={}, genes=GENES
+    )
+    np.testing.assert_array_equal(track, [3, 3, 3, NAN, NAN, 0, NAN])
+
+
+def test_a_column_may_be_called_by_a_path(tmp_path):
+    path = write(tmp_path, REAL_TABLES["counts.txt"], "counts.txt")
+    np.testing.assert_array_equal(gene_values(path, GENES, "bams/s1.bam"), [7, NAN, 8])
+
+
+@pytest.mark.parametrize("of_table", ["ENSG00000000001", "ENSG00000000001.4", "ENSG00000000001.12"])
+@pytest.mark.parametrize("of_genes", ["ENSG00000000001", "ENSG00000000001.4"])
+def test_ensembl_ids_match_whatever_their_version(tmp_path, of_table, of_genes):
+    genes = make_genes((of_genes, "a", 0, 5, "+"), ("ENSG00000000002", "a", 0, 5, "+"))
+    np.testing.assert_array_equal(gene_values(write(tmp_path, f"id,s\n{of_table},5\n"), genes, "s"), [5, NAN])
+
+
+def test_ids_of_others_have_no_version(tmp_path):
+    genes = make_genes(("y110a7a.1", "a", 0, 5, "+"), ("y110a7a.10", "a", 0, 5, "+"))
+    np.testing.assert_array_equal(gene_values(write(tmp_path, "id,s\ny110a7a.10,5\n"), genes, "s"), [NAN, 5])
+
+
+def test_a_gene_in_two_versions_is_an_error_and_the_pseudoautosomal_copy_another_gene(tmp_path):
+    genes = make_genes(("ENSG00000000001.4", "a", 0, 5, "+"), ("ENSG00000000001.4_PAR_Y", "b", 0, 5, "+"))
+    path = write(tmp_path, "id,s\nENSG00000000001.4,5\nENSG00000000001.4_PAR_Y,6\n")
+    np.testing.assert_array_equal(gene_values(path, genes, "s"), [5, 6])
+    path = write(tmp_path, "id,s\nENSG00000000001.5,5\nENSG00000000001.6,6\n")
+    with pytest.raises(InputError, match=r"ENSG00000000001' comes twice, as ENSG00000000001\.5 and ENSG00000000001\.6"):
+        gene_values(path, genes, "s")
+
+
+@given(
+    st.lists(
+        st.tuples(st.from_regex(r"[A-Za-z][\w.\-]{0,8}", fullmatch=True), st.none() | st.floats(0, 1e6)),
+        unique_by=lambda row: row[0],
+        min_size=1,
+        max_size=8,
+    ),
+    st.sampled_from([",", "\t"]),
+)
+def test_a_table_is_read_back_as_it_was_written(tmp_path_factory, rows, separator):
+    lines = [separator.join(["gene", "note", "s"])]
+    lines += [separator.join([gene, "x", "" if value is None else repr(value)]) for gene, value in rows]
+    path = write(tmp_path_factory.mktemp("table"), "\n".join(lines) + "\n", "t.txt")
+    assert read_expression(path, "s") == pytest.approx(
+        {gene: NAN if value is None else value for gene, value in rows}, nan_ok=True
+    )
+
+
 def test_a_track_takes_the_column_scale_and_root_of_its_target(tmp_path):
     path = write(tmp_path, "gene,s1,s2\ng1,1,3\ng3,1,15\n")
-    named = Target(identifier="s1", file=path, strand="+")
+    named = Target(identifier="s1", file=path, strand="+", assay="expression")
     assert read_signal(named, BINS, aliases={}, genes=GENES)[0][0] == 1
-    other = Target(identifier="x", file=path, column="s2", strand="+", sum_stat="mean_sqrt", scale=5, clip=5)
+    other = Target(
+        identifier="x", file=path, column="s2", strand="+", sum_stat="mean_sqrt", scale=5, clip=5, assay="expression"
+    )
     values, report = read_signal(other, BINS, aliases={}, genes=GENES)
     np.testing.assert_array_equal(values, [3, 3, 3, NAN, NAN, 5, NAN])
     assert (report.clipped, report.missing) == (1, 3)
 
 
 def test_a_table_without_genes_is_an_error(tmp_path):
-    target = Target(identifier="s1", file=write(tmp_path, "gene,s1\ng1,1\n"))
+    target = Target(identifier="s1", file=write(tmp_path, "gene,s1\ng1,1\n"), assay="expression")
     with pytest.raises(InputError, match="needs the genome's genes"):
         read_signal(target, BINS, aliases={})
 

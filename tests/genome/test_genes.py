@@ -64,6 +64,89 @@ def test_ids_names_and_biotypes_are_read_where_the_file_has_them(tmp_path, name,
     assert genes.biotype.tolist() == ["protein_coding", ""]
 
 
+ANNOTATIONS = {
+    "ensembl.gtf": (
+        'chr1\thavana\tgene\t101\t300\t.\t-\t.\tgene_id "ENSG00000000001"; gene_version "5"; gene_name "AB1"; '
+        'gene_source "havana"; gene_biotype "lncRNA";\n'
+        'chr1\thavana\ttranscript\t101\t300\t.\t-\t.\tgene_id "ENSG00000000001"; transcript_id "ENST1";\n'
+    ),
+    "gencode.gtf": (
+        'chr1\tHAVANA\tgene\t101\t300\t.\t-\t.\tgene_id "ENSG00000000001"; gene_type "lncRNA"; gene_name "AB1"; '
+        'level 2; tag "overlaps";\n'
+    ),
+    "gencode.gff3": (
+        "chr1\tHAVANA\tgene\t101\t300\t.\t-\t.\tID=ENSG00000000001;gene_id=ENSG00000000001;gene_type=lncRNA;"
+        "gene_name=AB1;level=2\n"
+        "chr1\tHAVANA\ttranscript\t101\t300\t.\t-\t.\tID=ENST1;Parent=ENSG00000000001;gene_id=ENSG00000000001\n"
+    ),
+    "ensembl.gff3": (
+        "chr1\tGRCh38\tchromosome\t1\t1000\t.\t.\t.\tID=chromosome:1\n"
+        "chr1\thavana\tncRNA_gene\t101\t300\t.\t-\t.\tID=gene:ENSG00000000001;Name=AB1;biotype=lncRNA;"
+        "gene_id=ENSG00000000001;version=5\n"
+    ),
+    "ucsc.gtf": (  # no row of the gene itself
+        'chr1\tr\ttranscript\t151\t300\t.\t-\t.\tgene_id "ENSG00000000001"; transcript_id "t1";  gene_name "AB1";'
+        ' gene_type "lncRNA";\n'
+        'chr1\tr\texon\t151\t160\t.\t-\t.\tgene_id "ENSG00000000001"; transcript_id "t1";\n'
+        'chr1\tr\texon\t101\t120\t.\t-\t.\tgene_id "ENSG00000000001"; transcript_id "t2";\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANNOTATIONS)
+def test_annotations_of_the_field_give_the_gene_its_id_name_biotype_and_tss(tmp_path, name):
+    (tmp_path / name).write_text(ANNOTATIONS[name])
+    genes = read_genes(tmp_path / name, SIZES)
+    assert genes.to_frame().to_numpy().tolist() == [["ENSG00000000001", "AB1", "chr1", 100, 300, "-", "lncRNA"]]
+    assert genes.tss.tolist() == [299]
+
+
+NCBI = {
+    "refseq.gff3": (
+        "chr1\tRefSeq\tregion\t1\t1000\t.\t+\t.\tID=chr1:1..1000;Dbxref=taxon:511145;gbkey=Src\n"
+        "chr1\tRefSeq\tgene\t190\t255\t.\t+\t.\tID=gene-b0001;Dbxref=ASAP:ABE-6;Name=thrL;gbkey=Gene;gene=thrL;"
+        "gene_biotype=protein_coding;locus_tag=b0001\n"
+        "chr1\tRefSeq\tCDS\t190\t255\t.\t+\t0\tID=cds-x;Parent=gene-b0001;gene=thrL;locus_tag=b0001\n"
+        "chr1\tBestRefSeq\tpseudogene\t300\t400\t.\t-\t.\tID=gene-XY1P;Name=XY1P;gene=XY1P;gene_biotype=pseudogene\n"
+    ),
+    "refseq.gtf": (
+        'chr1\tRefSeq\tgene\t190\t255\t.\t+\t.\tgene_id "b0001"; transcript_id ""; db_xref "ASAP:ABE-6"; '
+        'gbkey "Gene"; gene "thrL"; gene_biotype "protein_coding"; locus_tag "b0001";\n'
+        'chr1\tRefSeq\tCDS\t190\t252\t.\t+\t0\tgene_id "b0001"; transcript_id "unassigned_transcript_1";\n'
+        'chr1\tBestRefSeq\tgene\t300\t400\t.\t-\t.\tgene_id "XY1P"; transcript_id ""; gene "XY1P"; '
+        'gene_biotype "pseudogene";\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NCBI)
+def test_annotations_of_ncbi_name_genes_by_locus_tag_or_symbol(tmp_path, name):
+    (tmp_path / name).write_text(NCBI[name])
+    assert read_genes(tmp_path / name, SIZES).to_frame().to_numpy().tolist() == [
+        ["b0001", "thrL", "chr1", 189, 255, "+", "protein_coding"],
+        ["XY1P", "XY1P", "chr1", 299, 400, "-", "pseudogene"],
+    ]
+
+
+def test_a_gtf_without_genes_parts_copies_on_two_chromosomes_or_strands(tmp_path):
+    places = [("chr1", 11, 20, "+"), ("chr2", 31, 40, "+"), ("chr1", 51, 60, "-"), ("chr1", 71, 80, "+")]
+    (tmp_path / "g.gtf").write_text(
+        "".join(f'{c}\tx\texon\t{first}\t{last}\t.\t{s}\t.\tgene_id "g";\n' for c, first, last, s in places)
+    )
+    genes = read_genes(tmp_path / "g.gtf", SIZES)
+    assert list(zip(genes.chrom, genes.start, genes.end, genes.strand, strict=True)) == [
+        ("chr1", 10, 80, "+"),
+        ("chr2", 30, 40, "+"),
+        ("chr1", 50, 60, "-"),
+    ]
+
+
+def test_exons_before_the_first_gene_of_a_gtf_make_no_further_gene(tmp_path):
+    exon = 'chr1\tx\texon\t11\t20\t.\t+\t.\tgene_id "b1";\n'
+    (tmp_path / "g.gtf").write_text(exon + exon.replace("exon", "gene"))
+    assert len(read_genes(tmp_path / "g.gtf", SIZES)) == 1
+
+
 def test_chromosome_names_are_translated_and_foreign_ones_left_out(tmp_path):
     (tmp_path / "g.bed").write_text("1\t10\t20\ta\t0\t+\nplasmid\t0\t5\tb\t0\t+\n")
     assert read_genes(tmp_path / "g.bed", SIZES).chrom.tolist() == ["chr1"]
