@@ -220,13 +220,14 @@ def _write_signals(
     targets: Mapping[str, list[Target]], bins: Bins, folder: Path, **reading: Any
 ) -> tuple[np.ndarray, list[ClipReport]]:
     """Write each assay's tracks; returns True for bins with a measured value, (bins,), and the clip reports."""
+    codes = np.load(folder / "codes.npy", mmap_mode="r")
     measured = np.zeros(len(bins), dtype=bool)
     reports: list[ClipReport] = []
     unmeasured: dict[tuple[str, ...], list[str]] = {}
     for assay, rows in targets.items():
         raws: set[Path] = set()
         for target in track(rows, f"Reading {assay}", transient=True, console=_STDERR):
-            columns, report = _read_track(target, bins, **reading)
+            columns, report = _read_track(target, bins, codes=codes, **reading)
             reports += report
             for kind, column in columns.items():
                 raws.add(_append(column, folder / kind / f"{assay}.raw"))
@@ -242,11 +243,11 @@ def _write_signals(
 
 
 def _read_track(
-    target: Target, bins: Bins, *, genes: Genes | None, paint: str, **names: Any
+    target: Target, bins: Bins, *, genes: Genes | None, paint: str, codes: np.ndarray, **names: Any
 ) -> tuple[dict[str, np.ndarray], list[ClipReport]]:
     """What the store keeps of a track, (bins,) each, by the folder that it goes to; and its clip report, if any."""
     if ASSAYS[target.assay].kind == "ratio":
-        signal, coverage = read_methylation(target, bins, **names)
+        signal, coverage = read_methylation(target, bins, codes=codes, **names)
         return {"signals": signal, "coverage": coverage}, []
     signal, report = read_signal(target, bins, genes=genes, paint=paint, **names)
     return {"signals": signal}, [report]

@@ -1,97 +1,165 @@
-"""Methylation from bisulfite sequencing: the methylated fraction of a bin, and the reads behind it."""
+"""Methylation: the methylated fraction of a bin, and the reads behind it."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from genograph.assays.site_bigwig import SiteBigWig, is_bigwig
+from genograph.assays.sites import SiteTable, open_sites
 from genograph.assays.targets import Target
-from genograph.errors import InputError
+from genograph.errors import InputError, nearest
+from genograph.genome.assembly import COMPLEMENT, N
 from genograph.genome.bins import Bins
-from genograph.genome.lines import read_bytes
 from genograph.genome.names import match_names
 
-_COLUMNS = {
-    "chrom": str,
-    "start": np.int64,
-    "end": np.int64,
-    "percent": float,
-    "methylated": np.int64,
-    "not": np.int64,
-}
-_ROWS = 1_000_000  # read at a time
+_LOGGER = logging.getLogger("genograph")
+_C, _G = 1, 2
+# The base that a modification code (SAM tags, ChEBI) or a cytosine's context is of; other codes are not checked.
+_BASE_OF_CODE = {"a": 0, **dict.fromkeys(("m", "h", "f", "c", "21839", "CG", "CHG", "CHH"), _C)}
 
 
 def read_methylation(
-    target: Target, bins: Bins, *, aliases: Mapping[str, str], whole_genome: bool = False
+    target: Target, bins: Bins, *, codes: np.ndarray, aliases: Mapping[str, str], whole_genome: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Methylated fraction and coverage of every bin, summed over its sites: (bins,) float32 each.
 
     A bin's fraction is its methylated reads over all its reads, so deep sites count for more. Where no
     read is, the fraction is NaN and the coverage 0: uncovered is not unmethylated.
 
+    A target of strand `+` or `-` takes that strand's rows, each where it lies. One of strand `.` takes all, and
+    the two cytosines of a CpG are one site, at the C of the plus strand, as after `modkit pileup
+    --combine-strands` or Bismark's `--merge_CpG`. Rows of a known code on another base of the genome come from
+    reads that differ from it, and are left out.
+
     Args:
-        target: Its file is a Bismark coverage file (.cov, .cov.gz): chromosome, start and end (both 1-based),
-            percent, methylated reads, unmethylated reads.
+        target: Its file is one that `open_sites` knows, or a bigWig of fractions; its column chooses a
+            modification code or a cytosine context; its scale makes values fractions.
         bins: The bins to read.
+        codes: (bases,) the genome's sequence, chromosomes end to end.
         aliases: Further names of chromosomes, alias -> name.
         whole_genome: Whether to log other chromosomes, see `match_names`.
 
     Raises:
-        InputError: If the file is not one, has no read, or does not fit the genome.
+        InputError: If the file is not one, lacks the strand or code, has no read, or does not fit the genome.
     """
-    if not target.file.name.lower().removesuffix(".gz").endswith(".cov"):
-        raise InputError(
-            f"Target '{target.identifier}': methylation is read from Bismark coverage files "
-            f"(.cov, .cov.gz), which tell unmethylated from uncovered; got {target.file}."
-        )
-    found = list(dict.fromkeys(line.split(b"\t", 1)[0].decode(errors="replace") for line in read_bytes(target.file)))
-    names = match_names(bins.chroms, found, aliases=aliases, source=target.file.name, whole_genome=whole_genome)
+    source = SiteBigWig(target.file) if is_bigwig(target.file) else open_sites(target.file)
+    _check_choices(target, source)
+    found, all_codes = source.survey()
+    code = _choose_code(target, all_codes)
+    sizes = found if isinstance(found, Mapping) else None
+    names = match_names(
+        bins.chroms,
+        found,
+        aliases=aliases,
+        source=target.file.name,
+        sizes=bins.sizes,
+        found_sizes=sizes,
+        whole_genome=whole_genome and sizes is None,  # a bigWig's header may list every contig of an assembly
+    )
+    pool = _Pool(target, bins, codes, source)
     genome_name = {other: name for name, other in names.items()}
-    methylated, coverage = np.zeros(len(bins)), np.zeros(len(bins))
-    for rows in _read_cov(target):
+    for rows in source.sites(target.scale):
+        if code is not None:
+            rows = rows[rows["code"] == code]
+        if target.strand != ".":
+            rows = rows[rows["strand"] == target.strand]
         for other, sites in rows.groupby("chrom", sort=False):
             if other in genome_name:
-                tiles = _locate(sites["start"].to_numpy() - 1, genome_name[other], bins, target)
-                inside = tiles >= 0
-                np.add.at(methylated, tiles[inside], sites["methylated"].to_numpy()[inside])
-                np.add.at(coverage, tiles[inside], (sites["methylated"] + sites["not"]).to_numpy()[inside])
-    if not coverage.any():
-        raise InputError(f"{target.file} covers no bin of the genome with a read.")
-    fraction = np.divide(methylated, coverage, out=np.full(len(bins), np.nan), where=coverage > 0)
-    return fraction.astype(np.float32), coverage.astype(np.float32)
+                pool.add(genome_name[other], sites, _BASE_OF_CODE.get(code or ""))
+    return pool.result()
 
 
-def _read_cov(target: Target) -> Iterator[pd.DataFrame]:
-    try:
-        with pd.read_csv(
-            target.file,
-            sep="\t",
-            header=None,
-            names=list(_COLUMNS),
-            dtype=_COLUMNS,
-            index_col=False,
-            chunksize=_ROWS,
-        ) as reader:
-            for rows in reader:
-                if (rows[["methylated", "not"]] < 0).any(axis=None):
-                    raise ValueError("a count is negative")
-                yield rows
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+def _choose_code(target: Target, found: list[str]) -> str | None:
+    """The code whose rows count, None in a file without any."""
+    if not found:
+        if target.column:
+            raise InputError(
+                f"Target '{target.identifier}': {target.file} tells no codes, so '{target.column}' cannot be chosen."
+            )
+        return None
+    if target.column and target.column not in found:
+        hint = nearest(target.column, found)
+        raise InputError(f"Target '{target.identifier}': {target.file} has no code '{target.column}'.{hint}")
+    if not target.column and len(found) > 1:
         raise InputError(
-            f"{target.file} is not a Bismark coverage file (chromosome, start, end, percent, "
-            f"methylated reads, unmethylated reads; tab-separated, no header): {error}"
-        ) from None
-
-
-def _locate(positions: np.ndarray, chrom: str, bins: Bins, target: Target) -> np.ndarray:
-    outside = (positions < 0) | (positions >= bins.sizes[chrom])
-    if outside.any():
-        raise InputError(
-            f"{target.file}: wrong assembly. A site lies at {chrom}:{positions[outside][0] + 1} (1-based), "
-            f"but {chrom} has {bins.sizes[chrom]:,} bp."
+            f"Target '{target.identifier}': {target.file} has several codes: {', '.join(sorted(found))}. "
+            f"Choose one in the targets table: {target.file.name}::{sorted(found)[0]}."
         )
-    return bins.locate(chrom, positions)
+    return target.column or found[0]
+
+
+def _check_choices(target: Target, source: SiteTable | SiteBigWig) -> None:
+    if target.strand != "." and not source.has_strand:
+        raise InputError(
+            f"Target '{target.identifier}' is of strand {target.strand}, but {target.file} tells no strands. "
+            "Give a bedMethyl file or a cytosine report, or strand '.'."
+        )
+    if target.scale != 1 and source.has_counts:
+        raise InputError(f"Target '{target.identifier}': {target.file} holds counts of reads, which take no scale.")
+
+
+class _Pool:
+    """Sums of methylated reads and of all reads over bins."""
+
+    def __init__(self, target: Target, bins: Bins, codes: np.ndarray, source: SiteTable | SiteBigWig) -> None:
+        self.target, self.bins, self.source = target, bins, source
+        offsets = np.concatenate([[0], np.cumsum(list(bins.sizes.values()))])
+        self._codes = {chrom: codes[first:] for chrom, first in zip(bins.chroms, offsets[:-1], strict=True)}
+        self._methylated, self._coverage = np.zeros((2, len(bins)))
+        self._rows, self._reads = np.zeros(2, dtype=np.int64), np.zeros(2)  # elsewhere, and in all
+
+    def add(self, chrom: str, sites: pd.DataFrame, base: int | None) -> None:
+        """Add sites of one chromosome; `base` is the code of the base that they are of, if known."""
+        position = sites["position"].to_numpy()
+        self._check_inside(chrom, sites)
+        counts = sites[["methylated", "coverage"]].to_numpy(dtype=np.float64).T
+        sequence = self._codes[chrom]
+        here = sequence[position]
+        if base is not None and self.source.has_strand:
+            fits = self._fits(here, sites["strand"].to_numpy(), base)
+            self._rows += [np.count_nonzero(~fits), len(fits)]
+            self._reads += [counts[1, ~fits].sum(), counts[1].sum()]
+            position, counts, here = position[fits], counts[:, fits], here[fits]
+        if self.target.strand == ".":
+            position = position - ((here == _G) & (position > 0) & (sequence[np.maximum(position - 1, 0)] == _C))
+        tiles = self.bins.locate(chrom, position)
+        for total, count in zip((self._methylated, self._coverage), counts, strict=True):
+            np.add.at(total, tiles[tiles >= 0], count[tiles >= 0])
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """Fraction and coverage: (bins,) float32 each."""
+        file = self.target.file
+        if 2 * self._reads[0] > self._reads[1]:
+            raise InputError(
+                f"{file}: wrong assembly. {self._reads[0] / self._reads[1]:.0%} of its reads are at another base "
+                f"of the genome than the one that is modified."
+            )
+        if not self._coverage.any():
+            strand = "" if self.target.strand == "." else f" on strand {self.target.strand}"
+            raise InputError(f"{file} covers no bin of the genome with a read{strand}.")
+        if self._rows[0]:
+            _LOGGER.warning(
+                f"{file.name}, {self.target.identifier}: {self._rows[0]:,} of {self._rows[1]:,} rows, with "
+                f"{self._reads[0] / self._reads[1]:.1%} of the reads, are where the genome has another base; left out."
+            )
+        fraction = np.full(len(self.bins), np.nan)
+        np.divide(self._methylated, self._coverage, out=fraction, where=self._coverage > 0)
+        return fraction.astype(np.float32), self._coverage.astype(np.float32)
+
+    @staticmethod
+    def _fits(here: np.ndarray, strand: np.ndarray, base: int) -> np.ndarray:
+        """Whether the genome has a base there, on the strand of the site; an N may be any, and `.` is either."""
+        plus, minus = here == base, here == COMPLEMENT[base]
+        return (here == N) | (plus & (strand != "-")) | (minus & (strand != "+"))
+
+    def _check_inside(self, chrom: str, sites: pd.DataFrame) -> None:
+        outside = sites[(sites["position"] < 0) | (sites["position"] >= self.bins.sizes[chrom])]
+        if len(outside):
+            raise InputError(
+                f"{self.target.file}: wrong assembly. A site lies at {chrom}:{outside['position'].iloc[0] + 1} "
+                f"(1-based), but {chrom} has {self.bins.sizes[chrom]:,} bp."
+            )

@@ -29,17 +29,17 @@ class Target:
     Attributes:
         identifier: Its name, unique in the table.
         index: Its number in the table, for reports.
-        file: bigWig, bedGraph, expression table or Bismark coverage file.
-        column: Column of an expression table; empty means the identifier.
+        file: bigWig, bedGraph, expression table or table of methylated sites.
+        column: Column of an expression table, where empty means the identifier; modification code of a bedMethyl file.
         clip: Values are clipped to plus and minus this, last of all; None leaves them.
         clip_soft: Above this, values grow with the square root; None leaves them.
-        scale: Factor on the value of every base, first of all.
+        scale: Factor on the value of every base, first of all; 0.01 where methylation is given in percent.
         sum_stat: How the bases of a bin become one value; see `genograph.assays.transforms`.
         strand_pair: Identifier of the same experiment's other strand; its own or None if unstranded.
         description: For reports.
         assay: A name in `ASSAYS`.
         cell_type: For reports.
-        strand: `+`, `-` or `.`; which genes of an expression table count.
+        strand: `+`, `-` or `.`; which genes of an expression table, or sites of methylation, count.
     """
 
     identifier: str
@@ -62,7 +62,8 @@ def read_targets(path: str | Path, root: str | Path | None = None, *, with_files
 
     Columns are `index` (may be unnamed or absent), `identifier`, `file`, and if wanted `clip`, `clip_soft`,
     `scale`, `sum_stat`, `strand_pair` (the partner's index), `description`, `assay`, `cell_type` and
-    `strand`. An empty cell takes the default. One column of an expression table is `table.csv::column`.
+    `strand`. An empty cell takes the default. One column of an expression table is `table.csv::column`, one
+    modification of a bedMethyl file `calls.bed.gz::m`.
 
     Args:
         path: The table.
@@ -132,8 +133,8 @@ def _target(row: dict[str, str], number: int, root: Path, path: Path, with_files
             raise InputError(f"{where}: unknown {key} '{given[key]}'.{nearest(given[key], known)}")
     numbers = {key: _positive(row[key], key, where) for key in ("clip", "clip_soft", "scale") if row.get(key)}
     target = Target(identifier=identifier, index=int(index), file=file, column=column, **given, **numbers)
-    if ASSAYS[target.assay].kind == "ratio" and (numbers or target.sum_stat != "mean"):
-        raise InputError(f"{where}: {target.assay} is a fraction and takes no clip, clip_soft, scale or sum_stat.")
+    if ASSAYS[target.assay].kind == "ratio" and (numbers.keys() - {"scale"} or target.sum_stat != "mean"):
+        raise InputError(f"{where}: {target.assay} is a fraction and takes no clip, clip_soft or sum_stat.")
     return target
 
 

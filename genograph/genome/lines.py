@@ -10,6 +10,12 @@ from pathlib import Path
 from genograph.errors import InputError
 
 
+def is_gzip(path: Path) -> bool:
+    """Whether a file is gzip or bgzip, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
 def read_bytes(path: str | Path) -> Iterator[bytes]:
     """The lines of a plain, gzip or bgzip file, as bytes without their line ends.
 
@@ -22,9 +28,7 @@ def read_bytes(path: str | Path) -> Iterator[bytes]:
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty.")
     try:
-        with path.open("rb") as plain:
-            is_gzip = plain.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if is_gzip else path.open("rb") as file:
+        with gzip.open(path, "rb") if is_gzip(path) else path.open("rb") as file:
             for line in file:
                 yield line.rstrip(b"\r\n")
     except (EOFError, OSError, zlib.error) as error:

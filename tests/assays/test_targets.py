@@ -101,9 +101,14 @@ def test_strands_trade_places_also_after_a_selection(table):
         (["identifier|file|strand", "x|a.bw|+"], r"'x' is of strand \+ and names no strand_pair"),
         (["identifier|file|strand|strand_pair", "x|a.bw|-|0"], "'x' is of strand - and names no strand_pair"),
         (["identifier|file|strand_pair|assay", "x|a.bw|1|", "y|b.bw|0|expression"], "the two differ in assay"),
-        (["identifier|file|assay|scale", "x|m.cov|methylation|2"], "methylation is a fraction and takes no clip"),
+        (["identifier|file|assay|clip", "x|m.cov|methylation|2"], "methylation is a fraction and takes no clip"),
     ],
 )
 def test_a_wrong_table_is_an_error_that_says_why(table, rows, message):
     with pytest.raises(InputError, match=message):
         table(*rows)
+
+
+def test_methylation_in_percent_takes_a_scale_and_a_code(table):
+    (target,) = table("identifier|file|assay|scale", "x|m.cov::a|methylation|0.01")
+    assert (target.scale, target.column) == (0.01, "a")
