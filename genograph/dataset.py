@@ -61,7 +61,8 @@ class WindowDataset(Dataset):
             a stride the last window of a circular chromosome goes on into the first.
         augment: Reverse complement and shift of a batch, drawn anew for each.
         seed: Of the order and of the augmentation.
-        keep_empty: Keep windows in which nothing was measured, as a prediction does.
+        wanted: (bins,) True for the bins that windows are laid out for, from the first to the last of each run;
+            a window that predicts none is left out. None for those that count in loss and metrics.
 
     Raises:
         InputError: If partners are asked for, but not the size of the pieces they are encoded in.
@@ -79,7 +80,7 @@ class WindowDataset(Dataset):
         stride: int | None = None,
         augment: AugmentConfig = NO_AUGMENTATION,
         seed: int = 0,
-        keep_empty: bool = False,
+        wanted: np.ndarray | None = None,
     ) -> None:
         self.store, self.graph, self.batch, self.augment, self.seed = store, graph, batch, augment, seed
         has_contacts = bool(set(graph.edge_types) - {"linear"})
@@ -100,7 +101,7 @@ class WindowDataset(Dataset):
         self._signals = {assay: store.signals(assay) for assay in store.targets}
         self._coverage = {assay: store.coverage(assay) for assay in store.targets}
         self._may_overlap = stride is not None
-        self.windows = self._tile(stride or batch.predicted, keep_empty)  # (windows, 2): run, first bin
+        self.windows = self._tile(stride or batch.predicted, store.mask if wanted is None else wanted)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -151,14 +152,18 @@ class WindowDataset(Dataset):
             num_workers=workers,
         )
 
-    def _tile(self, stride: int, keep_empty: bool) -> np.ndarray:
-        """Windows whose predicted parts cover every run: (windows, 2) of run and first bin."""
+    def _tile(self, stride: int, wanted: np.ndarray) -> np.ndarray:
+        """Windows whose predicted parts cover what is wanted of every run: (windows, 2) of run and first bin."""
         crop, predicted = self.batch.crop, self.batch.predicted
-        measured = np.concatenate([[0], np.cumsum(self.store.mask)])
+        total = np.concatenate([[0], np.cumsum(wanted)])
         windows = []
-        for number, (start, end) in enumerate(self.runs):
+        for number, run in enumerate(self.runs):
+            inside = run[0] + np.flatnonzero(wanted[slice(*run)])
+            if not len(inside):
+                continue
+            start, end = int(inside[0]), int(inside[-1]) + 1
             for first in range(start, max(end - predicted + stride, start + 1), stride):
-                if keep_empty or measured[min(first + predicted, end)] > measured[first]:
+                if total[min(first + predicted, end)] > total[first]:
                     windows.append((number, first - crop))
         return np.asarray(windows, dtype=np.int64).reshape(-1, 2)
 

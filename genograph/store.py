@@ -3,7 +3,7 @@
     store/
       manifest.json            format version, the recipe, size and SHA-256 of every source; written last
       codes.npy                the genome, one byte a base, chromosomes end to end
-      signals/<assay>.npy      (bins, tracks) float32, NaN where missing
+      signals/<assay>.npy      (bins, tracks) float32 (float16 if the source is), NaN where missing
       coverage/<assay>.npy     likewise, for assays that are a ratio of counts
       mask.npy                 (bins,) False where a bin leaves loss and metrics
       contacts/                the contact map over nodes, if there is one
@@ -20,7 +20,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,23 @@ from genograph.genome.genes import Genes
 
 FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Contig:
+    """A window of a chromosome that stands in a store as a chromosome of its own.
+
+    Attributes:
+        chrom: The true chromosome.
+        start: Its first base there; below 0 where the window reaches beyond the chromosome's start.
+        crop: bp at both ends that give context only.
+        split: The split or fold that it belongs to.
+    """
+
+    chrom: str
+    start: int
+    crop: int
+    split: str
 
 
 @dataclass(frozen=True)
@@ -97,6 +114,12 @@ class Store:
         }
 
     @cached_property
+    def contigs(self) -> dict[str, Contig] | None:
+        """What each of the store's chromosomes is a window of, if it was built of windows."""
+        contigs = self.manifest.get("contigs")
+        return contigs and {name: Contig(*each) for name, each in zip(self.sizes, contigs, strict=True)}
+
+    @cached_property
     def mask(self) -> np.ndarray:
         """False for bins that leave loss and metrics: blacklisted, unsequenced, unmeasured, or masked by the map."""
         return np.load(self.path / "mask.npy", mmap_mode="r")
@@ -124,7 +147,7 @@ class Store:
         return dict(zip(self.sizes, np.cumsum([0, *self.sizes.values()]).tolist(), strict=False))
 
     def signals(self, assay: str) -> np.ndarray:
-        """(bins, tracks) float32 of one assay, NaN where missing."""
+        """(bins, tracks) float32 (float16 if the source is) of one assay, NaN where missing."""
         return np.load(self.path / "signals" / f"{assay}.npy", mmap_mode="r")
 
     def coverage(self, assay: str) -> np.ndarray | None:
@@ -147,6 +170,13 @@ class Store:
         inside = (positions >= 0) & (positions < size)
         codes[inside] = self._codes[offset + positions[inside]]
         return codes
+
+
+def is_sequenced(codes: np.ndarray, bin_size: int) -> np.ndarray:
+    """True for bins of which at least half is known sequence: (bins,); codes are (bases,), a remainder is dropped."""
+    count = len(codes) // bin_size
+    known = codes[: count * bin_size].reshape(count, bin_size) < 4
+    return 2 * known.sum(axis=1) >= bin_size
 
 
 def sha256(path: Path) -> str:
@@ -284,6 +314,7 @@ def write_manifest(
     node_size: int,
     targets: Mapping[str, list[Target]],
     report: list[dict[str, Any]],
+    contigs: list[Contig] | None = None,
 ) -> None:
     """Write the manifest, the last file of a store: without it there is none."""
     manifest = {
@@ -298,6 +329,7 @@ def write_manifest(
             assay: [{**asdict(target), "file": str(target.file)} for target in rows] for assay, rows in targets.items()
         },
         "clip_report": report,
+        "contigs": contigs and [astuple(contig) for contig in contigs],
     }
     _write_json(folder / MANIFEST, manifest)
 
