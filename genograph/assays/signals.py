@@ -1,4 +1,4 @@
-"""Tracks of counts from bigWig, bedGraph and expression files, pooled into the bins of a genome."""
+"""Tracks of counts and peaks: bigWig and bedGraph are pooled into bins, genes and peaks painted onto them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pybigtools
 
 from genograph.assays.assay import ASSAYS
 from genograph.assays.expression import gene_values, paint_genes
+from genograph.assays.peaks import PEAK_ASSAYS, PEAKS, is_peaks, read_peaks
 from genograph.assays.tables import TABLES
 from genograph.assays.targets import Target
 from genograph.assays.transforms import ClipReport, clip, pool, root
@@ -40,7 +42,7 @@ def read_signal(
     On a chromosome that the file has, a base without a value counts as zero, in every `sum_stat`. A
     chromosome that the file does not have is missing (NaN), and so is a bin with a NaN among its values.
     For an expression table see `paint_genes`; the values of its genes are scaled and, under `sum_sqrt`,
-    `mean_sqrt` and `peak`, take their root, but are not pooled over bases.
+    `mean_sqrt` and `peak`, take their root, but are not pooled over bases. For peaks see `read_peaks`.
 
     Args:
         target: What to read.
@@ -56,17 +58,20 @@ def read_signal(
     if ASSAYS[target.assay].kind != "count":
         raise InputError(f"Target '{target.identifier}': {target.assay} is no track of counts.")
     suffix = Path(target.file.name.lower().removesuffix(".gz")).suffix
+    names = {"aliases": aliases, "whole_genome": whole_genome}
     if suffix in READERS:
         pooled = np.full(len(bins), np.nan, dtype=np.float32)
-        match = partial(match_names, bins.chroms, aliases=aliases, source=target.file.name, whole_genome=whole_genome)
+        match = partial(match_names, bins.chroms, source=target.file.name, **names)
         for first, values in READERS[suffix](target.file, bins, match):
             pooled[first : first + len(values) // bins.bin_size] = pool(values, bins.bin_size, target)
+    elif is_peaks(target):
+        pooled = _read_peaks(target, bins, **names)
     elif suffix in TABLES:
         pooled = _read_table(target, bins, genes, paint)
     else:
         raise InputError(
-            f"Target '{target.identifier}': tracks are read from {', '.join([*READERS, *TABLES])} "
-            f"files; got {target.file}."
+            f"Target '{target.identifier}': {target.assay} is read from {', '.join(_suffixes(target))} files; "
+            f"got {target.file}."
         )
     if not np.any(np.nan_to_num(pooled)):
         raise InputError(f"{target.file} holds no signal in this genome: every bin is zero or missing.")
@@ -76,6 +81,16 @@ def read_signal(
             "counts do not. Give the track as it was before its logarithm or background was taken."
         )
     return clip(pooled, target)
+
+
+def _suffixes(target: Target) -> tuple[str, ...]:
+    return (*READERS, *(PEAKS if target.assay in PEAK_ASSAYS else TABLES))
+
+
+def _read_peaks(target: Target, bins: Bins, **names: Any) -> np.ndarray:
+    if (target.scale, target.sum_stat, target.clip, target.clip_soft) != (1, "mean", None, None):
+        raise InputError(f"Target '{target.identifier}' is of peaks and takes no clip, clip_soft, scale or sum_stat.")
+    return read_peaks(target, bins, **names)
 
 
 def _read_table(target: Target, bins: Bins, genes: Genes | None, paint: str) -> np.ndarray:

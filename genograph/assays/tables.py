@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,9 @@ _MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null"})
 _GCT = re.compile(rb"#1\.[23]\s*$")
 
 
-def read_column(path: str | Path, column: str, keys: Sequence[str] = ()) -> tuple[pd.DataFrame, np.ndarray]:
+def read_column(
+    path: str | Path, column: str, keys: Collection[tuple[str, ...]] = ()
+) -> tuple[pd.DataFrame, np.ndarray]:
     """What each row of a table is called, and its number in one column: (rows, keys) text and (rows,) float64.
 
     Columns are parted by tabs if the header has any, else by commas. Lines before the header that begin with `#`
@@ -29,8 +31,8 @@ def read_column(path: str | Path, column: str, keys: Sequence[str] = ()) -> tupl
     Args:
         path: The table, plain or gzip.
         column: The column of numbers.
-        keys: Names of the first columns, in lower case, if these say together what a row is; where the table's are
-            others, and without any, its first column does.
+        keys: Columns that say together what a row is, if a table begins with them (in lower case); else its
+            first column does.
 
     Raises:
         InputError: If the file is no table, has no such column or has it twice, or a cell is no number.
@@ -41,7 +43,8 @@ def read_column(path: str | Path, column: str, keys: Sequence[str] = ()) -> tupl
     if found != 1:
         reason = f"has {found} columns" if found else "has no column"
         raise InputError(f"{path} {reason} '{column}'.{'' if found else nearest(column, header[1:])}")
-    leading = len(keys) if keys and [name.lower() for name in header[: len(keys)]] == list(keys) else 1
+    lower = tuple(name.lower() for name in header)
+    leading = next((len(key) for key in keys if lower[: len(key)] == key), 1)
     wanted = [*range(leading), header.index(column)]
     try:
         table = pd.read_csv(

@@ -31,7 +31,7 @@ def read_bed(
         InputError: If a line is not an interval, no chromosome matches, or an interval starts beyond its
             chromosome's end.
     """
-    intervals = list(_intervals(path))
+    intervals = list(read_intervals(path))
     if not intervals:
         raise InputError(f"{path} holds no interval.")
     found = list(dict.fromkeys(interval.chrom for interval in intervals))
@@ -49,7 +49,12 @@ def read_bed(
     return [replace(interval, end=min(interval.end, sizes[interval.chrom])) for interval in placed]
 
 
-def _intervals(path: str | Path) -> Iterator[Interval]:
+def read_intervals(path: str | Path) -> Iterator[Interval]:
+    """The intervals of a BED file under the names that it uses itself, wherever they lie.
+
+    Raises:
+        InputError: If a line is not an interval.
+    """
     for number, line in read_lines(path):
         if line.split(maxsplit=1)[0] in ("track", "browser"):
             continue

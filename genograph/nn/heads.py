@@ -87,7 +87,7 @@ class Head(nn.Module):
 
 
 class CountHead(Head):
-    """Read counts: expression (CAGE, RNA-seq) and other coverage.
+    """Read counts that are never peaks: expression (CAGE, RNA-seq).
 
     Args:
         channels: Of the bins.
@@ -111,14 +111,14 @@ class CountHead(Head):
         super().__init__(channels, num_tracks, tracks=tracks, loss=loss, link=link, weight=weight)
 
 
-class AccessibilityHead(Head):
-    """Accessibility, as read counts (`poisson`) or as peaks (`bce`, which predicts a probability).
+class PeakOrCountHead(Head):
+    """Accessibility and other coverage, as read counts or as peaks (`bce`, which predicts a probability).
 
     Args:
         channels: Of the bins.
         num_tracks: Tracks in the data; None to take what `tracks` states.
         tracks: Tracks that a published model has.
-        loss: `poisson` for counts, `bce` for peaks.
+        loss: `poisson` or `poisson_multinomial` for counts, as in `CountHead`; `bce` for peaks.
         link: Of counts, by default `softplus`; that of peaks is the logistic function.
         weight: Of the loss beside those of other assays.
     """
@@ -129,14 +129,12 @@ class AccessibilityHead(Head):
         num_tracks: int | None,
         *,
         tracks: Count | None = None,
-        loss: Literal["poisson", "bce"] = "poisson",
+        loss: Literal["poisson", "poisson_multinomial", "bce"] = "poisson",
         link: Link | None = None,
         weight: Weight = 1.0,
     ) -> None:
         if loss == "bce" and link is not None:
-            raise InputError(
-                f"accessibility: the link of peaks (loss: bce) is the logistic function; leave out {link}."
-            )
+            raise InputError(f"the link of peaks (loss: bce) is the logistic function; leave out {link}.")
         used = "sigmoid" if loss == "bce" else link or "softplus"
         super().__init__(channels, num_tracks, tracks=tracks, loss=loss, link=used, weight=weight)
 
@@ -159,7 +157,7 @@ class MethylationHead(Head):
 
 HEADS = {
     "expression": CountHead,
-    "coverage": CountHead,
-    "accessibility": AccessibilityHead,
+    "coverage": PeakOrCountHead,
+    "accessibility": PeakOrCountHead,
     "methylation": MethylationHead,
 }

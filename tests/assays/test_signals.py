@@ -163,7 +163,7 @@ def test_a_wrong_bedgraph_is_an_error_that_says_where(tmp_path, text, message):
 
 
 def test_an_unknown_format_is_an_error(tmp_path):
-    with pytest.raises(InputError, match=r"tracks are read from \.bw, .* got .*t\.wig"):
+    with pytest.raises(InputError, match=r"coverage is read from \.bw, .* got .*t\.wig"):
         read(tmp_path / "t.wig")
 
 

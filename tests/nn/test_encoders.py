@@ -5,7 +5,7 @@ import torch
 
 from genograph.errors import InputError
 from genograph.nn.encoders import ENCODERS, BasenjiEncoder, BassetEncoder
-from genograph.nn.heads import AccessibilityHead
+from genograph.nn.heads import PeakOrCountHead
 from genograph.nn.model import count_parameters
 
 BIN = 8
@@ -76,7 +76,7 @@ def test_an_encoder_that_does_not_pool_to_the_bin_size_is_an_input_error():
 def test_basset_has_its_published_number_of_parameters(padding, total):
     with torch.device("meta"):
         encoder = BassetEncoder(600, padding=padding)
-        head = AccessibilityHead(encoder.channels, 164, loss="bce")
+        head = PeakOrCountHead(encoder.channels, 164, loss="bce")
     assert count_parameters(encoder).trainable + count_parameters(head).trainable == total
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genograph.errors import InputError
-from genograph.nn.heads import HEADS, AccessibilityHead, CountHead, ExpLinear, MethylationHead
+from genograph.nn.heads import HEADS, CountHead, ExpLinear, MethylationHead, PeakOrCountHead
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -31,7 +31,7 @@ def test_counts_come_out_of_a_softplus():
     )
 
 
-@pytest.mark.parametrize("head", [AccessibilityHead(3, 1, loss="bce"), MethylationHead(3, 1)])
+@pytest.mark.parametrize("head", [PeakOrCountHead(3, 1, loss="bce"), MethylationHead(3, 1)])
 def test_probabilities_come_out_of_a_logistic_function_and_train_by_their_logit(head):
     raw, mask = torch.full((1, 1, 1), 2.0), torch.ones(1, 1, 1, dtype=torch.bool)
     assert head.rate(raw).item() == pytest.approx(1 / (1 + math.exp(-2)))
