@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from genograph.assays.peaks import is_peaks
 from genograph.assays.targets import Target
 from genograph.config import Config
 from genograph.dataset import NO_AUGMENTATION, WindowDataset
@@ -145,6 +146,12 @@ class Experiment:
                 "Give each assay of the table a head."
             )
         for assay, options in self.config.model.heads.items():
+            peaks = [target.identifier for target in self.store.targets[assay] if is_peaks(target)]
+            if peaks and options.get("loss") != "bce":
+                raise InputError(
+                    f"model.heads.{assay}: '{peaks[0]}' is of peaks, 0 to 1, which need loss: bce. Give peaks and "
+                    "counts in two configs."
+                )
             highest = np.nanmax(self.store.signals(assay), axis=0) if options.get("loss") == "bce" else np.zeros(1)
             if highest.max() > 1:
                 identifier = self.store.targets[assay][int(highest.argmax())].identifier

@@ -15,6 +15,8 @@ from rich.progress import track
 from genograph.assays.assay import ASSAYS
 from genograph.assays.contacts import ContactMap, write_contacts
 from genograph.assays.methylation import read_methylation
+from genograph.assays.peak_matrix import forget_matrix
+from genograph.assays.peaks import files_of
 from genograph.assays.signals import read_signal
 from genograph.assays.targets import Target, read_targets
 from genograph.assays.transforms import ClipReport
@@ -111,7 +113,10 @@ def _sources(config: Config, targets: Mapping[str, list[Target]]) -> dict[str, P
     }
     first: dict[Path, str] = {}
     for target in (target for rows in targets.values() for target in rows):
-        first.setdefault(target.file.resolve(), f"track {target.identifier}")
+        own, *beside = files_of(target)
+        first.setdefault(own.resolve(), f"track {target.identifier}")
+        for file in beside:
+            first.setdefault(file.resolve(), f"track {target.identifier}, {file.name}")
     return {key: path for key, path in named.items() if path} | {key: path for path, key in first.items()}
 
 
@@ -234,11 +239,15 @@ def _write_signals(
             has_value = np.isfinite(columns["signals"])
             measured |= has_value
             unmeasured.setdefault(_chroms_without(has_value, bins), []).append(target.identifier)
+        forget_matrix()
         for raw in raws:
             _interleave(raw, len(rows))
     for chroms, identifiers in unmeasured.items():
         if chroms:
             log.warning("No value of %s on %s: missing there.", shorten(identifiers), shorten(chroms))
+    nowhere = _chroms_without(measured, bins)
+    if nowhere:
+        log.warning("No track has a value on %s, which leaves loss and metrics.", shorten(nowhere))
     return measured, reports
 
 

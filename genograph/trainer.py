@@ -97,6 +97,7 @@ class TrainingModule(pl.LightningModule):
             loss, values = sum(self._gather(self._losses[assay]))
             if values:
                 losses.append(head.weight * loss / values)
+                self.log(f"valid/loss/{assay}", loss / values)
             pearsonr = TrackSums.from_states(self._gather(self._sums[assay].state())).pearsonr()
             scores.append(pearsonr)
             self.log(f"valid/pearsonr/{assay}", _mean(pearsonr))
