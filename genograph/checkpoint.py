@@ -72,8 +72,9 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
     experiment = Experiment.open(config)
     _warn_of_other_sources(json.loads(metadata["store"]), experiment.store, path)
     if json.loads(metadata["tracks"]) != track_names(experiment):
+        source = config.tracks.targets if config.tracks else config.section("tfrecords").folder
         raise InputError(
-            f"{path} was trained on other tracks than {config.section('tracks').targets} names now. "
+            f"{path} was trained on other tracks than {source} names now. "
             "Train anew, or give it the table it was trained on."
         )
     model = experiment.model()

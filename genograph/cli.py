@@ -37,6 +37,20 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @app.command()
+def download(config: Where, overrides: Overrides = None) -> None:
+    """Fetch the files that a config lists under downloads; a download that was stopped goes on."""
+    from genograph.config import load_config
+    from genograph.download import download
+
+    try:
+        for result in download(load_config(config, overrides or [])):
+            print(f"{'fetched' if result.fetched else 'there':<10} {result.file}")
+    except KeyboardInterrupt:
+        print(f"genograph: stopped. Go on: genograph download {config}", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+@app.command()
 def prepare(config: Where, overrides: Overrides = None) -> None:
     """Read genome, tracks and contacts once into a store (default: stores/NAME)."""
     from genograph.config import load_config
@@ -121,6 +135,19 @@ def graph(config: Where, overrides: Overrides = None, out: Out = None) -> None:
 
 
 @app.command()
+def export(
+    config: Where,
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = ...,
+) -> None:
+    """Write a config's windows as TFRecords in the layout of Basenji and Baskerville, into --out FOLDER."""
+    from genograph.config import load_config
+    from genograph.export import export
+
+    print(f"records    {export(load_config(config, overrides or []), out)}")
+
+
+@app.command()
 def models(
     config: Annotated[
         Path | None, typer.Argument(metavar="[CONFIG_OR_RUN]", help="Default: all that are shipped.")
@@ -144,7 +171,8 @@ def main() -> None:
         print(f"genograph: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a folder that is a file, a full disk, a path that cannot be written
-        print(f"genograph: {error}", file=sys.stderr)
+        told = f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error)
+        print(f"genograph: {' '.join(told.split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("genograph: stopped.", file=sys.stderr)

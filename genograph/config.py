@@ -8,6 +8,7 @@ the batches; model, augment and training make the run. An edge type, encoder or 
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from genograph.nn.encoders import ENCODERS
 from genograph.nn.heads import HEADS
 from genograph.nn.layers import LAYERS
 from genograph.nn.model import Trunk
+from genograph.overrides import apply_override
 
 
 def _from_folder(path: Path, info: ValidationInfo) -> Path:
@@ -67,6 +69,14 @@ class TracksConfig(Section):
     folder: FilePath | None = None  # what the table's files are relative to; None: the table's own folder
     genes: FilePath | None = None  # GFF3, GTF, BED or TSV; for expression tables and gene-level accuracy
     paint: Literal["gene", "tss"] = "gene"
+
+
+class TfrecordsConfig(Section):
+    folder: FilePath  # of Basenji or Baskerville: statistics.json, sequences.bed, targets.txt, tfrecords/
+    targets: FilePath | None = None  # a table with some of its rows; None: the folder's
+    train: list[str] | None = Field(None, min_length=1)  # splits or folds of sequences.bed; None: all others
+    valid: list[str] = Field(["valid"], min_length=1)
+    test: list[str] = Field(["test"], min_length=1)
 
 
 class ContactsConfig(Section):
@@ -193,6 +203,12 @@ class EvaluationConfig(Section):
     kmer_ridge: int | None = Field(4, ge=1, le=8)  # k of the baseline; None: no baseline
 
 
+class DownloadConfig(Section):
+    file: FilePath
+    url: str = Field(pattern=r"^https?://[^/]+/")
+    checksum: str | None = Field(None, pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")  # None: unverified
+
+
 class Config(Section):
     """All of a run. See the sections for what each key means and its default."""
 
@@ -202,6 +218,7 @@ class Config(Section):
     seed: int = Field(0, ge=0)
     genome: GenomeConfig | None = None
     tracks: TracksConfig | None = None
+    tfrecords: TfrecordsConfig | None = None
     contacts: ContactsConfig | None = None
     bins: BinsConfig = BinsConfig()
     splits: SplitsConfig | None = None
@@ -211,6 +228,41 @@ class Config(Section):
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    downloads: list[DownloadConfig] = []  # what `genograph download` fetches
+
+    @field_validator("downloads")
+    @classmethod
+    def _one_source_each(cls, downloads: list[DownloadConfig]) -> list[DownloadConfig]:
+        files = [each.file for each in downloads]
+        for file in files:
+            if files.count(file) > 1:
+                raise InputError(f"{file} comes twice. Give each file one URL.")
+        return downloads
+
+    @model_validator(mode="after")
+    def _one_source_of_data(self) -> Config:
+        given = [key for key in ("genome", "tracks", "contacts", "splits") if getattr(self, key) is not None]
+        given += [] if self.graph.candidates is None else ["graph.candidates"]
+        if self.tfrecords is not None and given:
+            raise InputError(
+                f"tfrecords: the folder has sequence, values and splits of its own; leave out {', '.join(given)}."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bins_are_long_enough(self) -> Config:
+        size = self.bins.bin_size
+        if self.augment.shift >= size:
+            raise InputError(
+                f"augment.shift: {self.augment.shift} bp parts sequence from tracks in bins of {size} bp; "
+                f"choose at most {size - 1}."
+            )
+        if (self.evaluation.kmer_ridge or 0) > 3 * size:
+            raise InputError(
+                f"evaluation.kmer_ridge: a {self.evaluation.kmer_ridge}-mer does not fit into the {3 * size} bp that "
+                f"the ridge sees with bins of {size} bp; choose at most {3 * size}, or null."
+            )
+        return self
 
     def section(self, name: str) -> Any:
         """A section that a verb needs.
@@ -245,7 +297,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if not isinstance(tree, dict):
         raise InputError(f"{file} holds no config: expected sections such as 'genome:' and 'model:'.")
     for override in overrides:
-        _override(tree, override)
+        apply_override(tree, override)
     return parse_config(tree, folder=file.parent)
 
 
@@ -278,40 +330,10 @@ def _first_error(error: ValidationError) -> str:
 def _keys(section: str) -> list[str]:
     """The keys that a section such as `training` or the root `` knows."""
     model: Any = Config
-    for part in filter(None, section.split(".")):
+    for part in filter(None, re.sub(r"\[\d+\]", "", section).split(".")):
         options = [model.model_fields[part].annotation, *typing.get_args(model.model_fields[part].annotation)]
         model = next(each for each in options if inspect.isclass(each) and issubclass(each, BaseModel))
     return list(model.model_fields)
-
-
-def _override(tree: Any, override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise InputError(f"'{override}' is no override; write section.key=value, such as training.max_epochs=5.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InputError(f"'{override}': the value is not YAML.") from None
-    *sections, last = key.split(".")
-    for section in sections:
-        if isinstance(tree, dict) and tree.get(section) is None:
-            tree[section] = {}
-        tree = _item(tree, section, override)
-    if isinstance(tree, list):
-        _item(tree, last, override)
-        tree[int(last)] = value
-    elif isinstance(tree, dict):
-        tree[last] = value
-    else:
-        raise InputError(f"'{override}': '{sections[-1]}' holds no keys.")
-
-
-def _item(tree: Any, key: str, override: str) -> Any:
-    if isinstance(tree, dict):
-        return tree[key]
-    if isinstance(tree, list) and key.isdecimal() and int(key) < len(tree):
-        return tree[int(key)]
-    raise InputError(f"'{override}': there is no '{key}' to set.")
 
 
 def changed_keys(before: object, now: object, key: str = "") -> set[str]:

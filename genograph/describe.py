@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from genograph.assays.targets import read_targets
+from genograph.assays.tfrecord_folder import RecordFolder
 from genograph.config import Config, load_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
@@ -80,7 +81,10 @@ def _describe(config: Config) -> dict[str, object]:
 def _tracks(config: Config) -> dict[str, int]:
     """How many tracks each head has."""
     listed: Counter[str] = Counter()
-    if config.tracks is not None:
-        with suppress(InputError):  # a model can be listed where its data are not at hand
+    with suppress(InputError):  # a model can be listed where its data are not at hand
+        if config.tracks is not None:
             listed.update(target.assay for target in read_targets(config.tracks.targets, config.tracks.folder))
+        if config.tfrecords is not None:
+            records = RecordFolder.open(config.tfrecords.folder, config.tfrecords.targets)
+            listed.update(target.assay for target in records.targets)
     return {assay: options.get("tracks") or listed[assay] or 1 for assay, options in config.model.heads.items()}

@@ -22,6 +22,7 @@ import pandas as pd
 
 from genograph.assays.assay import ASSAYS
 from genograph.assays.targets import Target
+from genograph.assays.tfrecord_folder import description_prefix
 from genograph.baselines import baseline_predictions
 from genograph.checkpoint import load_run
 from genograph.config import Config
@@ -149,15 +150,21 @@ def table_folder(run: str | Path, out: str | Path | None, config: Config) -> Pat
 
 
 def summarize(folder: str | Path) -> pd.DataFrame:
-    """Mean r, Spearman and R2 over the tracks of each assay, for the model and the baselines beside it."""
+    """Mean r, Spearman and R2 over the tracks of each assay, for the model and the baselines beside it.
+
+    Where descriptions start with a word such as `CAGE:`, as Basenji's do, each of these is summed up by itself.
+    """
     tables = [pd.read_csv(Path(folder) / "accuracy.tsv", sep="\t").assign(over="bins", predictor="model")]
     if (Path(folder) / "accuracy_genes.tsv").is_file():
         tables.append(
             pd.read_csv(Path(folder) / "accuracy_genes.tsv", sep="\t").assign(over="genes", predictor="model")
         )
     tables.append(pd.read_csv(Path(folder) / "baselines.tsv", sep="\t"))
-    means = pd.concat(tables).groupby(["assay", "over", "predictor"], sort=False)
-    return means[["pearsonr", "spearmanr", "r2"]].mean().reset_index().sort_values(["assay", "over"], kind="stable")
+    table = pd.concat(tables)
+    table["experiment"] = table["description"].fillna("").map(description_prefix)
+    groups = ["assay", *(["experiment"] if table["experiment"].any() else []), "over"]
+    means = table.groupby([*groups, "predictor"], sort=False)
+    return means[["pearsonr", "spearmanr", "r2"]].mean().reset_index().sort_values(groups, kind="stable")
 
 
 def _baselines(

@@ -19,6 +19,7 @@ from genograph.genome.splits import SPLITS, assign_splits
 from genograph.graph import EDGES, GenomeGraph, build_graph
 from genograph.nn.model import GenomeModel, build_model
 from genograph.prepare import prepare
+from genograph.prepare_tfrecords import split_of_contigs
 from genograph.store import Store
 
 
@@ -57,6 +58,8 @@ class Experiment:
     @cached_property
     def split_of_bin(self) -> np.ndarray:
         """TRAIN, VALID, TEST or NONE for every bin: (bins,)."""
+        if self.config.tfrecords is not None:
+            return split_of_contigs(self.config, self.store)
         splits = self.config.section("splits")
         return assign_splits(self.store.bins, train=splits.train, valid=splits.valid, test=splits.test, gap=splits.gap)
 
@@ -125,7 +128,11 @@ class Experiment:
                     )
 
     def genome_windows(self, halo: int, *, stride: int) -> WindowDataset:
-        """Windows over whole chromosomes, every bin allowed, for a prediction."""
+        """Windows over whole chromosomes, every bin allowed, for a prediction; of contigs, what lies within their crop."""
+        wanted = np.ones(len(self.store.bins), dtype=bool)
+        for name, contig in (self.store.contigs or {}).items():
+            span, crop = self.store.bins.span(name), contig.crop // self.store.bins.bin_size
+            wanted[span.start : span.start + crop] = wanted[span.stop - crop : span.stop] = False
         return WindowDataset(
             self.store,
             self.graph,
@@ -134,7 +141,7 @@ class Experiment:
             allowed=np.ones(len(self.store.bins), dtype=bool),
             candidates=self.candidates,
             stride=stride,
-            keep_empty=True,
+            wanted=wanted,
         )
 
     def check_heads(self) -> None:

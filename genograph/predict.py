@@ -6,6 +6,7 @@ window can be seen; on a circular chromosome the last one blends into the first.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,31 +98,65 @@ def _blend(
             total[bins[inside]] += weight[inside]
             for assay, rate in rates.items():
                 blended[assay][:, bins[inside]] += (rate[row, inside] * weight[inside, None]).T
-    for values in blended.values():
-        for track_values in values:
-            track_values /= total
+    with np.errstate(invalid="ignore"):  # what no window predicts, as the crop of a contig, becomes NaN
+        for values in blended.values():
+            for track_values in values:
+                track_values /= total
 
 
 def write_bigwig(path: Path, store: Store, values: np.ndarray) -> None:
     """Write one value per bin, whole or not at all; bins without a value (NaN) are left out.
 
+    Values of contigs are written where these lie on their chromosome, and are averaged where contigs overlap.
+
     Args:
         path: The bigWig to write.
-        store: Its chromosome sizes stand in the header.
+        store: Its chromosome sizes stand in the header; of contigs, the last base that any of them predicts.
         values: (bins,)
     """
     partial = path.with_suffix(".partial")
+    sizes, contigs = store.sizes, defaultdict(list)
+    if store.contigs is None:
+        contigs.update({chrom: [(chrom, 0)] for chrom in sizes})
+    else:
+        sizes = {}
+        for name, contig in store.contigs.items():
+            end = contig.start + store.sizes[name] - contig.crop
+            sizes[contig.chrom] = max(end, sizes.get(contig.chrom, 0))
+            contigs[contig.chrom].append((name, contig.start))
     with pyBigWig.open(str(partial), "w") as file:
-        file.addHeader(list(store.sizes.items()))
-        for chrom in store.sizes:
-            tiles = np.arange(store.bins.span(chrom).start, store.bins.span(chrom).stop)
-            tiles = tiles[np.isfinite(values[tiles])]
-            if len(tiles):
-                starts = store.bins.starts(tiles)
-                file.addEntries(
-                    [chrom] * len(tiles),
-                    starts.tolist(),
-                    ends=store.bins.ends(tiles).tolist(),
-                    values=values[tiles].astype(float).tolist(),
-                )
+        file.addHeader(list(sizes.items()))
+        for chrom, parts in contigs.items():
+            starts, ends, means = _joined(store, parts, values)
+            if len(starts):
+                file.addEntries([chrom] * len(starts), starts.tolist(), ends=ends.tolist(), values=means.tolist())
     partial.rename(path)
+
+
+def _joined(
+    store: Store, parts: list[tuple[str, int]], values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Starts, ends and values of what lies on one chromosome, the mean where bins overlap: (stretches,) each.
+
+    Args:
+        store: Whose bins these are.
+        parts: Name in the store and first base on the chromosome of everything that lies there.
+        values: (bins,)
+    """
+    tiles, places = [], []
+    for name, start in parts:
+        span = store.bins.span(name)
+        kept = span.start + np.flatnonzero(np.isfinite(values[span]))
+        tiles.append(kept)
+        places.append(start + store.bins.starts(kept))
+    starts, each = np.concatenate(places), values[np.concatenate(tiles)].astype(float)
+    ends = starts + store.bins.bin_size
+    # Bins of two contigs may lie across each other: every border of one parts the other.
+    borders = np.unique(np.concatenate([starts, ends]))
+    first, last = np.searchsorted(borders, starts), np.searchsorted(borders, ends)
+    bins = np.repeat(np.arange(len(starts)), last - first)
+    stretch = first[bins] + np.arange(len(bins)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+    count = np.bincount(stretch, minlength=len(borders))
+    total = np.bincount(stretch, weights=each[bins], minlength=len(borders))
+    covered = np.flatnonzero(count)
+    return borders[covered], borders[covered + 1], total[covered] / count[covered]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ from genograph.genome.bed import read_bed
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes, read_genes
 from genograph.genome.names import match_names, read_aliases, shorten
+from genograph.prepare_tfrecords import Plan, plan_tfrecords
 from genograph.store import (
     Store,
     building,
     fingerprint,
+    is_sequenced,
     locked,
     read_manifest,
     restamp,
@@ -54,11 +57,12 @@ def prepare(config: Config) -> Store:
             cannot be written.
     """
     path = config.store
-    targets = _targets(config)
-    recipe, sources = _recipe(config), _sources(config, targets)
-
     manifest = read_manifest(path)
-    prints = fingerprint(sources, manifest.get("sources", {}))
+    try:
+        recipe, sources, build = _plan(config) if config.tfrecords is None else plan_tfrecords(config)
+        prints = fingerprint(sources, manifest.get("sources", {}))
+    except InputError as error:
+        raise InputError(f"{error}{_to_download(config)}") from None
     if not what_changed(manifest, recipe, prints):
         if prints != manifest["sources"]:
             restamp(path, prints)
@@ -70,10 +74,24 @@ def prepare(config: Config) -> Store:
             if reasons:  # else another process built it while this one waited
                 log.info("Preparing %s: %s.", path, "; ".join(reasons))
                 with building(path) as folder:
-                    _build(config, targets, folder, recipe=recipe, sources=prints)
+                    write_manifest(folder, recipe=recipe, sources=prints, **build(folder))
     except OSError as error:
-        raise InputError(f"store: {path} cannot be built: {error}. Name a folder that may be written to.") from None
+        raise InputError(
+            f"store: {path} cannot be built: {error.strerror or error}. Name a folder that may be written to."
+        ) from None
     return Store.open(path)
+
+
+def _to_download(config: Config) -> str:
+    """` Fetch ...` if files that `genograph download` fetches are not there."""
+    missing = sum(not wanted.file.exists() for wanted in config.downloads)
+    return missing and f" Fetch the {missing} missing files of downloads: genograph download CONFIG" or ""
+
+
+def _plan(config: Config) -> Plan:
+    """What a store of genome, tracks and contacts is made of, and how."""
+    targets = _targets(config)
+    return Plan(_recipe(config), _sources(config, targets), partial(_build, config, targets))
 
 
 def _targets(config: Config) -> dict[str, list[Target]]:
@@ -120,14 +138,8 @@ def _sources(config: Config, targets: Mapping[str, list[Target]]) -> dict[str, P
     return {key: path for key, path in named.items() if path} | {key: path for path, key in first.items()}
 
 
-def _build(
-    config: Config,
-    targets: Mapping[str, list[Target]],
-    folder: Path,
-    *,
-    recipe: dict[str, Any],
-    sources: dict[str, Any],
-) -> None:
+def _build(config: Config, targets: Mapping[str, list[Target]], folder: Path) -> dict[str, Any]:
+    """Write the arrays; returns what the manifest says of them."""
     genome = config.section("genome")
     aliases = read_aliases(genome.aliases) if genome.aliases else {}
     names = {"aliases": aliases, "whole_genome": genome.chroms is None}
@@ -150,17 +162,14 @@ def _build(
         genes.to_frame().to_csv(folder / "genes.tsv", sep="\t", index=False)
     measured, reports = _write_signals(targets, bins, folder, genes=genes, paint=config.tracks.paint, **names)
     np.save(folder / "mask.npy", mask & measured)
-    write_manifest(
-        folder,
-        recipe=recipe,
-        sources=sources,
-        sizes=sizes,
-        circular=sorted(circular),
-        bin_size=bins.bin_size,
-        node_size=node_size,
-        targets=targets,
-        report=[asdict(report) for report in reports],
-    )
+    return {
+        "sizes": sizes,
+        "circular": sorted(circular),
+        "bin_size": bins.bin_size,
+        "node_size": node_size,
+        "targets": targets,
+        "report": [asdict(report) for report in reports],
+    }
 
 
 def _write_codes(config: Config, folder: Path) -> dict[str, int]:
@@ -187,11 +196,9 @@ def _sequenced(folder: Path, bins: Bins) -> np.ndarray:
     """True for bins of which at least half is known sequence: (bins,)."""
     codes = np.load(folder / "codes.npy", mmap_mode="r")
     sequenced, offset = [], 0
-    for chrom, size in bins.sizes.items():
-        count = size // bins.bin_size
-        known = codes[offset : offset + count * bins.bin_size].reshape(count, bins.bin_size) < 4
-        sequenced.append(2 * known.sum(axis=1) >= bins.bin_size)
-        offset += bins.sizes[chrom]
+    for size in bins.sizes.values():
+        sequenced.append(is_sequenced(codes[offset : offset + size], bins.bin_size))
+        offset += size
     return np.concatenate(sequenced)
 
 
