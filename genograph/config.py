@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from genograph.baskerville import read_params
 from genograph.components import Component, check_options, in_registry
 from genograph.errors import InputError, nearest
 from genograph.graph import EDGES
@@ -281,7 +282,7 @@ class Config(Section):
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """The config of a YAML file or of a run folder, with `section.key=value` overrides put in.
+    """The config of a YAML file, a params JSON of Basenji or a run folder, with `section.key=value` overrides put in.
 
     Raises:
         InputError: If the file is missing or not YAML, or a key or value is wrong; the key is named.
@@ -291,7 +292,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if not file.is_file():
         raise InputError(f"no config at {file}.")
     try:
-        tree = yaml.safe_load(file.read_text())
+        tree = read_params(file) if file.suffix == ".json" else yaml.safe_load(file.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
@@ -323,7 +324,7 @@ def _first_error(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{where}: is missing."
     if "error" in first.get("ctx", {}):  # raised by a check of ours: it says the value itself
-        return f"{where}: {first['ctx']['error']}"
+        return f"{where}: {first['ctx']['error']}".removeprefix(": ")  # of the whole config: it says the key too
     return f"{where}: {first['msg']}; got {first['input']!r}."
 
 

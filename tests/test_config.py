@@ -57,10 +57,12 @@ def test_overrides_reach_sections_and_list_items(tmp_path):
         ),
         ("model.heads={expresion: {}}", "model.heads: no head 'expresion'. Did you mean 'expression'?"),
         ("model.heads={expression: {loss: bce}}", "'expression': loss: "),
+        ("augment.shift=128", "augment.shift: 128 bp parts sequence from tracks in bins of 128 bp; choose at most 127"),
+        ("bins={bin_size: 1}", "augment.shift: 3 bp parts sequence from tracks in bins of 1 bp; choose at most 0."),
         ("training.learning_rate=fast", "training.learning_rate: "),
         ("batch.crop=40", "crop 40 on both sides leaves nothing of a window of 64 bins."),
         ("bins.node_size=64", "node_size 64 is smaller than bin_size 128"),
-        ("graph.edges.7.top_k=1", "there is no '7' to set"),
+        ("graph.edges.7.top_k=1", "there is no item 7 in graph.edges, which has 2, counted from 0."),
         ("training", "'training' is no override"),
     ],
 )
@@ -69,6 +71,13 @@ def test_a_wrong_key_or_value_is_named_with_the_way_out(tmp_path, override, mess
         load_config(write(tmp_path, config_tree()), [override])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_ridge_of_k_mers_that_bins_are_too_short_for_is_refused(tmp_path):
+    tree = config_tree() | {"bins": {"bin_size": 1}, "augment": {"shift": 0}}
+    message = "a 4-mer does not fit into the 3 bp that the ridge sees with bins of 1 bp; choose at most 3, or null"
+    with pytest.raises(InputError, match=f"^evaluation.kmer_ridge: {message}"):
+        parse_config(tree, tmp_path)
 
 
 def test_a_config_that_is_no_yaml_is_one_line(tmp_path):

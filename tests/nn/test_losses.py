@@ -100,3 +100,49 @@ def test_a_fully_masked_window_is_an_error_not_nan(name):
 def test_methylation_without_a_read_is_an_error_not_nan():
     with pytest.raises(InputError, match="nothing here was measured"):
         binomial(column(0), column(0.5), column(1).bool(), column(0))
+
+
+MISSING = {  # fraction, mask, coverage
+    "fraction not measured": (math.nan, True, 7.0),
+    "no reads": (0.3, True, 0.0),
+    "coverage not known": (0.3, True, math.nan),
+    "masked": (0.9, False, 5.0),
+}
+
+
+def binomial_gradients(fraction, mask, coverage, num_sites=3):
+    """Gradients of raw outputs and of the weight and bias of a linear layer that makes them."""
+    embedding = torch.randn(1, 4, 5, generator=torch.Generator().manual_seed(0))[:, :num_sites]
+    linear = torch.nn.Linear(5, 1)
+    torch.nn.init.constant_(linear.weight, 0.3)
+    torch.nn.init.constant_(linear.bias, -0.2)
+    raw = linear(embedding)
+    raw.retain_grad()
+    binomial(raw, fraction, mask, coverage).backward()
+    return raw.grad, linear.weight.grad, linear.bias.grad
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_a_missing_site_trains_nothing_as_if_it_were_left_out(missing):
+    fraction, mask, coverage = MISSING[missing]
+    raw, *parameters = binomial_gradients(
+        column(0.5, 0, 1, fraction), column(1, 1, 1, mask).bool(), column(3, 1, 8, coverage), num_sites=4
+    )
+    raw_without, *parameters_without = binomial_gradients(column(0.5, 0, 1), column(1, 1, 1).bool(), column(3, 1, 8))
+    assert raw[0, 3].item() == 0
+    assert torch.equal(raw[:, :3], raw_without)
+    assert (raw_without != 0).all()
+    for gradient, without in zip(parameters, parameters_without, strict=True):
+        torch.testing.assert_close(gradient, without, rtol=1e-6, atol=0)
+
+
+def test_a_site_of_ten_reads_weighs_as_ten_sites_of_one():
+    logits = torch.tensor([0.4, -1.2])
+    deep, single = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    one = binomial(deep.view(1, 2, 1), column(0.7, 0.5), column(1, 1).bool(), column(10, 4))
+    reads = torch.cat([single[:1].expand(10), single[1:].expand(4)]).view(1, 14, 1)
+    each = binomial(reads, column(*[1] * 7, *[0] * 3, 1, 1, 0, 0), column(*[1] * 14).bool(), column(*[1] * 14))
+    one.backward()
+    each.backward()
+    torch.testing.assert_close(one, each)
+    torch.testing.assert_close(deep.grad, single.grad)
