@@ -11,8 +11,12 @@ import pandas as pd
 import pytest
 
 from genograph.assays.targets import read_targets, strand_permutation
+from genograph.config import load_config
+from genograph.experiment import Experiment
+from genograph.genome.splits import SPLITS
 
-GEOBACILLUS = Path(__file__).resolve().parents[1] / "data" / "geobacillus"
+ROOT = Path(__file__).resolve().parents[1]
+GEOBACILLUS = ROOT / "data" / "geobacillus"
 COLUMNS = ["chrom", "start", "end", "code", "score", "strand", "first", "last", "colour", "coverage", "percent"]
 
 
@@ -87,6 +91,17 @@ def test_adenines_are_methylated_in_gatc(calls, chrom, gatc, other):
 def test_cytosines_are_hardly_methylated(calls):
     cytosines = calls[calls["code"] == "m"]
     assert cytosines["methylated"].sum() / cytosines["coverage"].sum() < 0.02
+
+
+def test_the_config_that_comes_with_it_learns_on_one_contig_and_tests_on_the_other(calls, tmp_path):
+    config = load_config(ROOT / "configs" / "geobacillus_methylation.yaml", [f"store={tmp_path}/store"])
+    experiment = Experiment.open(config)
+    bins, coverage = experiment.store.bins, experiment.store.coverage("methylation")
+    assert coverage.sum(dtype=np.float64) == calls["coverage"].sum()
+    assert (np.count_nonzero(coverage, axis=1) == 1).sum() == len(calls)  # a base is an A, C, G or T
+    splits = experiment.split_of_bin
+    assert (splits[bins.span("contig_2")] == SPLITS["test"]).all()
+    assert not (splits[bins.span("contig_3")] == SPLITS["test"]).any()
 
 
 def test_targets_pair_the_strands_of_each_modification():

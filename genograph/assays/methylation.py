@@ -14,7 +14,7 @@ from genograph.assays.targets import Target
 from genograph.errors import InputError, nearest
 from genograph.genome.assembly import COMPLEMENT, N
 from genograph.genome.bins import Bins
-from genograph.genome.names import match_names
+from genograph.genome.names import match_names, shorten
 
 _LOGGER = logging.getLogger("genograph")
 _C, _G = 1, 2
@@ -86,7 +86,7 @@ def _choose_code(target: Target, found: list[str]) -> str | None:
         raise InputError(f"Target '{target.identifier}': {target.file} has no code '{target.column}'.{hint}")
     if not target.column and len(found) > 1:
         raise InputError(
-            f"Target '{target.identifier}': {target.file} has several codes: {', '.join(sorted(found))}. "
+            f"Target '{target.identifier}': {target.file} has several codes: {shorten(sorted(found))}. "
             f"Choose one in the targets table: {target.file.name}::{sorted(found)[0]}."
         )
     return target.column or found[0]
@@ -109,7 +109,7 @@ class _Pool:
         self.target, self.bins, self.source = target, bins, source
         offsets = np.concatenate([[0], np.cumsum(list(bins.sizes.values()))])
         self._codes = {chrom: codes[first:] for chrom, first in zip(bins.chroms, offsets[:-1], strict=True)}
-        self._methylated, self._coverage = np.zeros((2, len(bins)))
+        self._methylated, self._coverage = np.zeros((2, len(bins)), dtype=np.float32)  # whole up to 16 million reads
         self._rows, self._reads = np.zeros(2, dtype=np.int64), np.zeros(2)  # elsewhere, and in all
 
     def add(self, chrom: str, sites: pd.DataFrame, base: int | None) -> None:
@@ -131,7 +131,7 @@ class _Pool:
             np.add.at(total, tiles[tiles >= 0], count[tiles >= 0])
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Fraction and coverage: (bins,) float32 each."""
+        """Fraction and coverage, (bins,) float32 each, in place of the sums."""
         file = self.target.file
         if 2 * self._reads[0] > self._reads[1]:
             raise InputError(
@@ -146,9 +146,10 @@ class _Pool:
                 f"{file.name}, {self.target.identifier}: {self._rows[0]:,} of {self._rows[1]:,} rows, with "
                 f"{self._reads[0] / self._reads[1]:.1%} of the reads, are where the genome has another base; left out."
             )
-        fraction = np.full(len(self.bins), np.nan)
-        np.divide(self._methylated, self._coverage, out=fraction, where=self._coverage > 0)
-        return fraction.astype(np.float32), self._coverage.astype(np.float32)
+        is_covered = self._coverage > 0
+        np.divide(self._methylated, self._coverage, out=self._methylated, where=is_covered)
+        self._methylated[~is_covered] = np.nan
+        return self._methylated, self._coverage
 
     @staticmethod
     def _fits(here: np.ndarray, strand: np.ndarray, base: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from contextlib import suppress
 
+import pandas as pd
 import pybigtools
 import pytest
 from hypothesis import given
@@ -148,6 +149,18 @@ def test_any_bytes_are_sites_or_one_clear_error(tmp_path_factory, content):
     path.write_bytes(content)
     with suppress(InputError):
         assert read(path) is not None
+
+
+@pytest.mark.needs_shared_data
+def test_two_cells_of_deepcpg_share_2977_sites_and_agree_at_seven_in_ten(shared_data):
+    first, second = (
+        pd.concat(open_sites(shared_data / "deepcpg" / name).sites()).set_index(["chrom", "position"])["methylated"]
+        for name in ("BS27_4_SER.bed.gz", "BS28_2_SER.bed.gz")
+    )
+    both = pd.concat([first, second], axis=1, join="inner", keys=["first", "second"])
+    assert (len(first), len(second), len(both)) == (10_000, 10_000, 2977)
+    assert (both["first"] == both["second"]).mean() == pytest.approx(0.716, abs=5e-4)
+    assert both.loc[("18", 3_071_630 - 1)].sum() == 1  # the published test's site, of mean .5
 
 
 @pytest.fixture
