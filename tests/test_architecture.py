@@ -32,6 +32,7 @@ ORDER = (
     "pieces",
     "config",
     "overrides",
+    "baskerville",
     "components",
     "nn",
     "kmer",

@@ -107,7 +107,8 @@ class ConvBlock(nn.Sequential):
         dropout: Probability, after normalisation (and activation).
         activation: Which.
         order: `act_conv_norm` is Basenji's: the activation comes first and the convolution has no bias.
-            `conv_norm_act` is Basset's, with a bias.
+            `conv_norm_act` is Basset's.
+        bias: Of the convolution; None for one with `conv_norm_act`, as Basset has it.
         padding: `same` keeps the length, `valid` loses kernel - 1 positions.
         norm_eps: Of the normalisation: Keras' 1e-3, or torch's 1e-5.
         init: Of the kernel.
@@ -123,12 +124,13 @@ class ConvBlock(nn.Sequential):
         dropout: float = 0.0,
         activation: Activation = "gelu",
         order: Literal["act_conv_norm", "conv_norm_act"] = "act_conv_norm",
+        bias: bool | None = None,
         padding: Literal["same", "valid"] = "same",
         norm_eps: float = 1e-3,
         init: Init = "he_normal",
     ) -> None:
         super().__init__()
-        has_bias = order == "conv_norm_act"
+        has_bias = order == "conv_norm_act" if bias is None else bias
         parts: dict[str, nn.Module] = {
             "conv": SameConv(in_channels, out_channels, kernel, bias=has_bias)
             if padding == "same"

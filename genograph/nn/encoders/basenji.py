@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +16,15 @@ class BasenjiEncoder(nn.Module):
     """A tower of convolutions that pools sequence down to one embedding per bin.
 
     Each block is activation, convolution, batch normalisation, dropout, max pool, so that the activation
-    meets the one-hot sequence itself, as in Basenji.
+    meets the one-hot sequence itself, as in Basenji; with `stem: conv_dna` the first one is convolution, batch
+    normalisation, activation, dropout, max pool, as in its later models.
 
     Args:
         bin_size: bp of a bin.
         blocks: The convolutions from the sequence on; their pools multiply to the bin size.
         activation: Of every block; `gelu` is the tanh approximation.
         init: Of every kernel.
+        stem: What the first block is.
 
     Attributes:
         channels: Of an embedding.
@@ -39,6 +42,7 @@ class BasenjiEncoder(nn.Module):
         blocks: list[ConvSpec],
         activation: Activation = "gelu",
         init: Init = "he_normal",
+        stem: Literal["conv_block", "conv_dna"] = "conv_block",
     ) -> None:
         super().__init__()
         specs = [ConvSpec.model_validate(block) for block in blocks]
@@ -60,6 +64,8 @@ class BasenjiEncoder(nn.Module):
                     pool=spec.pool,
                     dropout=spec.dropout,
                     activation=activation,
+                    order="conv_norm_act" if stem == "conv_dna" and not len(self.tower) else "act_conv_norm",
+                    bias=False,
                     init=init,
                 )
             )
