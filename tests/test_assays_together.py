@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from genograph.config import load_config
+from genograph.describe import CONFIGS
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
@@ -242,3 +243,28 @@ def test_groups_of_cells_are_tracks_and_other_groups_build_the_store_again(world
     caplog.clear()
     assert prepare(config).signals("accessibility")[:2, 0].tolist() == [0.5, 0.5]
     assert "the content of track T, clusters.csv" in caplog.text
+
+
+@pytest.mark.needs_shared_data
+def test_yeast_expression_on_all_chromosomes_trains_beside_coverage_on_three(tmp_path):
+    overrides = [
+        f"store={tmp_path / 'store'}",
+        "splits.train=['I', 'II:0-60,000']",
+        *("training.max_epochs=1", "training.accelerator=cpu", "training.devices=1", "evaluation.kmer_ridge=null"),
+    ]
+    run = train(load_config(CONFIGS / "yeast_assays.yaml", overrides), tmp_path / "run")
+    store = Experiment.open(load_config(run)).store
+    assert len(store.bins.chroms) == 16
+    measured = {assay: np.isfinite(store.signals(assay)).any(axis=1) for assay in ("expression", "coverage")}
+    chroms = {
+        assay: {chrom for chrom in store.bins.chroms if has_value[store.bins.span(chrom)].any()}
+        for assay, has_value in measured.items()
+    }
+    assert chroms == {"expression": set(store.bins.chroms), "coverage": {"II", "IV", "XVI"}}
+    assert (measured["expression"] & ~measured["coverage"] & store.mask).sum() > 30_000
+    table = evaluate(run).set_index("identifier")
+    assert table["pearsonr"].notna().all()
+    assert table.loc["MNase", "n"] > table.loc["RNA_fwd", "n"] > 1000
+    genes = pd.read_csv(run / "accuracy_genes.tsv", sep="\t").set_index("identifier")
+    # Every gene is on one strand.
+    assert genes.loc["RNA_fwd", "n"] + genes.loc["RNA_rev", "n"] == pytest.approx(genes.loc["MNase", "n"], abs=2)

@@ -38,6 +38,20 @@ def test_probabilities_come_out_of_a_logistic_function_and_train_by_their_logit(
     assert head.loss(raw, torch.zeros(1, 1, 1), mask).item() == pytest.approx(math.log(1 + math.exp(2)))
 
 
+def test_the_link_of_peaks_may_not_be_chosen():
+    with pytest.raises(InputError, match=r"the link of peaks .* is the logistic function; leave out softplus"):
+        PeakOrCountHead(3, 1, loss="bce", link="softplus")
+
+
+@pytest.mark.parametrize("options", [{}, {"loss": "poisson_multinomial"}, {"link": "exp_linear"}])
+def test_accessibility_counts_like_any_other_coverage(options):
+    raw, count = torch.randn(2, 4, 3), torch.rand(2, 4, 3)
+    mask = torch.ones(2, 4, 3, dtype=torch.bool)
+    assert torch.equal(
+        PeakOrCountHead(5, 3, **options).loss(raw, count, mask), CountHead(5, 3, **options).loss(raw, count, mask)
+    )
+
+
 def test_an_assay_that_was_not_measured_has_no_loss():
     head, raw = MethylationHead(3, 1), torch.zeros(1, 2, 1)
     measured = torch.ones(1, 2, 1, dtype=torch.bool)
