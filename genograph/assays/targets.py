@@ -29,8 +29,9 @@ class Target:
     Attributes:
         identifier: Its name, unique in the table.
         index: Its number in the table, for reports.
-        file: bigWig, bedGraph, expression table or table of methylated sites.
-        column: Column of an expression table, where empty means the identifier; modification code of a bedMethyl file.
+        file: bigWig, bedGraph, expression table, peaks, peak-by-cell matrix or table of methylated sites.
+        column: Column of a table, or group or cell of a matrix, where empty means the identifier; modification code
+            of a bedMethyl file.
         clip: Values are clipped to plus and minus this, last of all; None leaves them.
         clip_soft: Above this, values grow with the square root; None leaves them.
         scale: Factor on the value of every base, first of all; 0.01 where methylation is given in percent.
