@@ -106,7 +106,7 @@ class RecordFolder:
             count = 0
             for shard in shards:
                 for record in read_records(shard):
-                    codes, target = self._unpack(parse_example(record), shard)
+                    codes, target = self._unpack(record, shard)
                     count += 1
                     if count <= expected:
                         yield codes, target[:, columns]
@@ -116,7 +116,11 @@ class RecordFolder:
                     f"of '{split}'. Is a file missing, or is the table of another folder?"
                 )
 
-    def _unpack(self, features: dict[str, bytes], shard: Path) -> tuple[np.ndarray, np.ndarray]:
+    def _unpack(self, record: bytes, shard: Path) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            features = parse_example(record)
+        except InputError as error:
+            raise InputError(f"{shard}: {error}") from None
         for name, length in (("sequence", self.seq_length), ("target", 2 * self.target_length * self.num_targets)):
             if name not in features:
                 raise InputError(f"{shard}: a record has no feature '{name}'; it has {', '.join(features) or 'none'}.")

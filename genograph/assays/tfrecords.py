@@ -58,7 +58,7 @@ def parse_example(record: bytes) -> dict[str, bytes]:
     Raises:
         InputError: If the record is no tf.Example.
     """
-    # Field 1 of an Example are Features, of these a map (key 1, value 2) to Feature, of that a BytesList, of that bytes.
+    # Field 1 of an Example is Features, of that a map (key 1, value 2) to Feature, of that BytesList, of that bytes.
     entries = [entry for features in _fields(record).get(1, []) for entry in _fields(features).get(1, [])]
     examples = {}
     for entry in entries:
@@ -174,6 +174,8 @@ class _Inflated:
                 "TFRecords are not read; write them as Basenji does, with compression ZLIB."
             ) from None
         if self._inflate.eof:
+            if self._inflate.unused_data or self._file.read(1):
+                raise InputError(f"{self.path} goes on after its ZLIB stream has ended. Is it two files joined?")
             self._file.close()
 
 
