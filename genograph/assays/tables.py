@@ -81,6 +81,6 @@ def _read_header(path: Path) -> tuple[list[str], str, int]:
         raise InputError(f"{path} is not text. Is it a file of another format?") from None
     separator = "\t" if "\t" in text else ","
     header, row = (next(csv.reader([each], delimiter=separator), []) for each in (text, first))
-    if len(row) == len(header) + 1:
+    if len(row) == len(header) + 1 and row[-1]:  # not a tab too many
         header = ["", *header]
     return [name.strip() for name in header], separator, skipped + 1

@@ -89,7 +89,7 @@ def test_painting_equals_the_mean_over_bases_and_genes(spans):
 
 
 def write(tmp_path, text, name="table.csv"):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(text, errors="surrogateescape")
     return tmp_path / name
 
 
@@ -119,6 +119,9 @@ def test_an_empty_cell_is_not_measured(tmp_path):
         ("gene,s1\ng1,many\n", "'g1' has 'many' in column 's1', not a number"),
         ("gene,s1\ng1,inf\n", "'g1' has 'inf' in column 's1', not a number"),
         ("gene,s1,s1\ng1,1,2\n", "has 2 columns 's1'"),
+        ("#gene\n", "has no column 's1'"),
+        ("gene,s1\n'g1,1\n\"g2,1\n", "cannot be read as a table"),
+        ("PK\x03\udcff\n", "is not text"),
         ("", "is empty"),
     ],
 )
@@ -139,6 +142,7 @@ REAL_TABLES = {
     ),
     "tpm.gct": "#1.2\n2\t2\nName\tDescription\ts0\ts1\ng1\tthe \"5' end\t1\t3\ng3\tx\t1\t0\n",  # GTEx
     "r.tsv": '"s0"\t"s1"\n"g1"\t9\t3\n"g3"\t9\t0\n',  # write.table of R, whose header is one name short
+    "tabs.tsv": "gene\ts1\ng1\t3\t\ng3\t0\t\n",  # one tab too many
     "excel.csv": '\ufeffgene,description,s1\r\ng1,"a, b",3\r\n g3 ,"c\td", 0\r\n',
     "zipped.tsv.gz": "gene\ts1\ng1\t3\ng3\t0\n",
 }
