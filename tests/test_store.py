@@ -204,7 +204,7 @@ def test_a_fasta_file_without_its_last_chromosomes_is_told_by_the_rows_of_the_ot
         config = small(tmp_path, {"one": "ACGT" * 4, "two": "ACGT" * 4}, blacklist="black.bed", **genome)
         (tmp_path / "black.bed").write_text("one\t0\t1\nthree\t0\t8\n")
         (tmp_path / "ones.bedGraph").write_text("one\t0\t16\t1\ntwo\t0\t16\t1\nthree\t0\t16\t1\n")
-        (tmp_path / "meth.cov").write_text("one\t1\t1\t0\t0\t1\ntwo\t1\t1\t0\t0\t1\nthree\t1\t1\t0\t0\t1\n")
+        (tmp_path / "meth.cov").write_text("one\t2\t2\t0\t0\t1\ntwo\t2\t2\t0\t0\t1\nthree\t2\t2\t0\t0\t1\n")
         (tmp_path / "genes.bed").write_text("one\t0\t8\ta\t0\t+\nthree\t0\t8\tb\t0\t+\n")
         table = "identifier\tfile\tassay\nones\tones.bedGraph\tcoverage\nmeth\tmeth.cov\tmethylation\n"
         (tmp_path / "targets.tsv").write_text(table)

@@ -26,7 +26,7 @@ ASSAYS = {
     for assay in (
         Assay("expression", "transcription: RNA-seq, CAGE, expression tables", "count"),
         Assay("accessibility", "open chromatin: DNase-seq, ATAC-seq", "count"),
-        Assay("methylation", "fraction of methylated reads: bisulfite sequencing", "ratio"),
+        Assay("methylation", "fraction of methylated reads: bisulfite or nanopore sequencing", "ratio"),
         Assay("coverage", "any other read counts: ChIP-seq, MNase-seq", "count"),
     )
 }

@@ -18,8 +18,9 @@ from genograph.genome.names import match_names, shorten
 
 _LOGGER = logging.getLogger("genograph")
 _C, _G = 1, 2
-# The base that a modification code (SAM tags, ChEBI) or a cytosine's context is of; other codes are not checked.
-_BASE_OF_CODE = {"a": 0, **dict.fromkeys(("m", "h", "f", "c", "21839", "CG", "CHG", "CHH"), _C)}
+_ELSEWHERE = 0.2  # of the reads may lie on another base; positions that are off by one make it a third or more
+# The base that a modification code (SAM tags, ChEBI) is of; other codes are not checked.
+_BASE_OF_CODE = {"a": 0, **dict.fromkeys(("m", "h", "f", "c", "21839"), _C)}
 
 
 def read_methylation(
@@ -32,8 +33,8 @@ def read_methylation(
 
     A target of strand `+` or `-` takes that strand's rows, each where it lies. One of strand `.` takes all, and
     the two cytosines of a CpG are one site, at the C of the plus strand, as after `modkit pileup
-    --combine-strands` or Bismark's `--merge_CpG`. Rows of a known code on another base of the genome come from
-    reads that differ from it, and are left out.
+    --combine-strands` or Bismark's `--merge_CpG`. Rows on another base than the one that is modified, where
+    code or format tell it, come from reads that differ from the genome, and are left out.
 
     Args:
         target: Its file is one that `open_sites` knows, or a bigWig of fractions; its column chooses a
@@ -60,6 +61,7 @@ def read_methylation(
         found_sizes=sizes,
         whole_genome=whole_genome and sizes is None,  # a bigWig's header may list every contig of an assembly
     )
+    base = _C if source.of_cytosines else _BASE_OF_CODE.get(code or "")
     pool = _Pool(target, bins, codes, source)
     genome_name = {other: name for name, other in names.items()}
     for rows in source.sites(target.scale):
@@ -69,7 +71,7 @@ def read_methylation(
             rows = rows[rows["strand"] == target.strand]
         for other, sites in rows.groupby("chrom", sort=False):
             if other in genome_name:
-                pool.add(genome_name[other], sites, _BASE_OF_CODE.get(code or ""))
+                pool.add(genome_name[other], sites, base)
     return pool.result()
 
 
@@ -119,8 +121,8 @@ class _Pool:
         counts = sites[["methylated", "coverage"]].to_numpy(dtype=np.float64).T
         sequence = self._codes[chrom]
         here = sequence[position]
-        if base is not None and self.source.has_strand:
-            fits = self._fits(here, sites["strand"].to_numpy(), base)
+        if base is not None:
+            fits = self._fits(here, sites["strand"].to_numpy() if self.source.has_strand else ".", base)
             self._rows += [np.count_nonzero(~fits), len(fits)]
             self._reads += [counts[1, ~fits].sum(), counts[1].sum()]
             position, counts, here = position[fits], counts[:, fits], here[fits]
@@ -133,10 +135,10 @@ class _Pool:
     def result(self) -> tuple[np.ndarray, np.ndarray]:
         """Fraction and coverage, (bins,) float32 each, in place of the sums."""
         file = self.target.file
-        if 2 * self._reads[0] > self._reads[1]:
+        if self._reads[0] > _ELSEWHERE * self._reads[1]:
             raise InputError(
-                f"{file}: wrong assembly. {self._reads[0] / self._reads[1]:.0%} of its reads are at another base "
-                f"of the genome than the one that is modified."
+                f"{file}: wrong assembly, or counted from another base. {self._reads[0] / self._reads[1]:.0%} of its "
+                "reads are where the genome has another base than the one that is modified."
             )
         if not self._coverage.any():
             strand = "" if self.target.strand == "." else f" on strand {self.target.strand}"
@@ -152,7 +154,7 @@ class _Pool:
         return self._methylated, self._coverage
 
     @staticmethod
-    def _fits(here: np.ndarray, strand: np.ndarray, base: int) -> np.ndarray:
+    def _fits(here: np.ndarray, strand: np.ndarray | str, base: int) -> np.ndarray:
         """Whether the genome has a base there, on the strand of the site; an N may be any, and `.` is either."""
         plus, minus = here == base, here == COMPLEMENT[base]
         return (here == N) | (plus & (strand != "-")) | (minus & (strand != "+"))

@@ -31,6 +31,7 @@ class SiteBigWig:
     path: Path
     has_strand = False
     has_counts = False
+    of_cytosines = False
 
     def survey(self) -> tuple[dict[str, int], list[str]]:
         """Its chromosomes with their sizes in bp, and no codes."""

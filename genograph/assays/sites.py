@@ -38,12 +38,14 @@ class SiteFormat:
         text: Its columns, for messages.
         columns: Position of each column that is read, from 0.
         one_based: Whether it counts bases from 1, with ends that belong to the site.
+        of_cytosines: Whether all its sites are cytosines, whatever their code.
     """
 
     name: str
     text: str
     columns: Mapping[str, int]
     one_based: bool
+    of_cytosines: bool = False
 
 
 _BED = {"chrom": 0, "start": 1, "end": 2}
@@ -53,13 +55,17 @@ COVERED_TABLE = SiteFormat(
     "a CpG table", "chrom, position, value, coverage", {**CPG_TABLE.columns, "coverage": 3}, True
 )
 BEDGRAPH = SiteFormat("a bedGraph", "chrom, start, end, value", _BED | {"value": 3}, False)
+COVERED_BEDGRAPH = SiteFormat(
+    "a bedGraph", "chrom, start, end, value, coverage", _BED | {"value": 3, "coverage": 4}, False
+)
 _COV = ("chrom, start, end, percent, methylated and unmethylated reads", _BED | {"methylated": 4, "unmethylated": 5})
-BISMARK = SiteFormat("Bismark coverage", *_COV, True)
-BISMARK_ZERO = SiteFormat("Bismark coverage", *_COV, False)
+BISMARK = SiteFormat("Bismark coverage", *_COV, True, True)
+BISMARK_ZERO = SiteFormat("Bismark or MethylDackel coverage from base 0", *_COV, False, True)
 BISMARK_REPORT = SiteFormat(
     "a Bismark cytosine report",
     "chrom, position, strand, methylated and unmethylated reads, context, trinucleotide",
     {"chrom": 0, "start": 1, "strand": 2, "methylated": 3, "unmethylated": 4, "code": 5},
+    True,
     True,
 )
 ENCODE_BEDMETHYL = SiteFormat("bedMethyl", "9 of BED, coverage, percent", _BEDMETHYL | {"percent": 10}, False)
@@ -88,6 +94,10 @@ class SiteTable:
     @property
     def has_strand(self) -> bool:
         return "strand" in self.format.columns
+
+    @property
+    def of_cytosines(self) -> bool:
+        return self.format.of_cytosines
 
     @property
     def has_counts(self) -> bool:
@@ -197,7 +207,8 @@ def fraction_error(scale: float) -> str:
 def open_sites(path: Path) -> SiteTable:
     """The format of a text file of sites, by its first rows; a header or comments before them are skipped.
 
-    Bismark writes coverage from base 0 to files called `.zero.cov`, which nothing in them shows.
+    Coverage counted from base 0 looks like coverage counted from 1: it is told by Bismark's name for it, `.zero.cov`,
+    or as MethylDackel writes it, by the name or the track line of a bedGraph.
 
     Raises:
         InputError: If it is none that is known.
@@ -207,9 +218,11 @@ def open_sites(path: Path) -> SiteTable:
     rows = [(number, line) for number, line in head if not line.startswith(_COMMENTS)]
     if len(rows) > 1 and _is_header(rows[0][1]):
         rows = rows[1:]
+    signs = [path.name.encode(), *(line for _, line in head if line.startswith(b"track"))]
+    from_zero = any(sign in each.lower() for each in signs for sign in (b".zero.", b"bedgraph"))
     for number, line in rows[:1]:
         for separator in ("\t", r"\s+"):
-            layout = _recognise(_split(line, separator), path)
+            layout = _recognise(_split(line, separator), from_zero)
             if layout is not None:
                 return SiteTable(path, layout, separator, number)
         raise InputError(
@@ -219,14 +232,14 @@ def open_sites(path: Path) -> SiteTable:
     raise InputError(f"{path} holds no row in its first 1,000 lines.")
 
 
-def _recognise(fields: list[str], path: Path) -> SiteFormat | None:
+def _recognise(fields: list[str], from_zero: bool) -> SiteFormat | None:
     """The format that a row with these fields has, if any."""
-    is_zero = ".zero." in path.name.lower()
     by_count = {
         3: [CPG_TABLE],
         # A fraction of at most 1 lies below every position, an end above its start.
         4: [BEDGRAPH if len(fields) == 4 and _is_end(*fields[1:3]) else COVERED_TABLE],
-        6: [BISMARK_ZERO if is_zero else BISMARK],
+        5: [COVERED_BEDGRAPH],
+        6: [BISMARK_ZERO if from_zero else BISMARK],
         7: [BISMARK_REPORT],
     }
     bedmethyl = [MODKIT_BEDMETHYL] * (len(fields) >= 18) + [ENCODE_BEDMETHYL] * (11 <= len(fields) < 18)

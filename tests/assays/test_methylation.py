@@ -104,8 +104,14 @@ def test_rows_on_another_base_are_left_out_and_counted(tmp_path, caplog):
 
 def test_reads_mostly_on_another_base_are_of_another_assembly(tmp_path):
     text = bedmethyl([("c", 5, "a", "+", 1, 1), ("c", 6, "a", "+", 9, 9)])
-    with pytest.raises(InputError, match=r"wrong assembly. 90% of its reads are at another base"):
+    with pytest.raises(InputError, match=r"wrong assembly, or counted from another base. 90% of its reads are where"):
         read_bases(tmp_path, text)
+
+
+def test_cytosines_counted_from_another_base_are_an_error(tmp_path):
+    assert read_bases(tmp_path, "c\t3\t3\t100\t7\t0\n")[1].tolist() == [0, 0, 7, 0, 0, 0, 0, 0, 0, 0]
+    with pytest.raises(InputError, match="counted from another base"):
+        read_bases(tmp_path, "c\t2\t3\t100\t7\t0\n")
 
 
 @pytest.mark.parametrize(

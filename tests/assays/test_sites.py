@@ -22,6 +22,9 @@ TAIL = "\t9\t10\t255,0,0\t4\t75.00"
 FORMATS = {
     "cells.cov": COV,
     "cells.zero.cov": "c\t9\t10\t75\t3\t1\nc\t20\t21\t0\t0\t2\n",
+    "methyldackel_CpG.bedGraph": "c\t9\t10\t75\t3\t1\nc\t20\t21\t0\t0\t2\n",
+    "methyldackel.txt": 'track type="bedGraph" description="x"\nc\t9\t10\t75\t3\t1\nc\t20\t21\t0\t0\t2\n',
+    "modkit.bedgraph": "c\t9\t10\t0.75\t4\nc\t20\t21\t0\t2\n",
     "merged.cov": "c\t10\t11\t75\t3\t1\nc\t21\t22\t0\t0\t2\n",
     "CpG_report.txt": "c\t10\t+\t3\t1\tCG\tCGA\nc\t21\t-\t0\t2\tCG\tCGT\n",
     "encode.bed": f"c\t9\t10\tm\t4\t+{TAIL}\nc\t20\t21\tm\t2\t-\t20\t21\t255,0,0\t2\t0\n",
