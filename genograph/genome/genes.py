@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from genograph.genome.bins import Bins
 from genograph.genome.lines import read_lines
 from genograph.genome.names import match_names
 
+_LOGGER = logging.getLogger("genograph")
 _GTF_ATTRIBUTE = re.compile(r'\s*(\w+)\s+"([^"]*)"')
 _GTF_GENE = re.compile(r'\s*gene_id\s+"')
 _COLUMNS = ("id", "name", "chrom", "start", "end", "strand", "biotype")
@@ -111,16 +113,24 @@ def read_genes(
 
 def _read_gff(path: Path) -> Iterator[dict]:
     """GFF3 and GTF differ in how they write attributes; both are 1-based with the end included."""
-    has_genes, parts = False, {}
+    has_genes, parts, circles = False, {}, {}
     for number, line in read_lines(path):
         if line.startswith(">"):  # the FASTA part of a GFF3 file
             break
         columns = line.split("\t")
         if len(columns) != 9:
             raise InputError(f"{path}, line {number}: expected 9 tab-separated columns; got {len(columns)}.")
+        if columns[2] == "region" and "Is_circular=true" in columns[8]:
+            circles[columns[0]] = _integers(columns[4:5], path, number)[0]
         if columns[2].endswith("gene"):
             has_genes, parts = True, {}
-            yield _gff_row(columns, path, number)
+            row = _gff_row(columns, path, number)
+            if row["end"] > circles.get(row["chrom"], row["end"]):
+                _LOGGER.warning(
+                    f"{path.name}: gene {row['id']} lies across the origin of {row['chrom']} and is left out"
+                )
+            else:
+                yield row
         elif not has_genes and _GTF_GENE.match(columns[8]):
             row = _gff_row(columns, path, number)
             first = parts.setdefault((row["id"], row["chrom"], row["strand"]), row)

@@ -128,6 +128,17 @@ def test_annotations_of_ncbi_name_genes_by_locus_tag_or_symbol(tmp_path, name):
     ]
 
 
+def test_a_gene_across_the_origin_of_a_circle_is_left_out_and_named(tmp_path, caplog):
+    region = "chr2\tRefSeq\tregion\t1\t500\t.\t+\t.\tID=chr2:1..500;Is_circular=true;gbkey=Src\n"
+    gene = "chr2\tRefSeq\tgene\t490\t530\t.\t-\t.\tID=gene-b9;Name=repA;locus_tag=b9\n"
+    (tmp_path / "g.gff3").write_text(region + gene + gene.replace("530", "500").replace("b9", "b8"))
+    assert read_genes(tmp_path / "g.gff3", SIZES).id.tolist() == ["b8"]
+    assert caplog.messages == ["g.gff3: gene b9 lies across the origin of chr2 and is left out"]
+    (tmp_path / "g.gff3").write_text(gene)
+    with pytest.raises(InputError, match="gene b9 lies at chr2:489-530"):
+        read_genes(tmp_path / "g.gff3", SIZES)
+
+
 def test_a_gtf_without_genes_parts_copies_on_two_chromosomes_or_strands(tmp_path):
     places = [("chr1", 11, 20, "+"), ("chr2", 31, 40, "+"), ("chr1", 51, 60, "-"), ("chr1", 71, 80, "+")]
     (tmp_path / "g.gtf").write_text(
