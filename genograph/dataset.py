@@ -61,8 +61,7 @@ class WindowDataset(Dataset):
             a stride the last window of a circular chromosome goes on into the first.
         augment: Reverse complement and shift of a batch, drawn anew for each.
         seed: Of the order and of the augmentation.
-        wanted: (bins,) True for the bins that windows are laid out for, from the first to the last of each run;
-            a window that predicts none is left out. None for those that count in loss and metrics.
+        keep_empty: Keep windows in which nothing was measured, as a prediction does.
 
     Raises:
         InputError: If partners are asked for, but not the size of the pieces they are encoded in.
@@ -80,7 +79,7 @@ class WindowDataset(Dataset):
         stride: int | None = None,
         augment: AugmentConfig = NO_AUGMENTATION,
         seed: int = 0,
-        wanted: np.ndarray | None = None,
+        keep_empty: bool = False,
     ) -> None:
         self.store, self.graph, self.batch, self.augment, self.seed = store, graph, batch, augment, seed
         has_contacts = bool(set(graph.edge_types) - {"linear"})
@@ -101,7 +100,7 @@ class WindowDataset(Dataset):
         self._signals = {assay: store.signals(assay) for assay in store.targets}
         self._coverage = {assay: store.coverage(assay) for assay in store.targets}
         self._may_overlap = stride is not None
-        self.windows = self._tile(stride or batch.predicted, store.mask if wanted is None else wanted)
+        self.windows = self._tile(stride or batch.predicted, keep_empty)  # (windows, 2): run, first bin
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -152,18 +151,15 @@ class WindowDataset(Dataset):
             num_workers=workers,
         )
 
-    def _tile(self, stride: int, wanted: np.ndarray) -> np.ndarray:
-        """Windows whose predicted parts cover what is wanted of every run: (windows, 2) of run and first bin."""
+    def _tile(self, stride: int, keep_empty: bool) -> np.ndarray:
+        """Windows whose predicted parts cover every run, less a contig's crop: (windows, 2) of run and first bin."""
         crop, predicted = self.batch.crop, self.batch.predicted
-        total = np.concatenate([[0], np.cumsum(wanted)])
+        measured = np.concatenate([[0], np.cumsum(self.store.mask)])
         windows = []
         for number, run in enumerate(self.runs):
-            inside = run[0] + np.flatnonzero(wanted[slice(*run)])
-            if not len(inside):
-                continue
-            start, end = int(inside[0]), int(inside[-1]) + 1
+            start, end = self.store.without_crop(*run.tolist())
             for first in range(start, max(end - predicted + stride, start + 1), stride):
-                if total[min(first + predicted, end)] > total[first]:
+                if keep_empty or measured[min(first + predicted, end)] > measured[first]:
                     windows.append((number, first - crop))
         return np.asarray(windows, dtype=np.int64).reshape(-1, 2)
 

@@ -128,11 +128,7 @@ class Experiment:
                     )
 
     def genome_windows(self, halo: int, *, stride: int) -> WindowDataset:
-        """Windows over whole chromosomes, every bin allowed, for a prediction; of contigs, what lies within their crop."""
-        wanted = np.ones(len(self.store.bins), dtype=bool)
-        for name, contig in (self.store.contigs or {}).items():
-            span, crop = self.store.bins.span(name), contig.crop // self.store.bins.bin_size
-            wanted[span.start : span.start + crop] = wanted[span.stop - crop : span.stop] = False
+        """Windows over whole chromosomes, every bin allowed, for a prediction."""
         return WindowDataset(
             self.store,
             self.graph,
@@ -141,7 +137,7 @@ class Experiment:
             allowed=np.ones(len(self.store.bins), dtype=bool),
             candidates=self.candidates,
             stride=stride,
-            wanted=wanted,
+            keep_empty=True,
         )
 
     def check_heads(self) -> None:

@@ -63,7 +63,7 @@ def export(config: Config, out: str | Path) -> Path:
     if out.exists():
         raise InputError(f"{out} is there already. Name another folder: --out FOLDER")
     experiment = Experiment.open(config)
-    store, targets = experiment.store, list(chain(*experiment.targets.values()))
+    store, targets = experiment.store, list(chain(*experiment.store.targets.values()))
     columns = np.argsort([target.index for target in targets])
     targets = [targets[column] for column in columns]
     _warn_of_coverage(store)

@@ -117,13 +117,13 @@ def write_bigwig(path: Path, store: Store, values: np.ndarray) -> None:
     partial = path.with_suffix(".partial")
     sizes, contigs = store.sizes, defaultdict(list)
     if store.contigs is None:
-        contigs.update({chrom: [(chrom, 0)] for chrom in sizes})
+        contigs.update({chrom: [(index, 0)] for index, chrom in enumerate(sizes)})
     else:
         sizes = {}
-        for name, contig in store.contigs.items():
+        for index, (name, contig) in enumerate(store.contigs.items()):
             end = contig.start + store.sizes[name] - contig.crop
             sizes[contig.chrom] = max(end, sizes.get(contig.chrom, 0))
-            contigs[contig.chrom].append((name, contig.start))
+            contigs[contig.chrom].append((index, contig.start))
     with pyBigWig.open(str(partial), "w") as file:
         file.addHeader(list(sizes.items()))
         for chrom, parts in contigs.items():
@@ -134,19 +134,19 @@ def write_bigwig(path: Path, store: Store, values: np.ndarray) -> None:
 
 
 def _joined(
-    store: Store, parts: list[tuple[str, int]], values: np.ndarray
+    store: Store, parts: list[tuple[int, int]], values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Starts, ends and values of what lies on one chromosome, the mean where bins overlap: (stretches,) each.
 
     Args:
         store: Whose bins these are.
-        parts: Name in the store and first base on the chromosome of everything that lies there.
+        parts: Number in the store and first base on the chromosome of everything that lies there.
         values: (bins,)
     """
     tiles, places = [], []
-    for name, start in parts:
-        span = store.bins.span(name)
-        kept = span.start + np.flatnonzero(np.isfinite(values[span]))
+    for index, start in parts:
+        first, end = store.bins.offsets[index : index + 2]
+        kept = first + np.flatnonzero(np.isfinite(values[first:end]))
         tiles.append(kept)
         places.append(start + store.bins.starts(kept))
     starts, each = np.concatenate(places), values[np.concatenate(tiles)].astype(float)

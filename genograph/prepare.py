@@ -23,7 +23,7 @@ from genograph.assays.targets import Target, read_targets
 from genograph.assays.transforms import ClipReport
 from genograph.config import Config, ContactsConfig
 from genograph.errors import InputError, nearest
-from genograph.genome.assembly import read_chrom_sizes, read_fasta
+from genograph.genome.assembly import is_sequenced, read_chrom_sizes, read_fasta
 from genograph.genome.bed import read_bed
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes, read_genes
@@ -33,7 +33,6 @@ from genograph.store import (
     Store,
     building,
     fingerprint,
-    is_sequenced,
     locked,
     read_manifest,
     restamp,
@@ -85,7 +84,7 @@ def prepare(config: Config) -> Store:
 def _to_download(config: Config) -> str:
     """` Fetch ...` if files that `genograph download` fetches are not there."""
     missing = sum(not wanted.file.exists() for wanted in config.downloads)
-    return missing and f" Fetch the {missing} missing files of downloads: genograph download CONFIG" or ""
+    return (missing and f" Fetch the {missing} missing files of downloads: genograph download CONFIG") or ""
 
 
 def _plan(config: Config) -> Plan:

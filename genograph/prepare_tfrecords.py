@@ -16,8 +16,9 @@ from genograph.assays.targets import Target
 from genograph.assays.tfrecord_folder import RecordFolder
 from genograph.config import Config
 from genograph.errors import InputError, nearest
+from genograph.genome.assembly import is_sequenced
 from genograph.genome.splits import SPLITS
-from genograph.store import Contig, Store, is_sequenced
+from genograph.store import Contig, Store
 
 
 class Plan(NamedTuple):

@@ -119,6 +119,14 @@ class Store:
         contigs = self.manifest.get("contigs")
         return contigs and {name: Contig(*each) for name, each in zip(self.sizes, contigs, strict=True)}
 
+    def without_crop(self, first: int, end: int) -> tuple[int, int]:
+        """A run of bins without the ends of its contig that give context only; the run as it is of a chromosome."""
+        if self.contigs is None:
+            return first, end
+        index = int(self.bins.chrom_index(np.asarray(first)))
+        crop = Contig(*self.manifest["contigs"][index]).crop // self.bins.bin_size
+        return max(first, int(self.bins.offsets[index]) + crop), min(end, int(self.bins.offsets[index + 1]) - crop)
+
     @cached_property
     def mask(self) -> np.ndarray:
         """False for bins that leave loss and metrics: blacklisted, unsequenced, unmeasured, or masked by the map."""
@@ -170,13 +178,6 @@ class Store:
         inside = (positions >= 0) & (positions < size)
         codes[inside] = self._codes[offset + positions[inside]]
         return codes
-
-
-def is_sequenced(codes: np.ndarray, bin_size: int) -> np.ndarray:
-    """True for bins of which at least half is known sequence: (bins,); codes are (bases,), a remainder is dropped."""
-    count = len(codes) // bin_size
-    known = codes[: count * bin_size].reshape(count, bin_size) < 4
-    return 2 * known.sum(axis=1) >= bin_size
 
 
 def sha256(path: Path) -> str:

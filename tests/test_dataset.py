@@ -37,7 +37,7 @@ LINE = bins((0, 30))
 
 
 def make_dataset(store, *, allowed=LINE, pairs=PAIRS, halo=0, graph=None, masked=(), **options):
-    keywords = ("candidates", "stride", "augment", "seed", "wanted")
+    keywords = ("candidates", "stride", "augment", "seed", "keep_empty")
     rest = {name: options.pop(name) for name in keywords if name in options}
     batch = BatchConfig(**{"window": 6, "crop": 1, "size": 2, "partners": 2, "chunk": 2} | options)
     graph = graph or make_graph(store, pairs)
@@ -123,7 +123,7 @@ def test_every_measured_bin_is_met_once_though_windows_without_any_are_left_out(
         assert is_valid.any()
         valid.update(batch.position[is_valid].tolist())
     assert valid == Counter(np.flatnonzero(allowed & unmasked).tolist())
-    everything = make_dataset(sparse, allowed=allowed, wanted=np.ones(NUM_BINS, dtype=bool), **layout)
+    everything = make_dataset(sparse, allowed=allowed, keep_empty=True, **layout)
     assert met(everything) == Counter(np.flatnonzero(allowed).tolist())
 
 

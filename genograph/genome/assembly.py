@@ -36,6 +36,13 @@ def encode(sequence: str | bytes | bytearray) -> np.ndarray:
     return CODES[np.frombuffer(sequence, dtype=np.uint8)]
 
 
+def is_sequenced(codes: np.ndarray, bin_size: int) -> np.ndarray:
+    """True for bins of which at least half is known sequence: (bins,); codes are (bases,), a remainder is dropped."""
+    count = len(codes) // bin_size
+    known = codes[: count * bin_size].reshape(count, bin_size) < N
+    return 2 * known.sum(axis=1) >= bin_size
+
+
 def read_fasta(path: str | Path, chroms: Sequence[str] | None = None) -> Iterator[tuple[str, np.ndarray]]:
     """Name and codes, (bases,) uint8, of each sequence of a FASTA file, one at a time.
 
