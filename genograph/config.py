@@ -7,9 +7,6 @@ the batches; model, augment and training make the run. An edge type, encoder or 
 
 from __future__ import annotations
 
-import inspect
-import re
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,10 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -35,6 +29,7 @@ from genograph.nn.heads import HEADS
 from genograph.nn.layers import LAYERS
 from genograph.nn.model import Trunk
 from genograph.overrides import apply_override
+from genograph.sections import Section, parse_section
 
 
 def _from_folder(path: Path, info: ValidationInfo) -> Path:
@@ -48,12 +43,6 @@ def _uri_from_folder(uri: str, info: ValidationInfo) -> str:
 
 FilePath = Annotated[Path, AfterValidator(_from_folder)]
 CoolerURI = Annotated[str, AfterValidator(_uri_from_folder)]
-
-
-class Section(BaseModel):
-    """A part of the config: frozen, and closed to keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class GenomeConfig(Section):
@@ -309,32 +298,7 @@ def parse_config(tree: Mapping[str, Any], folder: Path = Path()) -> Config:
         InputError: With the path of the first wrong key.
     """
     tree = {"store": Path.cwd() / "stores" / str(tree.get("name")), **tree}
-    try:
-        return Config.model_validate(tree, context={"folder": folder.resolve()})
-    except ValidationError as error:
-        raise InputError(_first_error(error)) from None
-
-
-def _first_error(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    if first["type"] == "extra_forbidden":
-        section, _, key = where.rpartition(".")
-        return f"{section or 'config'}: no key '{key}'.{nearest(key, _keys(section))}"
-    if first["type"] == "missing":
-        return f"{where}: is missing."
-    if "error" in first.get("ctx", {}):  # raised by a check of ours: it says the value itself
-        return f"{where}: {first['ctx']['error']}".removeprefix(": ")  # of the whole config: it says the key too
-    return f"{where}: {first['msg']}; got {first['input']!r}."
-
-
-def _keys(section: str) -> list[str]:
-    """The keys that a section such as `training` or the root `` knows."""
-    model: Any = Config
-    for part in filter(None, re.sub(r"\[\d+\]", "", section).split(".")):
-        options = [model.model_fields[part].annotation, *typing.get_args(model.model_fields[part].annotation)]
-        model = next(each for each in options if inspect.isclass(each) and issubclass(each, BaseModel))
-    return list(model.model_fields)
+    return parse_section(Config, tree, folder=folder.resolve())
 
 
 def changed_keys(before: object, now: object, key: str = "") -> set[str]:
