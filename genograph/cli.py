@@ -161,6 +161,20 @@ def models(
     print(models(config and [load_config(config, overrides or [])]).to_string(index=False))
 
 
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    settings: Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="See docs/simulate.md.")] = None,
+) -> None:
+    """Write a genome whose truth is known, with tracks, contacts and two ready configs."""
+    from genograph.simulate import simulate
+
+    folder = simulate(out, settings or [])
+    print(f"world      {folder}")
+    print(f"ceiling    {folder / 'truth' / 'ceilings.tsv'}")
+    print(f"next       genograph train {folder / 'graph.yaml'}; genograph train {folder / 'basenji.yaml'}")
+
+
 def main() -> None:
     """Run a verb; a mistake in the input ends it with one line and exit code 2."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)

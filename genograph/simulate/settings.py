@@ -1,0 +1,50 @@
+"""What a simulated world is made of: the settings of `genograph simulate`."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from genograph.errors import InputError
+from genograph.sections import Section
+
+
+class WorldSettings(Section):
+    """Sizes, effects, noise and leaks of a world. Every length is in bp."""
+
+    seed: int = Field(0, ge=0)
+    size: int = Field(20_000_000, ge=400_000)  # of the genome
+    chroms: int = Field(8, ge=3)  # of equal size; the last is held out to judge, the one before to choose
+    genes_per_mb: float = Field(80, gt=0, le=150)
+    elements_per_mb: float = Field(200, gt=0, le=400)
+    resolution: int = Field(2000, ge=500)  # of the contact map
+
+    effect_scale: float = Field(1.0, ge=0)  # of what contacts carry; 0: they carry nothing
+    loops_per_gene: int = Field(4, ge=0, le=12)
+    decay: float = Field(1.0, gt=0)  # contacts fall off with distance to this power
+    insulation: float = Field(0.3, ge=0, le=1)  # contacts left between domains
+
+    contacts_per_node: float = Field(2000, gt=0)  # reads within 1 Mb
+    expression_reads: float = Field(80, gt=0)  # mean of a promoter
+    accessibility_reads: float = Field(20, gt=0)  # mean at the top of an element of activity 1
+    methylation_coverage: float = Field(20, gt=0)  # mean reads on a CpG in bulk
+    cells: int = Field(4, ge=0)  # with calls of their own
+    cell_coverage: float = Field(0.1, gt=0, le=1)  # share of the CpGs that a cell covers
+    dispersion: float = Field(0.05, ge=0)  # variance of counts beyond Poisson, in squared means
+    variants: int = Field(1000, ge=0)
+
+    degree_leak: bool = False  # highly expressed genes have more loops, and contacts carry nothing
+    mappability_leak: bool = False  # stretches that neither the map nor the tracks see
+
+    @model_validator(mode="after")
+    def _chromosomes_hold_something(self) -> WorldSettings:
+        if self.size // self.chroms < 100 * self.resolution:
+            raise InputError(
+                f"size {self.size} over {self.chroms} chroms leaves {self.size // self.chroms} bp each, less than 100 "
+                f"bins of the map of {self.resolution} bp. Raise size, or lower chroms or resolution."
+            )
+        return self
+
+    @property
+    def carried(self) -> float:
+        """How much of an effect contacts carry; none in a world whose degree leaks."""
+        return 0.0 if self.degree_leak else self.effect_scale
