@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from genograph.simulate.contacts import counts
+from genograph.simulate.settings import WorldSettings
 from genograph.simulate.truth import Truth
 from genograph.simulate.write import write_bigwig, write_cov, write_table
 
+SCALED = {"expression": 8.0, "accessibility": 5.0}  # what the targets table makes of a mean promoter and open element
 CELL_SPREAD = 0.5  # standard deviation of a cell's methylation on the logistic scale
 
 
@@ -43,21 +45,32 @@ class Track:
 def measure(folder: Path, truth: Truth, rng: np.random.Generator) -> list[Track]:
     """Measure all tracks of a world, write their files into a folder, and return them."""
     settings = truth.settings
-    tracks = []
-    for assay, mean, without in (
-        ("expression", truth.expression_rate(), truth.expression_rate(with_contacts=False)),
-        ("accessibility", truth.accessibility_rate(), None),
-    ):
-        measured = counts(mean, settings.dispersion, rng).astype(float)
-        write_bigwig(folder / f"{assay}.bw", truth.bins, measured)
-        description = {"expression": "reads at the TSS", "accessibility": "reads of open chromatin"}[assay]
-        tracks.append(Track(assay, assay, f"{assay}.bw", description, measured, mean, without))
-    tracks.append(_methylation(folder, truth, "bulk", settings.methylation_coverage, 0.0, rng))
-    (folder / "cells").mkdir(exist_ok=bool(settings.cells))
+    expression, alone = truth.expression_rate(), truth.expression_rate(with_contacts=False)
+    tracks = [
+        _coverage(folder, truth, "expression", "reads at the TSS", expression, alone, rng),
+        _coverage(folder, truth, "accessibility", "reads of open chromatin", truth.accessibility_rate(), None, rng),
+        _methylation(folder, truth, "bulk", settings.methylation_coverage, 0.0, rng),
+    ]
+    (folder / "cells").mkdir()
     for number in range(settings.cells):
         shift = float(rng.normal(0, CELL_SPREAD))
         tracks.append(_methylation(folder, truth, f"cells/cell{number + 1}", settings.cell_coverage, shift, rng))
     return tracks
+
+
+def _coverage(
+    folder: Path,
+    truth: Truth,
+    assay: str,
+    description: str,
+    mean: np.ndarray,
+    without_contacts: np.ndarray | None,
+    rng: np.random.Generator,
+) -> Track:
+    """Counts of every bin, as a bigWig."""
+    measured = counts(mean, truth.settings.dispersion, rng).astype(float)
+    write_bigwig(folder / f"{assay}.bw", truth.bins, measured)
+    return Track(assay, assay, f"{assay}.bw", description, measured, mean, without_contacts)
 
 
 def _methylation(
@@ -91,13 +104,18 @@ def _methylation(
     return Track(f"methylation_{label}", "methylation", f"{name}.cov.gz", text, measured, mean)
 
 
-def write_targets(path: Path, tracks: list[Track]) -> None:
-    """The targets table of a world."""
+def write_targets(path: Path, tracks: list[Track], settings: WorldSettings) -> None:
+    """The targets table of a world; counts are scaled so that a promoter and an open element have a few."""
+    scale = {
+        "expression": SCALED["expression"] / settings.expression_reads,
+        "accessibility": SCALED["accessibility"] / settings.accessibility_reads,
+    }
     frame = pd.DataFrame(
         {
             "index": range(len(tracks)),
             "identifier": [each.identifier for each in tracks],
             "file": [each.file for each in tracks],
+            "scale": [f"{scale[each.assay]:g}" if each.assay in scale else "" for each in tracks],
             "assay": [each.assay for each in tracks],
             "description": [each.description for each in tracks],
         }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import cooler
@@ -102,7 +103,7 @@ class Architecture:
 def draw_loops(
     settings: WorldSettings, features: list[Feature], expression_rank: np.ndarray, rng: np.random.Generator
 ) -> Loops:
-    """Loops of every promoter with distal elements, and as many again between elements and between borders.
+    """Loops of every promoter with distal elements, a quarter as many between elements, and those of the borders.
 
     Args:
         settings: How many; with `degree_leak` a promoter has from none to four times that by its rank.
@@ -120,10 +121,10 @@ def draw_loops(
             count = round(4 * count * expression_rank[each])
         pairs |= _partners(each, count, (kind == "element") & (chrom == chrom[each]), middle, rng)
     elements = np.flatnonzero(kind == "element")
-    for each in rng.permutation(elements)[: len(pairs)]:
+    for each in rng.permutation(elements)[: len(pairs) // 4]:
         pairs |= _partners(each, 1, (kind == "element") & (chrom == chrom[each]), middle, rng)
     borders = np.flatnonzero(kind == "border")
-    pairs |= {(a, b) for a, b in zip(borders[:-1], borders[1:], strict=True) if chrom[a] == chrom[b]}
+    pairs |= {(a, b) for a, b in pairwise(borders) if chrom[a] == chrom[b]}
     first, second = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2).T
     return Loops(first, second, rng.uniform(*STRENGTH, len(first)))
 

@@ -97,7 +97,7 @@ def _write(folder: Path, settings: WorldSettings) -> None:
     write_elements(folder / "elements.bed", truth)
     log.info("Measuring expression, accessibility and methylation.")
     measured = measure(folder, truth, tracks)
-    write_targets(folder / "targets.tsv", measured)
+    write_targets(folder / "targets.tsv", measured, settings)
     log.info("Sequencing and balancing the contact map.")
     write_map(folder / "contacts.mcool", truth.architecture, settings, reads)
     log.info("Writing the truth.")

@@ -64,7 +64,10 @@ class Truth:
 
     @cached_property
     def touched(self) -> tuple[np.ndarray, np.ndarray]:
-        """(nodes,) mean activity of the distal elements that each node touches, weighted by contact, and the weights' sum."""
+        """(nodes,) mean activity of the distal elements that each node touches, and the sum of their contacts.
+
+        An element counts by its contact.
+        """
         nodes, elements = self.architecture.nodes, self.of_kind("element")
         chrom = nodes.chrom_index(self.architecture.node_of_feature[elements])
         mean, total = np.zeros((2, len(nodes)))
