@@ -145,7 +145,7 @@ def _partners(
 
 
 def write_map(path: Path, architecture: Architecture, settings: WorldSettings, rng: np.random.Generator) -> None:
-    """Sample reads and write them as a balanced `.mcool` at the resolution and two coarser ones."""
+    """Sample reads and write them as a balanced `.mcool` at the resolution and five times that."""
     nodes = architecture.nodes
     bias = rng.lognormal(0, 0.2, len(nodes)) * architecture.visible
     reach = np.arange(1.0, REACH // nodes.bin_size + 1)
@@ -155,12 +155,12 @@ def write_map(path: Path, architecture: Architecture, settings: WorldSettings, r
     cooler.create_cooler(
         str(base), table, _pixels(architecture, bias, reads, settings, rng), ordered=True, metadata={}, mode="w"
     )
-    resolutions = [nodes.bin_size * factor for factor in (1, 2, 5)]
+    resolutions = [nodes.bin_size * factor for factor in (1, 5)]
     cooler.zoomify_cooler(str(base), str(path), resolutions, chunksize=10_000_000)
     base.unlink()
     for resolution in resolutions:
         clr = cooler.Cooler(f"{path}::resolutions/{resolution}")
-        cooler.balance_cooler(clr, cis_only=True, store=True, chunksize=10_000_000, max_iters=500)
+        cooler.balance_cooler(clr, cis_only=True, tol=1e-4, store=True, chunksize=10_000_000)
         with h5py.File(path, "r+") as file:
             file[f"resolutions/{resolution}"].attrs["creation-date"] = DATE
 

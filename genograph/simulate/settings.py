@@ -12,8 +12,8 @@ class WorldSettings(Section):
     """Sizes, effects, noise and leaks of a world. Every length is in bp."""
 
     seed: int = Field(0, ge=0)
-    size: int = Field(20_000_000, ge=400_000)  # of the genome
-    chroms: int = Field(8, ge=3)  # of equal size; the last is held out to judge, the one before to choose
+    size: int = Field(40_000_000, ge=400_000)  # of the genome
+    chroms: int = Field(10, ge=3)  # of equal size; the last is held out to judge, the one before to choose
     genes_per_mb: float = Field(80, gt=0, le=150)
     elements_per_mb: float = Field(200, gt=0, le=400)
     resolution: int = Field(2000, ge=500)  # of the contact map
