@@ -164,7 +164,9 @@ def models(
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
-    settings: Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="See docs/simulate.md.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[key=value]...", help="See docs/simulate.md.")
+    ] = None,
 ) -> None:
     """Write a genome whose truth is known, with tracks, contacts and two ready configs."""
     from genograph.simulate import simulate

@@ -51,7 +51,7 @@ class GenomeConfig(Section):
     blacklist: FilePath | None = None  # BED; its bins leave loss and metrics
     aliases: FilePath | None = None  # TSV: alias, name
     chroms: list[str] | None = Field(None, min_length=1)  # None: all of the FASTA
-    circular: list[str] = []
+    circular: list[str] = Field([])
 
 
 class TracksConfig(Section):
@@ -98,7 +98,7 @@ class SplitsConfig(Section):
 
 
 class GraphConfig(Section):
-    edges: list[in_registry(EDGES)] = []
+    edges: list[in_registry(EDGES)] = Field([])
     candidates: FilePath | None = None  # BED of what is read from sequence; None: everything
 
     @field_validator("edges")
@@ -136,7 +136,7 @@ class AugmentConfig(Section):
 
 class ModelConfig(Section):
     encoder: in_registry(ENCODERS)
-    processor: list[in_registry(LAYERS)] = []
+    processor: list[in_registry(LAYERS)] = Field([])
     trunk: dict[str, Any] | None = None
     heads: dict[str, dict[str, Any]]
 
@@ -218,7 +218,7 @@ class Config(Section):
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    downloads: list[DownloadConfig] = []  # what `genograph download` fetches
+    downloads: list[DownloadConfig] = Field([])  # what `genograph download` fetches
 
     @field_validator("downloads")
     @classmethod

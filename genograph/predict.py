@@ -12,11 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import pyBigWig
 import torch
 from rich.console import Console
 from rich.progress import track
 
+from genograph.assays.bigwig import write_bigwig
 from genograph.checkpoint import load_run
 from genograph.config import Config
 from genograph.dataset import WindowDataset
@@ -60,7 +60,7 @@ def predict(run: str | Path, out: str | Path | None = None, *, config: Config | 
         _blend(model, windows, overlap, device_for(experiment.config), blended)
         for assay, targets in experiment.targets.items():
             for values, target in zip(blended[assay], targets, strict=True):
-                write_bigwig(folder / f"{target.identifier}.bw", experiment.store, values)
+                write_track(folder / f"{target.identifier}.bw", experiment.store, values)
     return folder
 
 
@@ -104,7 +104,7 @@ def _blend(
                 track_values /= total
 
 
-def write_bigwig(path: Path, store: Store, values: np.ndarray) -> None:
+def write_track(path: Path, store: Store, values: np.ndarray) -> None:
     """Write one value per bin, whole or not at all; bins without a value (NaN) are left out.
 
     Values of contigs are written where these lie on their chromosome, and are averaged where contigs overlap.
@@ -114,7 +114,6 @@ def write_bigwig(path: Path, store: Store, values: np.ndarray) -> None:
         store: Its chromosome sizes stand in the header; of contigs, the last base that any of them predicts.
         values: (bins,)
     """
-    partial = path.with_suffix(".partial")
     sizes, contigs = store.sizes, defaultdict(list)
     if store.contigs is None:
         contigs.update({chrom: [(index, 0)] for index, chrom in enumerate(sizes)})
@@ -124,13 +123,7 @@ def write_bigwig(path: Path, store: Store, values: np.ndarray) -> None:
             end = contig.start + store.sizes[name] - contig.crop
             sizes[contig.chrom] = max(end, sizes.get(contig.chrom, 0))
             contigs[contig.chrom].append((index, contig.start))
-    with pyBigWig.open(str(partial), "w") as file:
-        file.addHeader(list(sizes.items()))
-        for chrom, parts in contigs.items():
-            starts, ends, means = _joined(store, parts, values)
-            if len(starts):
-                file.addEntries([chrom] * len(starts), starts.tolist(), ends=ends.tolist(), values=means.tolist())
-    partial.rename(path)
+    write_bigwig(path, sizes, ((chrom, *_joined(store, parts, values)) for chrom, parts in contigs.items()))
 
 
 def _joined(

@@ -34,7 +34,7 @@ from genograph.errors import InputError
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 
 

@@ -108,7 +108,9 @@ def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:
         return
     before, now = yaml.safe_load(written.read_text()), yaml.safe_load(config.to_yaml())
     # With a cosine schedule the learning rate of every step follows from the number of epochs.
-    free = {"training.patience", "downloads"} | ({"training.max_epochs"} if config.training.schedule == "constant" else set())
+    free = {"training.patience", "downloads"} | (
+        {"training.max_epochs"} if config.training.schedule == "constant" else set()
+    )
     changed = sorted(changed_keys(before, now) - free)
     if changed:
         raise InputError(

@@ -11,7 +11,7 @@ from scipy import stats
 from genograph.config import load_config
 from genograph.evaluate import evaluate, summarize
 from genograph.experiment import Experiment
-from genograph.predict import predict, write_bigwig
+from genograph.predict import predict, write_track
 from genograph.train import train
 from tests.tiny import BIN, SIZES, write_world
 
@@ -150,7 +150,7 @@ def test_bins_without_a_value_are_not_written(run, tmp_path):
     store = Experiment.open(load_config(run)).store
     values = np.arange(len(store.bins), dtype=np.float32)
     values[1] = np.nan
-    write_bigwig(tmp_path / "x.bw", store, values)
+    write_track(tmp_path / "x.bw", store, values)
     with pyBigWig.open(str(tmp_path / "x.bw")) as file:
         assert file.intervals("chrA", 0, 3 * BIN) == ((0, BIN, 0.0), (2 * BIN, 3 * BIN, 2.0))
 

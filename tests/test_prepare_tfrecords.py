@@ -15,7 +15,7 @@ from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.evaluate import evaluate, summarize
 from genograph.experiment import Experiment
-from genograph.predict import predict, write_bigwig
+from genograph.predict import predict, write_track
 from genograph.prepare import prepare
 from genograph.store import Contig
 from genograph.train import train
@@ -241,7 +241,7 @@ def test_overlapping_windows_are_averaged(path, tmp_path):
     values = np.full(len(store.bins), np.nan, dtype=np.float32)
     values[store.bins.span("chr1:-16-48")] = [np.nan] * 2 + [1, 2, 3, 4] + [np.nan] * 2
     values[store.bins.span("chr1:4-68")] = [np.nan] * 2 + [10, 20, 30, 40] + [np.nan] * 2
-    write_bigwig(tmp_path / "x.bw", store, values)
+    write_track(tmp_path / "x.bw", store, values)
     with pyBigWig.open(str(tmp_path / "x.bw")) as file:
         assert file.intervals("chr2") is None
         assert file.intervals("chr1") == (

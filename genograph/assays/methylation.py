@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from genograph.assays.site_bigwig import SiteBigWig, is_bigwig
+from genograph.assays.bigwig import is_bigwig
+from genograph.assays.site_bigwig import SiteBigWig
 from genograph.assays.sites import SiteTable, open_sites
 from genograph.assays.targets import Target
 from genograph.errors import InputError, nearest

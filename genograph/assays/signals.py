@@ -13,6 +13,7 @@ import numpy as np
 import pybigtools
 
 from genograph.assays.assay import ASSAYS
+from genograph.assays.bigwig import readable_bigwig
 from genograph.assays.expression import gene_values, paint_genes
 from genograph.assays.peaks import PEAK_ASSAYS, PEAKS, is_peaks, read_peaks
 from genograph.assays.tables import TABLES
@@ -102,8 +103,9 @@ def _read_table(target: Target, bins: Bins, genes: Genes | None, paint: str) -> 
 
 def _read_bigwig(path: Path, bins: Bins, match: Callable[..., dict[str, str]]) -> Iterator[tuple[int, np.ndarray]]:
     """First bin and value of every base, zero where uncovered, of one stretch of whole bins after another."""
-    file = _rust(path, pybigtools.open, str(path))
-    sizes = _rust(path, file.chroms)
+    with readable_bigwig(path):
+        file = pybigtools.open(str(path))
+        sizes = file.chroms()
     # The header may list every contig of an assembly, with values or without.
     names = match([*sizes], sizes=bins.sizes, found_sizes=sizes, whole_genome=False)
     step = max(1, _PIECE // bins.bin_size)
@@ -114,19 +116,9 @@ def _read_bigwig(path: Path, bins: Bins, match: Callable[..., dict[str, str]]) -
             end = (min(first + step, span.stop) - span.start) * bins.bin_size
             # Only the exact sum over one-base bins tells a base without a value (0) from a NaN value (NaN).
             per_base = {"bins": end - start, "summary": "sum", "exact": True, "uncovered": 0, "fillna": None}
-            yield first, _rust(path, file.values, other, start, end, **per_base)
-
-
-def _rust(path: Path, call, *args, **options):
-    """The result of a call into pybigtools, whose panics are no `Exception`."""
-    try:
-        return call(*args, **options)
-    except (KeyboardInterrupt, SystemExit, MemoryError):
-        raise
-    except BaseException as error:
-        raise InputError(
-            f"{path} cannot be read as a bigWig ({error}). It may be cut short: copy or download it again."
-        ) from None
+            with readable_bigwig(path):
+                values = file.values(other, start, end, **per_base)
+            yield first, values
 
 
 def _read_bedgraph(path: Path, bins: Bins, match: Callable[..., dict[str, str]]) -> Iterator[tuple[int, np.ndarray]]:

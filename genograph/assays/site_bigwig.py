@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,17 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pybigtools
 
+from genograph.assays.bigwig import readable_bigwig
 from genograph.assays.sites import fraction_error
 from genograph.errors import InputError
 
 _ROWS = 1_000_000  # read at a time
-_MAGIC = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
-
-
-def is_bigwig(path: Path) -> bool:
-    """Whether a file starts as bigWigs do."""
-    with path.open("rb") as file:
-        return file.read(4) in _MAGIC
 
 
 @dataclass(frozen=True)
@@ -35,7 +28,7 @@ class SiteBigWig:
 
     def survey(self) -> tuple[dict[str, int], list[str]]:
         """Its chromosomes with their sizes in bp, and no codes."""
-        with _readable(self.path):
+        with readable_bigwig(self.path):
             return pybigtools.open(str(self.path)).chroms(), []
 
     def sites(self, scale: float = 1.0) -> Iterator[pd.DataFrame]:
@@ -47,7 +40,7 @@ class SiteBigWig:
         Raises:
             InputError: If a value is no fraction, or lies on more than 2 bp.
         """
-        with _readable(self.path):
+        with readable_bigwig(self.path):
             file = pybigtools.open(str(self.path))
             for chrom in file.chroms():
                 records = file.records(chrom)
@@ -66,16 +59,3 @@ class SiteBigWig:
                 start, end, found = rows[wrong].iloc[0]
                 raise InputError(f"{self.path}: {reason}; got {found:g} at {chrom}:{start:.0f}-{end:.0f}.")
         return pd.DataFrame({"chrom": chrom, "position": rows["start"], "methylated": value, "coverage": 1})
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Turn what the Rust reader raises, whose panics are no `Exception`, into one line."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit, MemoryError, GeneratorExit, InputError):
-        raise
-    except BaseException as error:
-        raise InputError(
-            f"{path} cannot be read as a bigWig ({error}). It may be cut short: copy or download it again."
-        ) from None

@@ -13,7 +13,7 @@ import pandas as pd
 from genograph.simulate.contacts import counts
 from genograph.simulate.settings import WorldSettings
 from genograph.simulate.truth import Truth
-from genograph.simulate.write import write_bigwig, write_cov, write_table
+from genograph.simulate.write import write_cov, write_table, write_track
 
 SCALED = {"expression": 8.0, "accessibility": 5.0}  # what the targets table makes of a mean promoter and open element
 CELL_SPREAD = 0.5  # standard deviation of a cell's methylation on the logistic scale
@@ -69,7 +69,7 @@ def _coverage(
 ) -> Track:
     """Counts of every bin, as a bigWig."""
     measured = counts(mean, truth.settings.dispersion, rng).astype(float)
-    write_bigwig(folder / f"{assay}.bw", truth.bins, measured)
+    write_track(folder / f"{assay}.bw", truth.bins, measured)
     return Track(assay, assay, f"{assay}.bw", description, measured, mean, without_contacts)
 
 

@@ -32,7 +32,6 @@ from genograph.simulate.settings import WorldSettings
 from genograph.simulate.truth import Truth
 from genograph.simulate.world import draw_world
 from genograph.simulate.write import (
-    write_bigwig,
     write_elements,
     write_fasta,
     write_features,
@@ -41,6 +40,7 @@ from genograph.simulate.write import (
     write_motifs,
     write_sites,
     write_table,
+    write_track,
 )
 
 log = logging.getLogger("genograph")
@@ -121,4 +121,4 @@ def _write_truth(
     write_motifs(hidden / "motifs.meme", motifs)
     write_variants(hidden / "variants.vcf", truth, motifs, truth.settings.variants, rng)
     for track in measured:
-        write_bigwig(hidden / f"{track.identifier}.bw", truth.bins, track.mean)
+        write_track(hidden / f"{track.identifier}.bw", truth.bins, track.mean)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyBigWig
 
+from genograph.assays.bigwig import write_bigwig
 from genograph.genome.bins import Bins
 from genograph.simulate.grammar import FACTORS, Motif
 from genograph.simulate.layout import Feature
@@ -32,12 +32,15 @@ def write_fasta(path: Path, codes: Mapping[str, np.ndarray]) -> None:
                 file.write(_LETTERS[each[start : start + _LINE]].tobytes() + b"\n")
 
 
-def write_bigwig(path: Path, bins: Bins, values: np.ndarray) -> None:
-    """One value per bin."""
-    with pyBigWig.open(str(path), "w") as file:
-        file.addHeader(list(bins.sizes.items()))
-        for chrom in bins.sizes:
-            file.addEntries(chrom, 0, values=values[bins.span(chrom)].tolist(), span=bins.bin_size, step=bins.bin_size)
+def write_track(path: Path, bins: Bins, values: np.ndarray) -> None:
+    """A bigWig of one value per bin, NaN where missing."""
+
+    def stretches() -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+        for chrom in bins.chroms:
+            tiles = np.arange(len(bins))[bins.span(chrom)]
+            yield chrom, bins.starts(tiles), bins.ends(tiles), values[tiles]
+
+    write_bigwig(path, bins.sizes, stretches())
 
 
 def write_gtf(path: Path, truth: Truth, rng: np.random.Generator) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genograph.assays import sites
-from genograph.assays.site_bigwig import SiteBigWig, is_bigwig
+from genograph.assays.bigwig import is_bigwig
+from genograph.assays.site_bigwig import SiteBigWig
 from genograph.assays.sites import open_sites
 from genograph.errors import InputError
 
