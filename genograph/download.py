@@ -102,16 +102,21 @@ class _Resuming:
         self.fetched = False
 
     def __call__(self, url: str, output_file: str, _: object) -> None:
+        if self.file.exists():
+            log.warning("%s differs from its checksum: fetching it.", self.file)
         with self.partial.open("ab") as partial:
             try:
                 fcntl.flock(partial, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(f"{self.file} is being fetched by another process; wait for it.") from None
-            if self.file.exists():
-                log.warning("%s differs from its checksum and is replaced.", self.file)
             begun = self._begun(url)
-            if not begun or partial.tell() != begun["size"]:
-                self._receive(url, partial, begun)
+            try:
+                if not begun or partial.tell() != begun["size"]:
+                    self._receive(url, partial, begun)
+            except BaseException:
+                if not partial.tell():
+                    self.forget()
+                raise
         # Until pooch has verified it there are two names: a stop meanwhile costs no second transfer.
         Path(output_file).unlink()
         try:

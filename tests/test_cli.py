@@ -44,7 +44,7 @@ def missing_fasta(world):
 
 
 def store_that_cannot_be_written(world):
-    return ["store=genome.fa/store"], "genome.fa/store cannot be built: Not a directory. Name a folder"
+    return ["store=genome.fa/store"], "genome.fa/store cannot be built: File exists. Name a folder"
 
 
 def missing_track(world):
