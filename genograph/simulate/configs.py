@@ -7,13 +7,19 @@ from typing import Any
 from genograph.simulate.settings import WorldSettings
 from genograph.simulate.truth import BIN
 
-DILATED = {"name": "dilated", "filters": 32, "layers": 9, "rate_multiplier": 2}  # reads 131 kb, with the encoder
+DILATED = {
+    "name": "dilated",
+    "filters": 32,
+    "layers": 9,
+    "rate_multiplier": 2,
+    "dropout": 0.1,
+}  # reads 131 kb, with the encoder
 
 
 def config_trees(settings: WorldSettings, chroms: list[str]) -> dict[str, dict[str, Any]]:
     """Both configs as nested dicts, by file name."""
     edges = [{"name": "linear", "reach": 1}, {"name": "hic", "top_k": 6, "min_distance": 10_000, "min_oe": 4.0}]
-    graph = _tree("graph", settings, chroms, edges=edges, processor=[DILATED, {"name": "sage"}])
+    graph = _tree("graph", settings, chroms, edges=edges, processor=[DILATED, {"name": "sage", "dropout": 0.3}])
     basenji = _tree("basenji", settings, chroms, edges=[], processor=[DILATED])
     return {"graph.yaml": graph, "basenji.yaml": basenji}
 
@@ -31,7 +37,7 @@ def _tree(
         "bins": {"bin_size": BIN, "node_size": settings.resolution},
         "splits": {"valid": [chroms[-2]], "test": [chroms[-1]]},
         "graph": {"edges": edges},
-        "batch": {"window": 1024, "crop": 64, "stride": 448, "size": 1, "partners": 24, "chunk": 16},
+        "batch": {"window": 1024, "crop": 64, "stride": 896, "size": 1, "partners": 48, "chunk": 16},
         "augment": {"reverse_complement": True, "shift": 3},
         "model": {
             "encoder": {
@@ -42,7 +48,7 @@ def _tree(
                 ],
             },
             "processor": processor,
-            "trunk": {"filters": 96},
+            "trunk": {"filters": 96, "dropout": 0.3},
             "heads": {
                 "expression": {"loss": "poisson", "weight": 10.0},
                 "accessibility": {"loss": "poisson", "weight": 3.0},
@@ -56,8 +62,8 @@ def _tree(
             "warmup": 50,
             "schedule": "cosine",
             "clip_norm": 2.0,
-            "max_epochs": 10,
-            "patience": 10,
+            "max_epochs": 8,
+            "patience": 8,
             "threads": 1,
         },
     }
