@@ -1,5 +1,5 @@
 """Worlds whose truth is known, written in the formats of the field."""
 
-from genograph.simulate.simulate import simulate
+from genograph.simulate.folder import simulate
 
 __all__ = ["simulate"]

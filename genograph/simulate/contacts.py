@@ -156,13 +156,27 @@ def write_map(path: Path, architecture: Architecture, settings: WorldSettings, r
         str(base), table, _pixels(architecture, bias, reads, settings, rng), ordered=True, metadata={}, mode="w"
     )
     resolutions = [nodes.bin_size * factor for factor in (1, 5)]
-    cooler.zoomify_cooler(str(base), str(path), resolutions, chunksize=10_000_000)
-    base.unlink()
+    coarsened = path.with_suffix(".coarsened")
+    cooler.zoomify_cooler(str(base), str(coarsened), resolutions, chunksize=10_000_000)
     for resolution in resolutions:
-        clr = cooler.Cooler(f"{path}::resolutions/{resolution}")
+        clr = cooler.Cooler(f"{coarsened}::resolutions/{resolution}")
         cooler.balance_cooler(clr, cis_only=True, tol=1e-4, store=True, chunksize=10_000_000)
-        with h5py.File(path, "r+") as file:
-            file[f"resolutions/{resolution}"].attrs["creation-date"] = DATE
+    _copy_undated(coarsened, path)
+    base.unlink()
+    coarsened.unlink()
+
+
+def _copy_undated(source: Path, path: Path) -> None:
+    """Copy a `.mcool` without the time at which it was written, so that two runs are equal to the byte."""
+    with h5py.File(source) as old, h5py.File(path, "w") as new:
+        new.attrs.update(old.attrs)
+        new.create_group("resolutions")
+        for resolution in old["resolutions"]:
+            group = new["resolutions"].create_group(resolution)
+            for name in old["resolutions"][resolution]:
+                old.copy(f"resolutions/{resolution}/{name}", group)
+            attributes = dict(old["resolutions"][resolution].attrs)
+            group.attrs.update({**attributes, "creation-date": DATE})
 
 
 def _pixels(
