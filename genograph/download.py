@@ -141,11 +141,11 @@ class _Resuming:
     def _receive(self, url: str, partial: IO[bytes], begun: dict[str, Any]) -> None:
         # A packed file is kept packed: checksums and sizes are of what the server has.
         headers = {"Accept-Encoding": "identity"}
-        if begun.get("version") and partial.tell():
+        if begun.get("version") and 0 < partial.tell() < (begun["size"] or 0):
             headers |= {"Range": f"bytes={partial.tell()}-", "If-Range": begun["version"]}
         with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
             response.raise_for_status()
-            if response.headers.get("Content-Range", "").startswith(f"bytes {partial.tell()}-"):
+            if "Range" in headers and response.headers.get("Content-Range", "").startswith(f"bytes {partial.tell()}-"):
                 size = begun["size"]
             else:
                 partial.truncate(0)

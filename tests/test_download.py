@@ -209,6 +209,14 @@ def test_no_rest_is_added_to_what_came_from_another_url(tmp_path, site):
     assert site.ranges_asked == [None]
 
 
+def test_what_is_longer_than_the_file_is_fetched_anew(tmp_path, site):
+    interrupt(tmp_path, site)
+    with (tmp_path / "data" / ".a.bw.partial").open("ab") as partial:
+        partial.write(CONTENT)
+    assert next(download(config(tmp_path, site, "a.bw"))).file.read_bytes() == CONTENT
+    assert site.ranges_asked == [None]
+
+
 def test_a_stop_while_the_checksum_is_taken_costs_no_second_transfer(tmp_path, site, monkeypatch):
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
