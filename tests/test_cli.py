@@ -282,6 +282,15 @@ def test_help_does_not_import_torch():
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
+def test_an_error_of_the_system_is_told_without_its_number(world, genograph, monkeypatch):
+    def fail(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "runs/secret")
+
+    monkeypatch.setattr("genograph.prepare.prepare", fail)
+    code, _, err = genograph("prepare", world)
+    assert (code, err) == (2, "genograph: runs/secret: Permission denied.\n")
+
+
 def test_the_version_is_printed(genograph):
     code, out, _ = genograph("--version")
     assert (code, out) == (0, "genograph 0.1.0\n")
