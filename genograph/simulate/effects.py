@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from genograph.simulate.grammar import FACTORS, Motif
-from genograph.simulate.sequence import Site, read_occupancy, site_activity
+from genograph.simulate.sequence import read_sites, site_activity
 from genograph.simulate.truth import BASAL, OWN, Truth
 from genograph.simulate.write import gene_name, write_table
 
@@ -64,17 +64,22 @@ def write_variants(path: Path, truth: Truth, motifs: Mapping[str, Motif], count:
     """
     drawn: dict[tuple[str, int], str] = {}
     sites = [(feature, site) for feature, each in enumerate(truth.sites) for site in each if site.factor != "CTCF"]
+    hit = {
+        (truth.features[feature].chrom, site.start + offset): feature
+        for feature, site in sites
+        for offset in range(FACTORS[site.factor])
+    }
     while len(drawn) < count:
         if len(drawn) % 2 or not sites:
             chrom = str(rng.choice(list(truth.codes)))
-            position, row = int(rng.integers(len(truth.codes[chrom]))), None
+            position = int(rng.integers(len(truth.codes[chrom])))
         else:
             feature, site = sites[int(rng.integers(len(sites)))]
             chrom = truth.features[feature].chrom
-            position, row = site.start + int(rng.integers(FACTORS[site.factor])), feature
+            position = site.start + int(rng.integers(FACTORS[site.factor]))
         ref = int(truth.codes[chrom][position])
         alt = (ref + int(rng.integers(1, 4))) % 4
-        drawn[chrom, position] = _record(truth, motifs, chrom, position, alt, row)
+        drawn[chrom, position] = _record(truth, motifs, chrom, position, alt, hit.get((chrom, position)))
     order = {chrom: number for number, chrom in enumerate(truth.codes)}
     with path.open("w") as file:
         file.write("##fileformat=VCFv4.2\n")
@@ -110,10 +115,7 @@ def _altered(truth: Truth, motifs: Mapping[str, Motif], feature: int, position: 
     codes = truth.codes[truth.features[feature].chrom]
     before = codes[position]
     codes[position] = alt
-    sites = [
-        Site(**{**vars(site), "occupancy": read_occupancy(codes, site, motifs[site.factor])})
-        for site in truth.sites[feature]
-    ]
+    sites = read_sites(codes, truth.features[feature], motifs)
     codes[position] = before
     return site_activity(sites)
 

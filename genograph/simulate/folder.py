@@ -58,7 +58,7 @@ def simulate(out: str | Path, overrides: Sequence[str] = ()) -> Path:
     Raises:
         InputError: If a setting is wrong or the folder holds something.
     """
-    out = Path(out)
+    out = Path(out).resolve()
     settings = parse_settings(overrides)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise InputError(f"{out} is there already and is not empty. Name a new folder, or remove it.")

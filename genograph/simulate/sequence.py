@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genograph.genome.assembly import COMPLEMENT
-from genograph.simulate.grammar import FACTORS, Motif, activity
+from genograph.simulate.grammar import Motif, activity
 from genograph.simulate.layout import Feature
 
 GC, ISLAND_GC = 0.42, 0.65
@@ -23,7 +23,6 @@ class Site:
     """A planted binding site.
 
     Attributes:
-        feature: Position of its feature in the list of features.
         factor: What binds there.
         start: bp on the chromosome.
         strand: 1 or -1.
@@ -31,7 +30,6 @@ class Site:
         occupancy: Probability that it is bound.
     """
 
-    feature: int
     factor: str
     start: int
     strand: int
@@ -59,23 +57,22 @@ def _draw(size: int, gc: float, rng: np.random.Generator) -> np.ndarray:
     return np.searchsorted(edges, rng.random(size, dtype=np.float32)).astype(np.uint8)
 
 
-def plant(
-    codes: np.ndarray, number: int, feature: Feature, motifs: Mapping[str, Motif], rng: np.random.Generator
-) -> list[Site]:
-    """Write the sites of a feature into its chromosome's codes; returns them."""
+def plant(codes: np.ndarray, feature: Feature, motifs: Mapping[str, Motif], rng: np.random.Generator) -> None:
+    """Write the sites of a feature into its chromosome's codes."""
+    for plan in feature.plans:
+        start, drawn = feature.middle + plan.offset, motifs[plan.factor].draw(rng)
+        codes[start : start + len(drawn)] = drawn if plan.strand == 1 else reverse_complement(drawn)
+
+
+def read_sites(codes: np.ndarray, feature: Feature, motifs: Mapping[str, Motif]) -> list[Site]:
+    """The sites of a feature as its chromosome's codes are now: a border may lie on a promoter's site."""
     sites = []
     for plan in feature.plans:
         start, motif = feature.middle + plan.offset, motifs[plan.factor]
-        drawn = motif.draw(rng)
-        codes[start : start + len(motif)] = drawn if plan.strand == 1 else reverse_complement(drawn)
-        sites.append(Site(number, plan.factor, start, plan.strand, plan.pair, motif.occupancy(drawn)))
+        bases = codes[start : start + len(motif)]
+        occupancy = motif.occupancy(bases if plan.strand == 1 else reverse_complement(bases))
+        sites.append(Site(plan.factor, start, plan.strand, plan.pair, occupancy))
     return sites
-
-
-def read_occupancy(codes: np.ndarray, site: Site, motif: Motif) -> float:
-    """The occupancy of a site as its chromosome's codes are now."""
-    bases = codes[site.start : site.start + FACTORS[site.factor]]
-    return motif.occupancy(bases if site.strand == 1 else reverse_complement(bases))
 
 
 def reverse_complement(codes: np.ndarray) -> np.ndarray:

@@ -42,7 +42,18 @@ class WorldSettings(Section):
                 f"size {self.size} over {self.chroms} chroms leaves {self.size // self.chroms} bp each, less than 100 "
                 f"bins of the map of {self.resolution} bp. Raise size, or lower chroms or resolution."
             )
+        for key in ("genes_per_mb", "elements_per_mb"):
+            if not round(getattr(self, key) * self.chrom_size / 1e6):
+                raise InputError(
+                    f"{key} {getattr(self, key):g} puts none on a chromosome of {self.chrom_size} bp. "
+                    f"Raise {key} or size, or lower chroms."
+                )
         return self
+
+    @property
+    def chrom_size(self) -> int:
+        """bp of each chromosome, whole bins of the map."""
+        return self.size // self.chroms // self.resolution * self.resolution
 
     @property
     def carried(self) -> float:

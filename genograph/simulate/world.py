@@ -10,7 +10,7 @@ from genograph.genome.bins import Bins
 from genograph.simulate.contacts import Architecture, Loops, draw_loops
 from genograph.simulate.grammar import Motif, draw_motifs
 from genograph.simulate.layout import Feature, place_features
-from genograph.simulate.sequence import draw_background, plant
+from genograph.simulate.sequence import draw_background, plant, read_sites
 from genograph.simulate.settings import WorldSettings
 from genograph.simulate.truth import Truth
 
@@ -25,7 +25,9 @@ def draw_world(settings: WorldSettings) -> tuple[Truth, dict[str, Motif]]:
     motifs = draw_motifs(bases)
     features = place_features(settings, sizes, place)
     codes = {chrom: draw_background(size, _promoters(features, chrom), bases) for chrom, size in sizes.items()}
-    sites = [plant(codes[each.chrom], number, each, motifs, bases) for number, each in enumerate(features)]
+    for each in features:
+        plant(codes[each.chrom], each, motifs, bases)
+    sites = [read_sites(codes[each.chrom], each, motifs) for each in features]
     nodes = Bins(sizes, settings.resolution, partial=True)
     node_of_feature = np.array([int(nodes.locate(each.chrom, np.array([each.middle]))[0]) for each in features])
     borders = np.sort([node for node, each in zip(node_of_feature, features, strict=True) if each.kind == "border"])
@@ -44,8 +46,7 @@ def draw_world(settings: WorldSettings) -> tuple[Truth, dict[str, Motif]]:
 
 
 def _sizes(settings: WorldSettings) -> dict[str, int]:
-    size = settings.size // settings.chroms // settings.resolution * settings.resolution
-    return {f"chr{number + 1}": size for number in range(settings.chroms)}
+    return {f"chr{number + 1}": settings.chrom_size for number in range(settings.chroms)}
 
 
 def _promoters(features: list[Feature], chrom: str) -> list[int]:
