@@ -62,25 +62,15 @@ def write_variants(path: Path, truth: Truth, motifs: Mapping[str, Motif], count:
 
     A site that a variant makes by chance has no effect here, as it has none in the data.
     """
-    drawn: dict[tuple[str, int], str] = {}
-    sites = [(feature, site) for feature, each in enumerate(truth.sites) for site in each if site.factor != "CTCF"]
     hit = {
-        (truth.features[feature].chrom, site.start + offset): feature
-        for feature, site in sites
+        (feature.chrom, site.start + offset): number
+        for number, (feature, sites) in enumerate(zip(truth.features, truth.sites, strict=True))
+        for site in sites
+        if site.factor != "CTCF"
         for offset in range(FACTORS[site.factor])
     }
-    while len(drawn) < count:
-        if len(drawn) % 2 or not sites:
-            chrom = str(rng.choice(list(truth.codes)))
-            position = int(rng.integers(len(truth.codes[chrom])))
-        else:
-            feature, site = sites[int(rng.integers(len(sites)))]
-            chrom = truth.features[feature].chrom
-            position = site.start + int(rng.integers(FACTORS[site.factor]))
-        ref = int(truth.codes[chrom][position])
-        alt = (ref + int(rng.integers(1, 4))) % 4
-        drawn[chrom, position] = _record(truth, motifs, chrom, position, alt, hit.get((chrom, position)))
     order = {chrom: number for number, chrom in enumerate(truth.codes)}
+    places = _places(truth, list(hit), count, rng)
     with path.open("w") as file:
         file.write("##fileformat=VCFv4.2\n")
         for key, (kind, text) in _INFO.items():
@@ -88,8 +78,20 @@ def write_variants(path: Path, truth: Truth, motifs: Mapping[str, Motif], count:
         for chrom, codes in truth.codes.items():
             file.write(f"##contig=<ID={chrom},length={len(codes)}>\n")
         file.write("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
-        for key in sorted(drawn, key=lambda each: (order[each[0]], each[1])):
-            file.write(drawn[key] + "\n")
+        for chrom, position in sorted(places, key=lambda each: (order[each[0]], each[1])):
+            alt = (int(truth.codes[chrom][position]) + int(rng.integers(1, 4))) % 4
+            file.write(_record(truth, motifs, chrom, position, alt, hit.get((chrom, position))) + "\n")
+
+
+def _places(
+    truth: Truth, in_sites: list[tuple[str, int]], count: int, rng: np.random.Generator
+) -> set[tuple[str, int]]:
+    """Chromosome and position of each variant: half of them in sites, as far as these go, the others anywhere."""
+    places = {in_sites[each] for each in rng.permutation(len(in_sites))[: count // 2]}
+    while len(places) < count:
+        chrom = str(rng.choice(list(truth.codes)))
+        places.add((chrom, int(rng.integers(len(truth.codes[chrom])))))
+    return places
 
 
 def _record(truth: Truth, motifs: Mapping[str, Motif], chrom: str, position: int, alt: int, feature: int | None) -> str:

@@ -30,7 +30,7 @@ class WorldSettings(Section):
     cells: int = Field(4, ge=0)  # with calls of their own
     cell_coverage: float = Field(0.1, gt=0, le=1)  # share of the CpGs that a cell covers
     dispersion: float = Field(0.05, ge=0)  # variance of counts beyond Poisson, in squared means
-    variants: int = Field(1000, ge=0)
+    variants: int = Field(1000, ge=0, le=100_000)
 
     degree_leak: bool = False  # highly expressed genes have more loops, and contacts carry nothing
     mappability_leak: bool = False  # stretches that neither the map nor the tracks see
