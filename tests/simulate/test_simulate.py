@@ -7,7 +7,6 @@ from pathlib import Path
 import cooler
 import numpy as np
 import pandas as pd
-import pybigtools
 import pytest
 from scipy.stats import spearmanr
 
@@ -118,44 +117,6 @@ def test_loops_stand_out_of_the_map(world):
         adjacent.append(np.diagonal(matrix, 1).mean())
         looped.append(matrix[here["start1"] // 2000, here["start2"] // 2000].mean())
     assert 0.75 < np.mean(looped) / np.mean(adjacent) < 1.15  # 0.8 to 1, and what the distance adds
-
-
-def test_an_oracle_that_is_given_the_truth_reaches_the_ceiling(world, store):
-    ceilings = pd.read_csv(world / "truth" / "ceilings.tsv", sep="\t").set_index(
-        ["identifier", "over", "region", "predictor"]
-    )["pearsonr"]
-    bins, mask = store.bins, store.mask[:]
-    tss = np.array(
-        [
-            bins.locate(chrom, np.array([start if strand == "+" else end - 1]))[0]
-            for chrom, start, end, strand in zip(
-                store.genes.chrom, store.genes.start, store.genes.end, store.genes.strand, strict=True
-            )
-        ]
-    )
-    last = bins.span(bins.chroms[-1])
-    for assay, targets in store.targets.items():
-        for column, target in enumerate(targets):
-            measured = store.signals(assay)[:, column]
-            truth = read_bins(world / "truth" / f"{target.identifier}.bw", bins)
-            for over, rows in (("bins", np.arange(len(bins))), ("promoters", tss)):
-                for region, first in (("genome", 0), ("held-out", last.start)):
-                    kept = rows[(rows >= first) & mask[rows]]
-                    kept = kept[np.isfinite(measured[kept]) & np.isfinite(truth[kept])]
-                    stated = ceilings[target.identifier, over, region, "truth"]
-                    if np.isfinite(stated):
-                        assert np.corrcoef(truth[kept], measured[kept])[0, 1] == pytest.approx(stated, abs=2e-3)
-
-
-def read_bins(path, bins):
-    """(bins,) of a bigWig, NaN where it has no value."""
-    file = pybigtools.open(str(path))
-    values = np.full(len(bins), np.nan)
-    for chrom in bins.chroms:
-        span = bins.span(chrom)
-        for start, _, value in file.records(chrom):
-            values[span.start + start // bins.bin_size] = value
-    return values
 
 
 def test_contacts_carry_an_effect_and_the_ceiling_without_them_is_lower(world):
