@@ -14,8 +14,8 @@ class WorldSettings(Section):
     seed: int = Field(0, ge=0)
     size: int = Field(40_000_000, ge=400_000)  # of the genome
     chroms: int = Field(10, ge=3)  # of equal size; the last is held out to judge, the one before to choose
-    genes_per_mb: float = Field(80, gt=0, le=150)
-    elements_per_mb: float = Field(200, gt=0, le=400)
+    genes_per_mb: float = Field(80.0, gt=0, le=150)
+    elements_per_mb: float = Field(200.0, gt=0, le=400)
     resolution: int = Field(2000, ge=500)  # of the contact map
 
     effect_scale: float = Field(1.0, ge=0)  # of what contacts carry; 0: they carry nothing
@@ -23,10 +23,10 @@ class WorldSettings(Section):
     decay: float = Field(1.0, gt=0)  # contacts fall off with distance to this power
     insulation: float = Field(0.3, ge=0, le=1)  # contacts left between domains
 
-    contacts_per_node: float = Field(2000, gt=0)  # reads within 1 Mb
-    expression_reads: float = Field(80, gt=0)  # mean of a promoter
-    accessibility_reads: float = Field(20, gt=0)  # mean at the top of an element of activity 1
-    methylation_coverage: float = Field(20, gt=0)  # mean reads on a CpG in bulk
+    contacts_per_node: float = Field(2000.0, gt=0)  # reads within 1 Mb
+    expression_reads: float = Field(80.0, gt=0)  # mean of a promoter
+    accessibility_reads: float = Field(20.0, gt=0)  # mean at the top of an element of activity 1
+    methylation_coverage: float = Field(20.0, gt=0)  # mean reads on a CpG in bulk
     cells: int = Field(4, ge=0)  # with calls of their own
     cell_coverage: float = Field(0.1, gt=0, le=1)  # share of the CpGs that a cell covers
     dispersion: float = Field(0.05, ge=0)  # variance of counts beyond Poisson, in squared means
