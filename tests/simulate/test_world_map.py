@@ -1,0 +1,110 @@
+"""The sampled map against what it is said to be sampled from."""
+
+from __future__ import annotations
+
+import cooler
+import numpy as np
+import pandas as pd
+import pytest
+
+from genograph.simulate import simulate
+
+NODE = 2000
+REACH = 500  # nodes
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    settings = ["size=3600000", "chroms=3", "cells=0", "variants=0", "genes_per_mb=20", "elements_per_mb=20"]
+    return simulate(tmp_path_factory.mktemp("worlds") / "world", settings)
+
+
+@pytest.fixture(scope="module")
+def pairs(world):
+    """All pairs of nodes of one chromosome with their counts, whether a border lies between them and any loop."""
+    clr = cooler.Cooler(f"{world / 'contacts.mcool'}::/resolutions/{NODE}")
+    features = pd.read_csv(world / "truth" / "features.tsv", sep="\t")
+    loops = pd.read_csv(world / "truth" / "loops.bedpe", sep="\t", header=None)
+    frames = []
+    for chrom in clr.chromnames:
+        counts = clr.matrix(balance=False).fetch(chrom)
+        here = features[(features["chrom"] == chrom) & (features["kind"] == "border")]
+        domain = np.searchsorted(np.sort(here["middle"] // NODE), np.arange(len(counts)), side="right")
+        strength = np.zeros(counts.shape)
+        for row in loops[loops[0] == chrom].itertuples():
+            one, other = sorted((row[2] // NODE, row[5] // NODE))
+            strength[one, other] += row[8]
+        first, second = np.triu_indices(len(counts))
+        frames.append(
+            pd.DataFrame(
+                {
+                    "distance": second - first,
+                    "count": counts[first, second],
+                    "inside": domain[first] == domain[second],
+                    "strength": strength[first, second],
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_counts_within_a_domain_fall_off_with_distance_to_the_stated_power(pairs):
+    plain = pairs[pairs["inside"] & (pairs["strength"] == 0) & pairs["distance"].between(1, 40)]
+    mean = plain.groupby("distance")["count"].mean()
+    reads = plain.groupby("distance")["count"].sum()
+    slope = np.polyfit(np.log(mean.index), np.log(mean), 1, w=np.sqrt(reads))[0]
+    assert slope == pytest.approx(-1.0, abs=0.05)  # every distance has 2,000 reads or more: 2 % each
+
+
+def test_a_border_leaves_the_stated_share_of_contacts(pairs):
+    plain = pairs[(pairs["strength"] == 0) & pairs["distance"].between(5, 40)]
+    mean = plain.groupby(["distance", "inside"])["count"].mean().unstack()
+    assert (mean[False] / mean[True]).mean() == pytest.approx(0.3, abs=0.03)
+
+
+def test_a_loop_adds_its_strength_in_units_of_adjacent_nodes(pairs):
+    plain = pairs[pairs["strength"] == 0]
+    adjacent = plain.loc[(plain["distance"] == 1) & plain["inside"], "count"].mean()
+    expected = plain.groupby(["distance", "inside"])["count"].mean()
+    looped = pairs[pairs["strength"] > 0].join(expected.rename("expected"), on=["distance", "inside"])
+    assert len(looped) > 150
+    added = (looped["count"] - looped["expected"]) / adjacent
+    assert added.mean() == pytest.approx(looped["strength"].mean(), rel=0.1)  # a spread of .35 each, of bias and noise
+
+
+def test_a_node_has_about_as_many_reads_as_set_and_none_beyond_the_reach(pairs):
+    assert (pairs["distance"] > REACH).any()
+    assert not pairs.loc[pairs["distance"] > REACH, "count"].any()
+    # Of 2,000 reads in an endless domain a node keeps what lies within its own and three tenths of the rest.
+    away = np.arange(1, REACH + 1)
+    here = pairs[pairs["distance"].between(1, REACH)]
+    kept = np.where(here["inside"], 1, 0.3) / here["distance"] + here["strength"]
+    expected = 2000 / (2 * (1 / away).sum()) * kept.sum() * np.exp(0.2**2)  # both nodes' bias is lognormal
+    assert here["count"].sum() == pytest.approx(expected, rel=0.05)
+
+
+def row_sums(matrix):
+    """Of all pairs but those of neighbours, which balancing leaves out."""
+    return np.nansum(np.triu(matrix, 2) + np.tril(matrix, -2), axis=1)
+
+
+def test_the_map_is_balanced_at_both_resolutions(world):
+    for resolution in (NODE, 5 * NODE):
+        clr = cooler.Cooler(f"{world / 'contacts.mcool'}::/resolutions/{resolution}")
+        assert np.isfinite(clr.bins()["weight"][:]).mean() > 0.98
+        sums = np.concatenate([row_sums(clr.matrix(balance=True).fetch(chrom)) for chrom in clr.chromnames])
+        assert np.std(sums[sums > 0]) < 0.05 * np.mean(sums)
+    assert cooler.fileops.list_coolers(str(world / "contacts.mcool")) == [
+        f"/resolutions/{NODE}",
+        f"/resolutions/{5 * NODE}",
+    ]
+
+
+def test_no_read_maps_to_an_unseen_node(leaky_world):
+    clr = cooler.Cooler(f"{leaky_world / 'contacts.mcool'}::/resolutions/{NODE}")
+    pixels, weight = clr.pixels()[:], clr.bins()["weight"][:].to_numpy()
+    seen = np.unique(pixels[["bin1_id", "bin2_id"]].to_numpy())
+    unseen = np.setdiff1d(np.arange(len(weight)), seen)
+    assert 0.08 <= len(unseen) / len(weight) < 0.1
+    assert np.isnan(weight[unseen]).all()
+    assert np.isfinite(weight[seen]).mean() > 0.95
