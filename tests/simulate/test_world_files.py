@@ -113,7 +113,9 @@ def test_the_command_line_names_the_nearest_setting_and_exits_with_2(tmp_path, m
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "no key 'elements_per_bm'. Did you mean 'elements_per_mb'?" in told
     assert not list(tmp_path.iterdir())
 
 
