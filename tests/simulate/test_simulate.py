@@ -4,7 +4,6 @@ import filecmp
 import re
 from pathlib import Path
 
-import cooler
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,34 +88,6 @@ def test_the_activity_of_an_element_follows_from_its_sites(sites, features):
         assert (0.4 * occupancy[activators].sum() + 1.6 * pairs) * left == pytest.approx(
             features["activity"][name], abs=0.01
         )
-
-
-def test_contacts_fall_off_with_distance_to_the_stated_power(world):
-    clr = cooler.Cooler(f"{world / 'contacts.mcool'}::/resolutions/2000")
-    pixels = clr.pixels()[:]
-    bins = clr.bins()[:]
-    distance = pixels["bin2_id"] - pixels["bin1_id"]
-    size = clr.chromsizes.iloc[0] // 2000
-    total = np.bincount(distance, weights=pixels["count"], minlength=60)
-    mean = total / (3 * (size - np.arange(len(total))))
-    # Within domains of 150 kb and more, and beyond the loops' lower end only few pixels are looped.
-    assert np.log(mean[2] / mean[8]) / np.log(4) == pytest.approx(1.0, abs=0.15)
-    assert (bins["chrom"].to_numpy()[pixels["bin1_id"]] == bins["chrom"].to_numpy()[pixels["bin2_id"]]).all()
-    assert distance.max() <= 500
-    within = pixels["count"][distance > 0].sum() * 2 / len(bins)
-    assert 0.4 * 2000 < within < 1.3 * 2000  # less at the ends of so short chromosomes and between domains
-
-
-def test_loops_stand_out_of_the_map(world):
-    clr = cooler.Cooler(f"{world / 'contacts.mcool'}::/resolutions/2000")
-    columns = ["chrom1", "start1", "end1", "chrom2", "start2", "end2", "name", "strength"]
-    loops = pd.read_csv(world / "truth" / "loops.bedpe", sep="\t", names=columns)
-    adjacent, looped = [], []
-    for chrom, here in loops.groupby("chrom1"):
-        matrix = clr.matrix(balance=False).fetch(chrom)
-        adjacent.append(np.diagonal(matrix, 1).mean())
-        looped.append(matrix[here["start1"] // 2000, here["start2"] // 2000].mean())
-    assert 0.75 < np.mean(looped) / np.mean(adjacent) < 1.15  # 0.8 to 1, and what the distance adds
 
 
 def test_contacts_carry_an_effect_and_the_ceiling_without_them_is_lower(world):
