@@ -23,6 +23,7 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 # Basenji's GELU is the tanh approximation; the exact one does not reproduce its published weights.
 ACTIVATIONS = {"gelu": partial(nn.GELU, approximate="tanh"), "relu": nn.ReLU}
 
+NORM_EPS = 1e-3  # of normalisation: Keras', where torch has 1e-5
 _TRUNCATED_NORMAL_STD = 0.87962566103423978  # of a unit normal cut at two standard deviations
 
 
@@ -110,7 +111,7 @@ class ConvBlock(nn.Sequential):
             `conv_norm_act` is Basset's.
         bias: Of the convolution; None for one with `conv_norm_act`, as Basset has it.
         padding: `same` keeps the length, `valid` loses kernel - 1 positions.
-        norm_eps: Of the normalisation: Keras' 1e-3, or torch's 1e-5.
+        norm_eps: Of the normalisation.
         init: Of the kernel.
     """
 
@@ -126,7 +127,7 @@ class ConvBlock(nn.Sequential):
         order: Literal["act_conv_norm", "conv_norm_act"] = "act_conv_norm",
         bias: bool | None = None,
         padding: Literal["same", "valid"] = "same",
-        norm_eps: float = 1e-3,
+        norm_eps: float = NORM_EPS,
         init: Init = "he_normal",
     ) -> None:
         super().__init__()

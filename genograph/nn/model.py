@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -143,7 +145,7 @@ def build_model(
     whole_windows: bool = True,
     masked: bool = False,
 ) -> GenomeModel:
-    """A new model as a config describes it.
+    """A new model as a config describes it; with one seed of torch, parts that two models share start alike.
 
     Args:
         spec: Its parts by name, with their options.
@@ -157,17 +159,33 @@ def build_model(
     Raises:
         InputError: If parts do not fit each other or the data.
     """
-    encoder = ENCODERS[spec.encoder.name](bin_size, **spec.encoder.options)
+    seed = int(torch.randint(2**31, (), device="cpu"))
+    with _drawn(seed, "encoder"):
+        encoder = ENCODERS[spec.encoder.name](bin_size, **spec.encoder.options)
     layers, channels = [], encoder.channels
     for part in spec.processor:
-        layers.append(LAYERS[part.name](channels, edge_dim, **part.options))
+        before = sum(isinstance(layer, LAYERS[part.name]) for layer in layers)
+        with _drawn(seed, f"{part.name} {before}"):
+            layers.append(LAYERS[part.name](channels, edge_dim, **part.options))
         channels = layers[-1].channels
     processor = Processor(encoder.channels, layers)
-    trunk = Trunk(channels, **dict(spec.trunk)) if spec.trunk else None
-    width = trunk.channels if trunk else channels
-    heads = {assay: HEADS[assay](width, tracks.get(assay), **options) for assay, options in spec.heads.items()}
+    with _drawn(seed, "trunk"):
+        trunk = Trunk(channels, **dict(spec.trunk)) if spec.trunk else None
+    width, heads = trunk.channels if trunk else channels, {}
+    for assay, options in spec.heads.items():
+        with _drawn(seed, f"head {assay}"):
+            heads[assay] = HEADS[assay](width, tracks.get(assay), **options)
     halo = 0 if whole_windows else encoder.halo
-    return GenomeModel(encoder, processor, trunk, heads, bin_size=bin_size, halo=halo, masked=masked)
+    with _drawn(seed, "placeholder"):
+        return GenomeModel(encoder, processor, trunk, heads, bin_size=bin_size, halo=halo, masked=masked)
+
+
+@contextmanager
+def _drawn(seed: int, part: str) -> Iterator[None]:
+    """Random numbers of a part's own, so that models that share it start it alike, whatever else they have."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(zlib.crc32(f"{seed} {part}".encode()))
+        yield
 
 
 class ParameterCount(NamedTuple):

@@ -9,7 +9,7 @@ from genograph.errors import InputError
 from genograph.nn.layers import LAYERS, Dilated, GatedGCN
 from genograph.nn.layers.dilated import dilation_rates
 from genograph.nn.layers.gcn import GraphConvolution
-from genograph.nn.layers.graph_block import GraphBlock, NodePool
+from genograph.nn.layers.graph_block import GraphBlock, NodeNorm, NodePool
 from genograph.nn.layers.sage import SAGE
 from genograph.nn.layers.scatter import EdgeWeight
 
@@ -157,7 +157,7 @@ def test_edges_start_with_a_weight_near_one():
 def unweighted(layer: torch.nn.Module) -> torch.nn.Module:
     """The layer with edge weights of 1 and identities for linear maps."""
     torch.nn.init.zeros_(layer.edge_weight.linear.weight)
-    for linear in (getattr(layer, name, None) for name in ("linear", "of_self", "of_neighbours")):
+    for linear in (getattr(layer, name, None) for name in ("linear", "of_self")):
         if linear is not None:
             torch.nn.init.eye_(linear.weight)
             if linear.bias is not None:
@@ -174,11 +174,28 @@ def test_graph_convolution_divides_by_the_roots_of_both_degrees():
     assert out.flatten().tolist() == pytest.approx(expected)
 
 
-def test_sage_adds_the_mean_of_the_neighbours():
-    sage = unweighted(SAGE(1, 2))
-    edges = torch.tensor([[1, 2], [0, 0]])
-    out = sage.message(torch.tensor([[1.0], [2.0], [4.0]]), edges, torch.rand(2, 2))
-    assert out.flatten().tolist() == pytest.approx([1 + 3, 2, 4])
+def test_sage_adds_the_mean_of_the_neighbours_of_each_edge_type():
+    sage = unweighted(SAGE(1, 4))
+    edges = torch.tensor([[1, 2, 3], [0, 0, 0]])
+    is_type = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    for linear, factor in zip(sage.of_neighbours, (1.0, 10.0), strict=True):
+        torch.nn.init.constant_(linear.weight, factor)
+    x = torch.tensor([[1.0], [2.0], [4.0], [5.0]])
+    out = sage.message(x, edges, torch.cat([torch.rand(3, 2), is_type], dim=1))
+    assert out.flatten().tolist() == pytest.approx([1 + 3 + 50, 2, 4, 5])
+
+
+def test_a_silent_node_stays_apart_from_an_active_one():
+    norm = NodeNorm(2)
+    out = norm(torch.tensor([[0.1, 0.1], [10.0, 10.0]])).detach()
+    assert out[1, 0] - out[0, 0] == pytest.approx(2, abs=1e-3)  # layer normalisation would make both 0
+
+
+def test_a_node_alone_is_normalised_by_the_moving_statistics():
+    norm = NodeNorm(1, eps=0.0)
+    norm.running_mean.fill_(1.0)
+    norm.running_var.fill_(4.0)
+    assert norm(torch.tensor([[5.0]])).item() == 2.0
 
 
 def test_a_closed_gate_of_chromegcn_keeps_the_node():

@@ -85,6 +85,30 @@ def test_pieces_with_context_give_what_the_whole_window_gives(tiny):
     torch.testing.assert_close(encoded, whole.encode(whole.one_hot(sequence))[0, 2:6])
 
 
+def test_parts_that_two_models_share_start_alike(tiny):
+    models = []
+    for processor in (("dilated",), ("dilated", "sage"), ("sage", "dilated")):
+        torch.manual_seed(3)
+        spec, tracks = tiny.spec(*processor), {"coverage": 3, "methylation": 1}
+        models.append(build_model(spec, bin_size=tiny.bin_size, edge_dim=tiny.edge_dim, tracks=tracks).state_dict())
+    ours, other, moved = models
+    assert all(torch.equal(value, other[name]) for name, value in ours.items())
+    conv = "residuals.0.dilated.conv.weight"
+    assert torch.equal(ours[f"processor.layers.0.{conv}"], moved[f"processor.layers.1.{conv}"])
+
+
+def test_another_seed_gives_other_weights(tiny):
+    weights = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        spec = tiny.spec("sage")
+        model = build_model(
+            spec, bin_size=tiny.bin_size, edge_dim=tiny.edge_dim, tracks={"coverage": 3, "methylation": 1}
+        )
+        weights.append(model.heads["coverage"].linear.weight)
+    assert not torch.equal(*weights)
+
+
 def test_one_hot_is_a_c_g_t_and_n_is_all_zero(tiny):
     one_hot = make(tiny).one_hot(torch.tensor([[0, 1, 2, 3, 4]], dtype=torch.uint8))
     assert torch.equal(one_hot[0], torch.eye(4, 5))

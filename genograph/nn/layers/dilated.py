@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genograph.graph.batch import GenomeBatch
 from genograph.nn.blocks import (
     ACTIVATIONS,
+    NORM_EPS,
     Activation,
     Count,
     Init,
@@ -21,8 +22,6 @@ from genograph.nn.blocks import (
     initialise,
     to_image,
 )
-
-_NORM_EPS = 1e-3  # Keras'
 
 
 class Dilated(nn.Module):
@@ -131,7 +130,7 @@ class _DilatedConv(nn.Module):
         super().__init__()
         self.activation = ACTIVATIONS[activation]()
         self.conv = SameConv(channels, filters, kernel, dilation=rate)
-        self.norm = nn.BatchNorm1d(filters, eps=_NORM_EPS)
+        self.norm = nn.BatchNorm1d(filters, eps=NORM_EPS)
         initialise(self.conv.weight, init)
 
     def forward(self, x: Tensor, layout: tuple[tuple[int, int], ...]) -> Tensor:
@@ -146,7 +145,7 @@ class _Residual(nn.Module):
         self.dilated = _DilatedConv(channels, filters, kernel, rate, activation)
         self.activation = ACTIVATIONS[activation]()
         self.project = nn.Linear(filters, channels, bias=False)  # a convolution of kernel 1
-        self.norm = nn.BatchNorm1d(channels, eps=_NORM_EPS)
+        self.norm = nn.BatchNorm1d(channels, eps=NORM_EPS)
         self.dropout = nn.Dropout(dropout)
         initialise(self.project.weight)
         nn.init.zeros_(self.norm.weight)

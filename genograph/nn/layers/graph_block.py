@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from genograph.errors import InputError
 from genograph.graph.batch import GenomeBatch
-from genograph.nn.blocks import ACTIVATIONS
+from genograph.nn.blocks import ACTIVATIONS, NORM_EPS
 from genograph.nn.layers.scatter import softmax_pool
 
 
@@ -32,6 +32,19 @@ class NodePool(nn.Module):
         """Bins (bins, channels) -> nodes (num_nodes, channels); a bin of no node (-1) goes nowhere."""
         node = torch.where(node_of_bin < 0, num_nodes, node_of_bin)
         return softmax_pool(x, self.score(x), node, num_nodes + 1)[:num_nodes]
+
+
+class NodeNorm(nn.BatchNorm1d):
+    """Batch normalisation over the nodes of a batch; one node alone has no spread and takes the moving statistics.
+
+    Not layer normalisation: that would make a node in which nothing binds look like one in which much does.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(nodes, channels) -> (nodes, channels)."""
+        if len(input) > 1:
+            return super().forward(input)
+        return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 class GraphBlock(nn.Module, ABC):
@@ -56,7 +69,7 @@ class GraphBlock(nn.Module, ABC):
         super().__init__()
         self.channels = channels
         self.pool = NodePool(channels)
-        self.norm = nn.LayerNorm(channels)
+        self.norm = NodeNorm(channels, eps=NORM_EPS)
         self.activation = ACTIVATIONS["gelu"]()
         self.dropout = nn.Dropout(dropout)
         self.to_bins = nn.Linear(channels, channels)
