@@ -23,7 +23,7 @@ from pydantic import (
 from genograph.baskerville import read_params
 from genograph.components import Component, check_options, in_registry
 from genograph.errors import InputError, nearest
-from genograph.graph import EDGES
+from genograph.graph import CONTROLS, EDGES
 from genograph.nn.encoders import ENCODERS
 from genograph.nn.heads import HEADS
 from genograph.nn.layers import LAYERS
@@ -99,6 +99,7 @@ class SplitsConfig(Section):
 
 class GraphConfig(Section):
     edges: list[in_registry(EDGES)] = Field([])
+    controls: list[in_registry(CONTROLS)] = Field([])  # what is done to the graph, in this order
     candidates: FilePath | None = None  # BED of what is read from sequence; None: everything
 
     @field_validator("edges")
@@ -107,6 +108,14 @@ class GraphConfig(Section):
         for edge in edges:
             EDGES[edge.name](**edge.options)  # checks the values of its options
         return edges
+
+    @field_validator("controls")
+    @classmethod
+    def _attributes_go_last(cls, controls: list[Component]) -> list[Component]:
+        names = [control.name for control in controls]
+        if "drop_attribute" in names and {*names[names.index("drop_attribute") :]} != {"drop_attribute"}:
+            raise InputError("drop_attribute comes last: other controls write the attributes of edges anew.")
+        return controls
 
 
 class BatchConfig(Section):

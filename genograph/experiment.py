@@ -16,7 +16,7 @@ from genograph.errors import InputError
 from genograph.genome.bed import read_bed
 from genograph.genome.names import read_aliases
 from genograph.genome.splits import SPLITS, assign_splits
-from genograph.graph import EDGES, GenomeGraph, build_graph
+from genograph.graph import CONTROLS, EDGES, GenomeGraph, build_graph, node_groups
 from genograph.nn.model import GenomeModel, build_model
 from genograph.prepare import prepare
 from genograph.prepare_tfrecords import split_of_contigs
@@ -46,9 +46,14 @@ class Experiment:
 
     @cached_property
     def graph(self) -> GenomeGraph:
-        """Nodes over the whole genome, with the edges of `graph.edges`."""
+        """Nodes over the whole genome, with the edges of `graph.edges`, as `graph.controls` change them."""
         builders = [EDGES[edge.name](**edge.options) for edge in self.config.graph.edges]
-        return build_graph(builders, self.store.nodes, self.store.contacts)
+        graph = build_graph(builders, self.store.nodes, self.store.contacts)
+        for position, control in enumerate(self.config.graph.controls):
+            groups = node_groups(self.store.nodes, self.store.node_of_bin, self.split_of_bin)
+            rng = np.random.default_rng([self.config.seed, 1000 + position])
+            graph = CONTROLS[control.name](**control.options)(graph, groups, rng)
+        return graph
 
     @cached_property
     def targets(self) -> dict[str, list[Target]]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from genograph.assays.cool import CHUNK, bin_weights, map_bins_to_nodes, open_cool, stream_pixels
-from genograph.assays.expected import expected_between, expected_within
+from genograph.assays.expected import expected_between, expected_within, mean_at_distance
 from genograph.genome.bins import Bins
 
 PIXEL = np.dtype([("row", np.int32), ("col", np.int32), ("balanced", np.float64)])
@@ -79,12 +79,72 @@ class ContactMap:
         expected = np.where(distance < 0, self.trans_expected, by_distance)
         return expected * self.mapped[row] * self.mapped[col]
 
-    def blocks(self, size: int = 2_000_000) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-        """Row, column, balanced contacts and observed over expected, `size` pairs at a time, in order."""
+    def pixels(self, size: int = 2_000_000) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Row, column and balanced contacts, at most `size` pairs at a time, in order."""
         for start in range(0, len(self), size):
             part = slice(start, start + size)
-            row, col, balanced = np.array(self.row[part]), np.array(self.col[part]), self.balanced[part]
-            yield row, col, np.array(balanced), (balanced / self.expected_at(row, col)).astype(np.float32)
+            yield np.array(self.row[part]), np.array(self.col[part]), np.array(self.balanced[part])
+
+    def blocks(self, size: int = 2_000_000) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Row, column, balanced contacts and observed over expected, at most `size` pairs at a time, in order."""
+        for row, col, balanced in self.pixels(size):
+            yield row, col, balanced, (balanced / self.expected_at(row, col)).astype(np.float32)
+
+    def thinned(self, share: float, seed: int) -> ContactMap:
+        """The map as a shallower experiment would have given it: each read is kept with probability `share`.
+
+        Reads of a pair are what `weight` makes of its balanced contacts, rounded, and at least one. What is expected
+        is computed anew from the kept ones. Balancing weights and mask stay those of the full map; balancing a
+        shallow map on its own would mask more. The same seed keeps the same reads.
+        """
+        full = {each.name: getattr(self, each.name) for each in fields(self)}
+        thin = _ThinnedMap(**full, share=share, seed=seed)
+        (cis, between), (thin_cis, thin_between) = _contacts_by_distance(self), _contacts_by_distance(thin)
+        expected = self.expected * _pooled_ratio(thin_cis, cis, self.nodes)
+        trans_expected = self.trans_expected * (thin_between / between if between > 0 else 1.0)
+        return replace(thin, expected=expected, trans_expected=trans_expected)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ThinnedMap(ContactMap):
+    """Shows `pixels` and `blocks` with a share of the reads; the arrays on disk are those of the full map."""
+
+    share: float
+    seed: int
+
+    def pixels(self, size: int = 2_000_000) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        rng = np.random.default_rng(self.seed)
+        for row, col, balanced in super().pixels(size):
+            reads = np.maximum(np.rint(balanced / (self.weight[row] * self.weight[col])), 1).astype(np.int64)
+            kept = rng.binomial(reads, self.share)
+            seen = kept > 0
+            yield row[seen], col[seen], (balanced * (kept / reads)).astype(np.float32)[seen]
+
+
+def _contacts_by_distance(contacts: ContactMap) -> tuple[np.ndarray, float]:
+    """Summed contacts at each distance, laid out as `expected` is, and between chromosomes."""
+    cis, between = np.zeros(len(contacts.nodes)), 0.0
+    for row, col, balanced in contacts.pixels():
+        distance = contacts.nodes.distance(row, col)
+        is_within = distance >= 0
+        place = contacts.nodes.offsets[contacts.nodes.chrom_index(row[is_within])] + distance[is_within]
+        cis += np.bincount(place, weights=balanced[is_within], minlength=len(contacts.nodes))
+        between += float(balanced[~is_within].sum(dtype=np.float64))
+    return cis, between
+
+
+def _pooled_ratio(part: np.ndarray, whole: np.ndarray, nodes: Bins) -> np.ndarray:
+    """Part of whole at every distance, pooled as `expected_within` pools: (nodes,); 1 where both are nothing.
+
+    The pairs that share the contacts are the same for both, so this is also the ratio of their means.
+    """
+    ratio = np.ones(len(nodes))
+    for chrom in nodes.chroms:
+        span = nodes.span(chrom)
+        every = np.ones(span.stop - span.start)
+        top, bottom = mean_at_distance(part[span], every), mean_at_distance(whole[span], every)
+        np.divide(top, bottom, out=ratio[span], where=bottom > 0)
+    return ratio
 
 
 def write_contacts(

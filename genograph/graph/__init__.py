@@ -1,12 +1,25 @@
 """From a genome's nodes and contacts to a graph."""
 
+from genograph.graph.controls import CONTROLS, node_groups
 from genograph.graph.genome_graph import Edges, GenomeGraph, build_graph
 from genograph.graph.hic import HiCEdges
 from genograph.graph.linear import LinearEdges
+from genograph.graph.power_law import PowerLawEdges
 
 EDGES = {
     "linear": LinearEdges,
     "hic": HiCEdges,
+    "power_law": PowerLawEdges,
 }
 
-__all__ = ["EDGES", "Edges", "GenomeGraph", "HiCEdges", "LinearEdges", "build_graph"]
+__all__ = [
+    "CONTROLS",
+    "EDGES",
+    "Edges",
+    "GenomeGraph",
+    "HiCEdges",
+    "LinearEdges",
+    "PowerLawEdges",
+    "build_graph",
+    "node_groups",
+]

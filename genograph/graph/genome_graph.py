@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+EDGE_MEASURES = ("weight", "log10_distance")  # the first columns of edge_attr; one for each edge type follows
 
 
 class Edges(NamedTuple):
@@ -21,6 +22,19 @@ class Edges(NamedTuple):
     source: np.ndarray  # (pairs,) int
     destination: np.ndarray  # (pairs,) int
     weight: np.ndarray  # (pairs,) float
+
+
+class Pairs(NamedTuple):
+    """The pairs of nodes that a graph joins: each once per type, either way round."""
+
+    first: np.ndarray  # (pairs,) int
+    second: np.ndarray  # (pairs,) int
+    kind: np.ndarray  # (pairs,) int, position in `edge_types`
+    attr: np.ndarray  # (pairs, attributes) float32, a row of `edge_attr`
+
+    def take(self, rows: np.ndarray) -> Pairs:
+        """Some of the pairs, by number or as a mask."""
+        return Pairs(*(each[rows] for each in self))
 
 
 class EdgeBuilder(Protocol):
@@ -72,11 +86,31 @@ class GenomeGraph:
 
         Between chromosomes the distance is the length of the longest one: farther than any other.
         """
-        return ("weight", "log10_distance", *self.edge_types)
+        return (*EDGE_MEASURES, *self.edge_types)
 
     @property
     def weight(self) -> np.ndarray:
         return self.edge_attr[:, 0]
+
+    def pairs(self) -> Pairs:
+        """What the edges join, each pair once, the lower node first."""
+        forward = np.flatnonzero(self.edge_index[0] < self.edge_index[1])
+        return Pairs(*self.edge_index[:, forward], self.edge_type[forward], self.edge_attr[forward])
+
+    def with_pairs(self, pairs: Pairs) -> GenomeGraph:
+        """The same nodes and edge types with other edges: both directions of each pair, sorted anew."""
+        first, second, kind, attr = pairs
+        source, destination = np.concatenate([first, second]), np.concatenate([second, first])
+        order = np.lexsort((np.tile(kind, 2), source, destination))
+        pair = order % max(len(first), 1)
+        in_degree = np.bincount(destination, minlength=self.num_nodes)
+        return replace(
+            self,
+            edge_index=np.stack([source[order], destination[order]]),
+            edge_attr=attr[pair],
+            edge_type=kind[pair].astype(np.int8),
+            indptr=np.concatenate([[0], np.cumsum(in_degree)]),
+        )
 
     def of_type(self, name: str) -> np.ndarray:
         """(edges,) True for the edges of one type."""
@@ -126,29 +160,37 @@ def build_graph(edges: Sequence[EdgeBuilder], nodes: Bins, contacts: ContactMap 
     """
     edge_types = tuple(dict.fromkeys(builder.name for builder in edges))
     low, high, weight, kind = _unique_pairs(edges, nodes, contacts, edge_types)
-    source, destination = np.concatenate([low, high]), np.concatenate([high, low])
-    order = np.lexsort((np.tile(kind, 2), source, destination))
-    pair = order % max(len(low), 1)
-    edge_attr = np.zeros((len(order), 2 + len(edge_types)), dtype=np.float32)
-    edge_attr[:, 0] = weight[pair]
-    edge_attr[:, 1] = log10_distance(nodes, low, high)[pair]
-    edge_attr[np.arange(len(order)), 2 + kind[pair]] = 1.0
-    in_degree = np.bincount(destination, minlength=len(nodes))
-    return GenomeGraph(
+    attr = np.zeros((len(low), 2 + len(edge_types)), dtype=np.float32)
+    attr[:, 0] = weight
+    attr[:, 1] = log10_distance(nodes, low, high)
+    attr[np.arange(len(low)), 2 + kind] = 1.0
+    empty = GenomeGraph(
         nodes=nodes,
-        edge_index=np.stack([source[order], destination[order]]),
-        edge_attr=edge_attr,
-        edge_type=kind[pair].astype(np.int8),
+        edge_index=np.empty((2, 0), dtype=np.int64),
+        edge_attr=attr[:0],
+        edge_type=np.empty(0, dtype=np.int8),
         edge_types=edge_types,
         masked=np.zeros(len(nodes), dtype=bool) if contacts is None else contacts.masked,
-        indptr=np.concatenate([[0], np.cumsum(in_degree)]),
+        indptr=np.zeros(len(nodes) + 1, dtype=np.int64),
     )
+    return empty.with_pairs(Pairs(low, high, kind, attr))
 
 
 def log10_distance(nodes: Bins, source: np.ndarray, destination: np.ndarray) -> np.ndarray:
     """log10 of the distance in bp; across chromosomes that of the longest chromosome."""
     distance = nodes.distance(source, destination)
     return np.log10(np.where(distance < 0, max(nodes.sizes.values()), distance * nodes.bin_size))
+
+
+def pairs_apart(nodes: Bins, chrom: str, distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs of a chromosome's nodes that lie `distance` nodes apart, each once: two of (pairs,)."""
+    span = nodes.span(chrom)
+    first, count = np.arange(span.start, span.stop), span.stop - span.start
+    if chrom not in nodes.circular:
+        return first[: max(count - distance, 0)], first[distance:]
+    if 2 * distance >= count:  # opposite each other on the circle: both ways are one pair
+        first = first[: count // 2 if 2 * distance == count else 0]
+    return first, span.start + (first - span.start + distance) % max(count, 1)
 
 
 def _unique_pairs(

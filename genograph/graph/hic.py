@@ -26,6 +26,8 @@ class HiCEdges:
     may have more than `top_k` edges; a repeat that reads of many places map to becomes a hub, which the
     greatest degree in `GenomeGraph.summary` shows. The weight of an edge is log2(1 + O/E), at most 6: it is 1 for a
     pair that meets as often as expected and 2 for three times that.
+
+    With `downsample` the edges are those of a shallower map, see `ContactMap.thinned`.
     """
 
     name: ClassVar[str] = "hic"
@@ -37,13 +39,17 @@ class HiCEdges:
     min_oe: float = 1.0
     pseudocount: float = 1.0  # reads
     trans: bool = False  # also the top_k of each node on other chromosomes
+    downsample: float = 1.0  # share of the reads that are kept, at random
+    seed: int = 0  # of that choice
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
             raise InputError(f"hic: top_k must be at least 1; got {self.top_k}.")
         if self.max_distance is not None and self.max_distance < self.min_distance:
             raise InputError(f"hic: max_distance {self.max_distance} is below min_distance {self.min_distance} bp.")
-        for option in ("min_distance", "min_oe", "pseudocount"):
+        if not 0 < self.downsample <= 1:
+            raise InputError(f"hic: downsample is a share of the reads, more than 0 to 1; got {self.downsample}.")
+        for option in ("min_distance", "min_oe", "pseudocount", "seed"):
             if getattr(self, option) < 0:
                 raise InputError(f"hic: {option} must not be negative; got {getattr(self, option)}.")
 
@@ -51,6 +57,8 @@ class HiCEdges:
         if contacts is None:
             raise InputError("'hic' edges need a contact map; set contacts.file in the config and prepare again.")
         self._check_reach(contacts)
+        if self.downsample < 1:
+            contacts = contacts.thinned(self.downsample, self.seed)
         near, far = _Partners(len(nodes), self.top_k), _Partners(len(nodes), self.top_k)
         for row, col, oe in self._candidates(contacts):
             distance = nodes.distance(row, col)

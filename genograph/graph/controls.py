@@ -1,0 +1,208 @@
+"""Graphs that keep one thing of a genome's graph and lose another: what its edges have to beat.
+
+A control is called as `control(graph, groups, rng)` and gives a graph with the same nodes, edge types and columns of
+`edge_attr`, so that a model over it has the same parameters. `groups` is (nodes,) int from 0 on, see `node_groups`: an
+edge gives way only to one between the same two groups, as windows never see an edge across a split and would
+otherwise lose some. Linear edges are the genome's own and stay, unless a control says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from genograph.errors import InputError, nearest
+from genograph.genome.bins import Bins
+from genograph.genome.splits import NONE, SPLITS
+from genograph.graph.genome_graph import GenomeGraph, Pairs, log10_distance
+from genograph.graph.matching import by_type_and_chrom, joined, nearest_free, redrawn
+from genograph.graph.rewiring import group_pair, swap_partners
+
+
+def node_groups(nodes: Bins, node_of_bin: np.ndarray, split_of_bin: np.ndarray) -> np.ndarray:
+    """The group of every node, by chromosome and split of its bins: (nodes,) int.
+
+    On each chromosome the nodes with bins of two splits, of none, or without bins make one more group.
+
+    Args:
+        nodes: The genome's nodes.
+        node_of_bin: (bins,) node of each bin, -1 for none.
+        split_of_bin: (bins,) TRAIN, VALID, TEST or NONE.
+    """
+    in_node = node_of_bin >= 0
+    has = np.zeros((len(nodes), len(SPLITS) + 1), dtype=bool)  # the last column is NONE, -1
+    has[node_of_bin[in_node], split_of_bin[in_node]] = True
+    is_whole = (has.sum(axis=1) == 1) & ~has[:, NONE]
+    split = np.where(is_whole, has.argmax(axis=1), len(SPLITS))
+    return nodes.chrom_index(np.arange(len(nodes))) * (len(SPLITS) + 1) + split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewired:
+    """Random partners, but as many of each group for every node, to the last one.
+
+    Pairs of one type and two groups exchange partners, about ten times each (Maslov and Sneppen 2002, Science
+    296:910). What is left of a graph's gain is what the degree of nodes tells. The weight travels with a pair, the
+    distance is that of its new ends.
+    """
+
+    name: ClassVar[str] = "rewired"
+
+    def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
+        linear, others = _linear_and_others(graph)
+        swapped = swap_partners(others, groups, rng)
+        return graph.with_pairs(joined(linear, _measured(graph.nodes, swapped)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistanceMatched:
+    """Random pairs, but as many of each type, distance in nodes and two groups.
+
+    A pair is drawn with a probability proportional to the product of its nodes' degrees, so that a node is covered
+    about as well as before and one without edges of the type, such as a masked node, stays without. Weights are
+    those of the pairs at that distance, shuffled. Pairs between chromosomes have no distance and are rewired. Time
+    grows with nodes of a chromosome times distances on it, memory with the nodes.
+    """
+
+    name: ClassVar[str] = "distance_matched"
+
+    def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
+        linear, others = _linear_and_others(graph)
+        is_between = graph.nodes.distance(others.first, others.second) < 0
+        between = swap_partners(others.take(is_between), groups, rng)
+        within = [
+            redrawn(graph, chrom, pairs, groups, rng)
+            for _, chrom, pairs in by_type_and_chrom(graph, others.take(~is_between))
+        ]
+        return graph.with_pairs(joined(linear, _measured(graph.nodes, between), *within))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePermuted:
+    """The same graph over other sequences: the nodes of a group trade places in it.
+
+    Structure, weights and distances stay, so what is left of a gain does not come from which sequences meet, nor
+    from the degree of the nodes themselves. Masked nodes stay where they are.
+    """
+
+    name: ClassVar[str] = "node_permuted"
+
+    def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
+        linear, others = _linear_and_others(graph)
+        movable = np.flatnonzero(~graph.masked)
+        place, shuffled = (movable[np.lexsort((rng.random(len(movable)), groups[movable]))] for _ in range(2))
+        moved = np.arange(graph.num_nodes)
+        moved[place] = shuffled
+        traded = others._replace(first=moved[others.first], second=moved[others.second])
+        return graph.with_pairs(joined(linear, traded))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Isolated:
+    """No edges at all, linear ones included: what a node's own features tell, with the graph model's parameters."""
+
+    name: ClassVar[str] = "isolated"
+
+    def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
+        return graph.with_pairs(graph.pairs().take(np.empty(0, dtype=np.int64)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearMatched:
+    """As many edges of every type and two groups, but to the nearest nodes that no linear edge joins yet.
+
+    Nearest first; of the last distance that is needed, pairs are drawn at random. They have weight 1, as linear
+    edges do. A pair between chromosomes gives way to one near its end in the larger group. Masked nodes get none.
+
+    Raises:
+        InputError: If the groups have fewer pairs than are to be placed.
+    """
+
+    name: ClassVar[str] = "linear_matched"
+
+    def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
+        linear, others = _linear_and_others(graph)
+        parts = [linear]
+        for kind, chrom, pairs in by_type_and_chrom(graph, _within_chromosomes(graph, groups, others)):
+            cells = group_pair(groups, pairs.first, pairs.second)
+            first, second = nearest_free(graph, chrom, cells, linear, groups, rng)
+            if len(first) < len(cells):
+                raise InputError(
+                    f"linear_matched: {chrom} has room for {len(first)} edges in place of its {len(cells)} "
+                    f"'{graph.edge_types[kind]}' edges. Build fewer of those (top_k, trans), or leave this control out."
+                )
+            parts.append(_measured(graph.nodes, pairs._replace(first=first, second=second), weight=1.0))
+        return graph.with_pairs(joined(*parts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropType:
+    """No edges of one type, linear included; its column stays."""
+
+    name: ClassVar[str] = "drop_type"
+
+    type: str
+
+    def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
+        forward = graph.edge_index[0] < graph.edge_index[1]
+        return graph.with_pairs(graph.pairs().take(~graph.of_type(self.type)[forward]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropAttribute:
+    """One column of `edge_attr` takes its mean over all edges everywhere, so that edges tell nothing by it.
+
+    Without `weight` contact partners of a window are no longer the strongest but those that the most edges join to
+    it, ties to the lower node, as `strongest_partners` adds up weights. A column of a type says nothing to the
+    layers, but who is a partner still goes by the type.
+    """
+
+    name: ClassVar[str] = "drop_attribute"
+
+    attribute: str  # weight, log10_distance or an edge type
+
+    def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
+        names = graph.attribute_names
+        if self.attribute not in names:
+            raise InputError(f"drop_attribute: edges have no '{self.attribute}'.{nearest(self.attribute, names)}")
+        column, attr = names.index(self.attribute), graph.edge_attr.copy()
+        if len(attr):
+            attr[:, column] = attr[:, column].mean(dtype=np.float64)
+        return replace(graph, edge_attr=attr)
+
+
+CONTROLS: dict[str, type] = {
+    "rewired": Rewired,
+    "distance_matched": DistanceMatched,
+    "node_permuted": NodePermuted,
+    "isolated": Isolated,
+    "linear_matched": LinearMatched,
+    "drop_type": DropType,
+    "drop_attribute": DropAttribute,
+}
+
+
+def _linear_and_others(graph: GenomeGraph) -> tuple[Pairs, Pairs]:
+    pairs = graph.pairs()
+    is_linear = pairs.kind == (graph.edge_types.index("linear") if "linear" in graph.edge_types else -1)
+    return pairs.take(is_linear), pairs.take(~is_linear)
+
+
+def _measured(nodes: Bins, pairs: Pairs, weight: float | None = None) -> Pairs:
+    """The pairs with the distance of their ends, and a weight if one is given."""
+    attr = pairs.attr.copy()
+    attr[:, 1] = log10_distance(nodes, pairs.first, pairs.second)
+    if weight is not None:
+        attr[:, 0] = weight
+    return pairs._replace(attr=attr)
+
+
+def _within_chromosomes(graph: GenomeGraph, groups: np.ndarray, pairs: Pairs) -> Pairs:
+    """A pair between chromosomes becomes its end in the larger group, twice: it says chromosome and groups."""
+    size = np.bincount(groups, weights=~graph.masked)
+    home = np.where(size[groups[pairs.first]] >= size[groups[pairs.second]], pairs.first, pairs.second)
+    is_between = graph.nodes.distance(pairs.first, pairs.second) < 0
+    first, second = (np.where(is_between, home, each) for each in (pairs.first, pairs.second))
+    return pairs._replace(first=first, second=second)

@@ -1,0 +1,77 @@
+"""Pairs of nodes exchange partners: random graphs in which every node keeps its degree."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from genograph.graph.genome_graph import Pairs
+
+SWAPS = 10  # per pair
+MAX_ROUNDS = 100  # where hardly any swap is possible, such as in a star
+
+
+def group_pair(groups: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """A number for the two groups that each pair joins, the same either way round: (pairs,)."""
+    one, other = groups[first].astype(np.int64), groups[second].astype(np.int64)
+    return np.minimum(one, other) * (int(groups.max(initial=0)) + 1) + np.maximum(one, other)
+
+
+def pair_key(num_nodes: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """A number for each pair of nodes, the same either way round: (pairs,)."""
+    return np.minimum(first, second) * np.int64(num_nodes) + np.maximum(first, second)
+
+
+def swap_partners(pairs: Pairs, groups: np.ndarray, rng: np.random.Generator) -> Pairs:
+    """Random pairs in which every node has as many of each type to each group as before.
+
+    Double-edge swaps (Maslov and Sneppen 2002, Science 296:910): a-b and c-d become a-d and c-b, unless that joins a
+    node to itself or two nodes twice by one type. Many are tried at once, on distinct pairs. For each type and two
+    groups there are `SWAPS` swaps a pair, as far as `MAX_ROUNDS` rounds find them.
+
+    Args:
+        pairs: What is rewired. Its rows of `attr` stay as they are: what they say of distance is then wrong.
+        groups: (nodes,) int, group of each node, from 0 on.
+        rng: Of the swaps.
+    """
+    cell = pairs.kind.astype(np.int64) * (int(groups.max(initial=0)) + 1) ** 2
+    cell = np.unique(cell + group_pair(groups, pairs.first, pairs.second), return_inverse=True)[1]
+    is_turned = groups[pairs.first] > groups[pairs.second]  # ends that trade places must be of one group
+    first = np.where(is_turned, pairs.second, pairs.first)
+    second = np.where(is_turned, pairs.first, pairs.second)
+    is_within = groups[first] == groups[second]
+    missing = SWAPS * np.bincount(cell)
+    for _ in range(MAX_ROUNDS):
+        rows = np.flatnonzero(missing[cell] > 0)
+        if len(rows) == 0:
+            break
+        turn = rows[is_within[rows] & (rng.random(len(rows)) < 0.5)]
+        first[turn], second[turn] = second[turn], first[turn]
+        one, other = _partnered(cell, rows, rng)
+        is_allowed = _stays_simple(pairs._replace(first=first, second=second), rows, one, other, len(groups))
+        one, other = one[is_allowed], other[is_allowed]
+        second[one], second[other] = second[other], second[one]
+        missing -= np.bincount(cell[one], minlength=len(missing))
+    return pairs._replace(first=first, second=second)
+
+
+def _partnered(cell: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rows two by two at random, both of one cell; an odd one is left out."""
+    rows = rows[np.lexsort((rng.random(len(rows)), cell[rows]))]
+    rank = np.arange(len(rows)) - np.searchsorted(cell[rows], cell[rows])
+    is_first = (rank[:-1] % 2 == 0) & (cell[rows[:-1]] == cell[rows[1:]])
+    return rows[:-1][is_first], rows[1:][is_first]
+
+
+def _stays_simple(pairs: Pairs, rows: np.ndarray, one: np.ndarray, other: np.ndarray, num_nodes: int) -> np.ndarray:
+    """Whether pairs `one` and `other` may trade second ends, all of them at once: (len(one),) bool."""
+
+    def key(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return pairs.kind[first].astype(np.int64) * num_nodes**2 + pair_key(
+            num_nodes, pairs.first[first], pairs.second[second]
+        )
+
+    new = np.stack([key(one, other), key(other, one)])
+    has_ends = (pairs.first[one] != pairs.second[other]) & (pairs.first[other] != pairs.second[one])
+    is_new = ~np.isin(new, key(rows, rows))
+    _, place, count = np.unique(new, return_inverse=True, return_counts=True)
+    return has_ends & (is_new & (count[place].reshape(new.shape) == 1)).all(axis=0)
