@@ -1,0 +1,282 @@
+"""The leakage audit: what must hold before models with and without contacts can be compared.
+
+Each check looks at what a model is really fed, not at what the config promises. `docs/audit.md` has the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from genograph.dataset import WindowDataset
+from genograph.experiment import Experiment
+from genograph.exposure import edges_between, exposures, splits_of_nodes, strangers
+from genograph.genome.names import shorten
+from genograph.genome.splits import NONE, SPLITS, TRAIN, runs
+from genograph.nn.model import GenomeModel
+from genograph.shortcuts import (
+    contact_types,
+    counted,
+    degree_features,
+    label_correlation,
+    mask_features,
+    predictability,
+    share_inside,
+    signal_ratio,
+)
+from genograph.sketch import share_found
+
+TILE = 16  # bins whose minimizers are sought together
+COPIED = 0.5  # share of a tile's minimizers found in training sequence, above which it is a copy
+MAX_COPIED = 0.05  # share of the held-out sequence
+SHORTCUT_R = 0.2  # of a predictor that sees degree or mask alone
+LABEL_R = 0.3  # between degree and label
+ALIKE = (0.5, 2.0)  # signal of masked bins over that of the others
+MUCH_SIGNAL, FEW_BINS = 0.9, 0.2  # that candidates hold
+
+HOLD_OUT = "Hold out whole chromosomes, or set batch.partners=0."
+ALIGN = "Put borders at multiples of bins.node_size, or set splits.gap to at least that."
+MASK = "Set contacts.mask=true."
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: Its name in `CHECKS`.
+        status: `ok`, `note` (to be known when results are read) or `leak` (results would mean nothing).
+        count: How many edges, nodes, bases, bins or tracks fall foul; 0 if ok.
+        message: One line: what, with numbers and the way out.
+        values: Figures, such as the Pearson r `expression.genes`.
+    """
+
+    check: str
+    status: str
+    count: int
+    message: str
+    values: dict[str, float] = field(default_factory=dict)
+
+
+def audit(experiment: Experiment) -> list[Finding]:
+    """The findings of all checks, in the order of `CHECKS`. Nothing is trained and no test label is fitted to.
+
+    Raises:
+        InputError: If a split has no window, as `Experiment.dataset` does.
+    """
+    return [check(experiment) for check in CHECKS.values()]
+
+
+def edges_across_splits(experiment: Experiment) -> Finding:
+    """Do edges of a window's graph end in nodes of another split?"""
+    name, graph = "edges_across_splits", experiment.graph
+    if not graph.num_edges:
+        return _not_applicable(name, "the graph has no edges")
+    holds = splits_of_nodes(experiment)
+    crossing = dividing = 0
+    for code, dataset in _datasets(experiment):
+        for each in exposures(dataset):
+            foreign, divided = strangers(each, holds, code)
+            crossing += int(np.isin(each.edges, foreign).any(axis=0).sum())
+            dividing += int(np.isin(each.edges, divided).any(axis=0).sum())
+    cut = f"{edges_between(graph, holds)} of {graph.num_edges // 2} edges of the genome join two splits and are cut"
+    if crossing:
+        return Finding(name, "leak", crossing, f"{crossing} edges of windows end in another split; {cut}. {HOLD_OUT}")
+    if dividing:
+        message = f"{dividing} edges of windows end in a node that a border of splits divides; {cut}. {ALIGN}"
+        return Finding(name, "note", dividing, message)
+    return Finding(name, "ok", 0, f"No edge of a window ends in another split; {cut}.")
+
+
+def held_out_neighbours(experiment: Experiment) -> Finding:
+    """Do training windows have nodes with held-out bins?"""
+    name, holds = "held_out_neighbours", splits_of_nodes(experiment)
+    foreign, divided = [np.empty(0, int)], [np.empty(0, int)]
+    for code, dataset in _datasets(experiment):
+        if code == TRAIN:
+            for each in exposures(dataset):
+                for nodes, found in zip((foreign, divided), strangers(each, holds, code), strict=True):
+                    nodes.append(found)
+    crossing, dividing = (len(np.unique(np.concatenate(nodes))) for nodes in (foreign, divided))
+    if crossing:
+        return Finding(name, "leak", crossing, f"Training windows see {crossing} nodes of held-out bins. {HOLD_OUT}")
+    if dividing:
+        message = f"{dividing} nodes of training windows have held-out bins too, which are not shown. {ALIGN}"
+        return Finding(name, "note", dividing, message)
+    return Finding(name, "ok", 0, "No training window has a node with a held-out bin.")
+
+
+def context_across_splits(experiment: Experiment) -> Finding:
+    """Is a base of another split read, be it as context, by a shift or in a window's crop?"""
+    name, split, shift = "context_across_splits", experiment.split_of_bin, experiment.config.augment.shift
+    crossing = 0
+    for code, dataset in _datasets(experiment):
+        for by in {-shift, shift}:
+            of_bases = [split[each.bins_read()] for each in exposures(dataset, shift=by)]
+            crossing += sum(int(((each != code) & (each != NONE)).sum()) for each in of_bases)
+    reach, gap = _model(experiment).receptive_field, experiment.config.splits.gap if experiment.config.splits else 0
+    known = f"a prediction depends on {reach} bp along the sequence, splits.gap is {gap} bp"
+    values = {"receptive_field": float(reach), "gap": float(gap)}
+    if crossing:
+        message = f"{crossing} bases of other splits are read; {known}. Set splits.gap to at least {reach // 2}."
+        return Finding(name, "leak", crossing, message, values)
+    return Finding(name, "ok", 0, f"No base of another split is read, N stands in its place; {known}.", values)
+
+
+def duplicate_sequence(experiment: Experiment) -> Finding:
+    """How much held-out sequence is a copy of training sequence, or nearly? See `genograph.sketch`."""
+    name, size = "duplicate_sequence", TILE * experiment.store.bins.bin_size
+    held_out = (codes for split in ("valid", "test") for codes in _sequences(experiment, split))
+    length, found = share_found(held_out, _sequences(experiment, "train"), size)
+    copied = int(length[found > COPIED].sum())
+    share = copied / int(length.sum())
+    status = "leak" if share > MAX_COPIED else "note" if copied else "ok"
+    message = f"{share:.2%} of held-out sequence ({copied} bp) has most of its minimizers in training sequence."
+    advice = " Put copies into one split, or into genome.blacklist." if copied else ""
+    return Finding(name, status, copied, message + advice, {"share": share})
+
+
+def masked_bins_scored(experiment: Experiment) -> Finding:
+    """Do bins that the contact map masks enter loss and metrics, and is their signal another?"""
+    name, store = "masked_bins_scored", experiment.store
+    if store.contacts is None:
+        return _not_applicable(name, "there is no contact map")
+    scored = np.concatenate([counted(experiment, split) for split in SPLITS])
+    is_masked = store.contacts.masked[store.node_of_bin[scored]]
+    count = int(is_masked.sum())
+    if not count:
+        return Finding(name, "ok", 0, "No bin that the contact map masks enters loss or metrics.")
+    ratios = signal_ratio(experiment, scored[is_masked], scored[~is_masked])
+    differs = any(ratio < ALIKE[0] or ratio > ALIKE[1] for ratio in ratios.values())
+    listed = ", ".join(f"{assay} {ratio:.2f}" for assay, ratio in ratios.items())
+    message = f"{count} bins that the contact map masks are scored; their signal over that of others: {listed}."
+    return Finding(name, "leak" if differs else "note", count, f"{message} {MASK}", ratios)
+
+
+def degree_predicts(experiment: Experiment) -> Finding:
+    """How well do degrees alone predict the tracks of the validation split?"""
+    name, graph = "degree_predicts", experiment.graph
+    if not contact_types(graph):
+        return _not_applicable(name, "the graph has no edges but linear ones")
+    values = predictability(experiment, degree_features(graph))
+    foul = sum(r > SHORTCUT_R for r in values.values())
+    message = f"Best r of degree alone on the validation split: {_first(values)}."
+    advice = " Judge contacts by what they add over rewired ones, which keep every degree." if foul else ""
+    return Finding(name, "note" if foul else "ok", foul, message + advice, values)
+
+
+def mask_predicts(experiment: Experiment) -> Finding:
+    """How well does the contact map's mask alone predict the tracks of the validation split?"""
+    name, store = "mask_predicts", experiment.store
+    if store.contacts is None:
+        return _not_applicable(name, "there is no contact map")
+    values = predictability(experiment, mask_features(store.contacts.masked, store.nodes))
+    foul = sum(r > SHORTCUT_R for r in values.values())
+    message = f"Best r of the map's mask alone on the validation split: {_first(values)}."
+    if foul and (store.mask & store.contacts.masked[store.node_of_bin]).any():
+        return Finding(name, "leak", foul, f"{message} Masked bins are scored. {MASK}", values)
+    advice = " Masked bins are not scored, but what lies beside them differs." if foul else ""
+    return Finding(name, "note" if foul else "ok", foul, message + advice, values)
+
+
+def edges_depend_on_label(experiment: Experiment) -> Finding:
+    """Does degree go with the label in training, and do candidates hold nearly all signal?
+
+    That edges or candidates were made from the labels, as HiChIP loops may be, no data can show.
+    """
+    name, values = "edges_depend_on_label", {}
+    if not contact_types(experiment.graph) and experiment.candidates is None:
+        return _not_applicable(name, "the graph has no edges but linear ones, and all bins are read from sequence")
+    if contact_types(experiment.graph):
+        values |= label_correlation(experiment)
+    foul = sum(abs(r) > LABEL_R for r in values.values())
+    message = f"Greatest correlation of degree and label over training nodes: {_first(values, key=abs)}."
+    if experiment.candidates is not None:
+        shares = _in_candidates(experiment)
+        values |= shares
+        rich = [share for key, share in shares.items() if key != "candidates.bins" and share > MUCH_SIGNAL]
+        foul += len(rich) if shares["candidates.bins"] < FEW_BINS else 0
+        listed = ", ".join(f"{share:.0%} of {key.removeprefix('candidates.')}" for key, share in shares.items())
+        message += f" Candidates hold {listed}."
+    advice = " Make sure that neither edges nor candidates come from the tracks to be predicted." if foul else ""
+    return Finding(name, "note" if foul else "ok", foul, message + advice, values)
+
+
+def split_sizes(experiment: Experiment) -> Finding:
+    """Has every split windows, and every track measured values in each?"""
+    windows = {split: len(dataset) for split, (_, dataset) in zip(SPLITS, _datasets(experiment), strict=True)}
+    missing = [f"{track} in {split}" for split in SPLITS for track in _unmeasured(experiment, split)]
+    message = "Windows: " + ", ".join(f"{count} {split}" for split, count in windows.items())
+    rest = f"nothing is measured of {shorten(missing)}" if missing else "every track is measured in each"
+    values = {split: float(count) for split, count in windows.items()}
+    return Finding("split_sizes", "note" if missing else "ok", len(missing), f"{message}; {rest}.", values)
+
+
+CHECKS: dict[str, Callable[[Experiment], Finding]] = {
+    check.__name__: check
+    for check in (
+        edges_across_splits,
+        held_out_neighbours,
+        context_across_splits,
+        duplicate_sequence,
+        masked_bins_scored,
+        degree_predicts,
+        mask_predicts,
+        edges_depend_on_label,
+        split_sizes,
+    )
+}
+
+
+def _not_applicable(check: str, reason: str) -> Finding:
+    return Finding(check, "ok", 0, f"Not applicable: {reason}.")
+
+
+def _model(experiment: Experiment) -> GenomeModel:
+    """The model without weights, for how far it reads."""
+    with torch.device("meta"):
+        return experiment.model()
+
+
+def _datasets(experiment: Experiment) -> Iterator[tuple[int, WindowDataset]]:
+    """The code of each split and its windows, as they are trained on or judged."""
+    halo = _model(experiment).halo
+    return ((code, experiment.dataset(split, halo)) for split, code in SPLITS.items())
+
+
+def _sequences(experiment: Experiment, split: str) -> Iterator[np.ndarray]:
+    """The codes of each run of bins of a split."""
+    bins = experiment.store.bins
+    for first, end in runs(experiment.split_of_bin == SPLITS[split], bins):
+        start, end = bins.starts(np.array([first, end - 1])) + np.array([0, bins.bin_size])
+        yield experiment.store.codes(bins.chroms[int(bins.chrom_index(np.array(first)))], int(start), int(end))
+
+
+def _first(values: Mapping[str, float], key: Callable[[float], float] = float) -> str:
+    """The greatest value, or that whose `key` is, with its name."""
+    ranked = sorted((each for each in values.items() if np.isfinite(each[1])), key=lambda each: key(each[1]))
+    return f"{ranked[-1][1]:.2f} ({ranked[-1][0]})" if ranked else "none, for nothing varies"
+
+
+def _in_candidates(experiment: Experiment) -> dict[str, float]:
+    """The share of held-out bins that are candidates, and of the signal of each assay of counts that they hold."""
+    inside = experiment.candidates
+    held_out = np.concatenate([counted(experiment, split) for split in ("valid", "test")])
+    shares = {"candidates.bins": float(inside[held_out].mean())}
+    return shares | {f"candidates.{key}": value for key, value in share_inside(experiment, held_out, inside).items()}
+
+
+def _unmeasured(experiment: Experiment, split: str) -> list[str]:
+    """The tracks that have no value in a split."""
+    bins, names = counted(experiment, split), []
+    for assay, targets in experiment.targets.items():
+        signals, is_measured = experiment.store.signals(assay), np.zeros(len(targets), dtype=bool)
+        for rows in np.array_split(bins, 1 + len(bins) // 100_000):
+            is_measured |= np.isfinite(signals[rows]).any(axis=0)
+            if is_measured.all():
+                break
+        names += [target.identifier for target, known in zip(targets, is_measured, strict=True) if not known]
+    return names

@@ -1,0 +1,124 @@
+"""What a window really shows to a model: its nodes, the edges among them and the bases that are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from genograph.dataset import WindowDataset
+from genograph.experiment import Experiment
+from genograph.genome.splits import SPLITS
+from genograph.graph.batch import GenomeBatch
+from genograph.graph.genome_graph import GenomeGraph
+
+MAX_WINDOWS = 200  # looked at: half drawn evenly, half where a run of bins begins or ends, where other splits are near
+BLOCK = 2**20  # edges at a time
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """The batch of one window.
+
+    Attributes:
+        dataset: Whose window it is.
+        window: Its number there.
+        shift: bp that its sequence is read further on.
+        own: (n,) nodes of the genome that its bins lie in.
+        partners: (m,) its contact partners, likewise.
+        batch: As the model gets it.
+    """
+
+    dataset: WindowDataset
+    window: int
+    shift: int
+    own: np.ndarray
+    partners: np.ndarray
+    batch: GenomeBatch
+
+    @classmethod
+    def of(cls, dataset: WindowDataset, window: int, *, shift: int = 0) -> Exposure:
+        """What a window shows, its sequence read `shift` bp further on."""
+        run, first = dataset.windows[[window]].T
+        (sample,) = dataset._samples(dataset._bins_of(run, first, dataset.batch.window))
+        return cls(dataset, window, shift, sample.own, sample.partners, dataset.make_batch([window], shift=shift))
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Source and destination of every edge, as nodes of the genome: (2, edges)."""
+        return np.concatenate([self.own, self.partners])[self.batch.edge_index.numpy()]
+
+    def bins_read(self) -> np.ndarray:
+        """The bin of every base, N apart, of every piece of sequence and its context: (bases,).
+
+        A piece of a circular chromosome that lies in one split as a whole has nothing else to read, and is left out.
+        """
+        bins, reader = self.dataset.store.bins, self.dataset.reader
+        chrom, first = self._pieces()
+        chroms = np.asarray(bins.chroms)
+        circles = bins.chrom_index(self.dataset.runs[reader.is_circle, 0])
+        position = (first - reader.halo)[:, None] * bins.bin_size + self.shift + np.arange(self.batch.codes.shape[1])
+        sizes = np.array(list(bins.sizes.values()))[chrom, None]
+        position = np.where(np.isin(chroms[chrom], list(bins.circular))[:, None], position % sizes, position)
+        is_read = (self.batch.codes.numpy() < 4) & ~np.isin(chrom, circles)[:, None]
+        return (bins.offsets[chrom, None] + position // bins.bin_size)[is_read]
+
+    def _pieces(self) -> tuple[np.ndarray, np.ndarray]:
+        """Chromosome, and first bin counted from its start, of every piece of sequence, context apart: (pieces,)."""
+        dataset, (length, partner_length) = self.dataset, (shape[1] for shape in self.batch.layout)
+        run, first = dataset.windows[self.window]
+        start = np.append(first, np.searchsorted(dataset.store.node_of_bin, self.partners))
+        lengths = np.array([length] + [partner_length] * len(self.partners))
+        chrom = dataset.store.bins.chrom_index(np.append(dataset.runs[run, 0], start[1:]))
+        inside = np.concatenate([np.arange(each) for each in lengths])
+        source, chunk = self.batch.source.numpy(), dataset.reader.chunk
+        piece, at = np.unique(np.where(source >= 0, source // chunk, -1), return_index=True)
+        at = at[piece >= 0]
+        stretch = np.repeat(np.arange(len(start)), lengths)[at]
+        first = start[stretch] + inside[at] - source[at] % chunk
+        return chrom[stretch], first - dataset.store.bins.offsets[chrom[stretch]]
+
+
+def exposures(dataset: WindowDataset, *, shift: int = 0) -> Iterator[Exposure]:
+    """What at most `MAX_WINDOWS` windows of a split show."""
+    run = dataset.windows[:, 0]
+    is_end = np.diff(run, prepend=-1).astype(bool) | np.diff(run, append=-1).astype(bool)
+    for window in np.union1d(_drawn(np.arange(len(run))), _drawn(np.flatnonzero(is_end))):
+        yield Exposure.of(dataset, int(window), shift=shift)
+
+
+def splits_of_nodes(experiment: Experiment) -> np.ndarray:
+    """Whether each node has bins of train, valid and test: (nodes, 3)."""
+    holds = np.zeros((len(experiment.store.nodes), len(SPLITS)), dtype=bool)
+    for code in SPLITS.values():
+        holds[experiment.store.node_of_bin[experiment.split_of_bin == code], code] = True
+    return holds
+
+
+def strangers(exposure: Exposure, holds: np.ndarray, code: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nodes of a window that have bins of another split than its own, `code`.
+
+    Returns:
+        Those that it should not see, partners or wholly of other splits; and its own that a border divides, of which
+        only the bins of its split are shown.
+    """
+    of_others = np.delete(holds, code, axis=1).any(axis=1)
+    own, partners = (nodes[of_others[nodes]] for nodes in (exposure.own, exposure.partners))
+    is_divided = holds[own, code]
+    return np.concatenate([own[~is_divided], partners]), own[is_divided]
+
+
+def edges_between(graph: GenomeGraph, holds: np.ndarray) -> int:
+    """How many edges of the genome join two splits, either way round counted once; `holds` as of `splits_of_nodes`."""
+    count = 0
+    for start in range(0, graph.num_edges, BLOCK):
+        source, destination = graph.edge_index[:, start : start + BLOCK]
+        count += int(((holds[source] | holds[destination]).sum(axis=1) > 1).sum())
+    return count // 2
+
+
+def _drawn(windows: np.ndarray) -> np.ndarray:
+    """Half of `MAX_WINDOWS`, evenly, if there are more."""
+    limit = MAX_WINDOWS // 2
+    return windows if len(windows) <= limit else windows[np.linspace(0, len(windows) - 1, limit).astype(np.int64)]

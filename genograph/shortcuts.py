@@ -1,0 +1,200 @@
+"""What degree or the contact map's mask say of the tracks by themselves: shortcuts that a graph model may take.
+
+Where one of them predicts a track, a gain over a model without contacts need not come from who meets whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from genograph.assays.assay import ASSAYS
+from genograph.evaluate import GeneRows, Held
+from genograph.experiment import Experiment
+from genograph.genome.bins import Bins
+from genograph.genome.splits import SPLITS
+from genograph.graph.genome_graph import GenomeGraph
+from genograph.kmer import KmerRidge
+from genograph.metrics import TrackSums
+
+MAX_BINS = 200_000  # looked at; drawn evenly where there are more
+MAX_VALUES = 2**24  # of tracks held at once
+REACH = 5  # nodes on both sides within which masked ones are counted
+
+
+def degree_features(graph: GenomeGraph) -> np.ndarray:
+    """log1p of each node's degree for every edge type, and its square: (nodes, 2 types)."""
+    degree = np.log1p([graph.degree(name) for name in graph.edge_types]).reshape(-1, graph.num_nodes).T
+    return np.concatenate([degree, degree**2], axis=1)
+
+
+def mask_features(masked: np.ndarray, nodes: Bins) -> np.ndarray:
+    """Whether each node is masked, and the share that is of the nodes up to `REACH` away: (nodes, 2).
+
+    Args:
+        masked: (nodes,) as of a contact map.
+        nodes: The genome's nodes.
+    """
+    number = np.arange(len(nodes))
+    chrom = nodes.chrom_index(number)
+    low = np.maximum(number - REACH, nodes.offsets[chrom])
+    high = np.minimum(number + REACH + 1, nodes.offsets[chrom + 1])
+    total = np.concatenate([[0], np.cumsum(masked)])
+    return np.stack([masked, (total[high] - total[low]) / (high - low)], axis=1).astype(np.float64)
+
+
+def predictability(experiment: Experiment, features: np.ndarray) -> dict[str, float]:
+    """Pearson r that a ridge on features of nodes alone reaches on the validation split.
+
+    It is fitted on the training bins that enter the loss, and for genes on those of genes alone. Its penalty is
+    chosen on the bins that it is scored on, which favours it a little. The test split is not looked at.
+
+    Args:
+        experiment: Whose tracks and splits.
+        features: (nodes, features)
+
+    Returns:
+        `<assay>.bins` and, if genes are known, `<assay>.genes`: means over the assay's tracks, NaN where undefined.
+    """
+    train, valid = counted(experiment, "train"), counted(experiment, "valid")
+    genes = GeneRows.of(experiment, valid)
+    known = {}
+    for assay in experiment.targets:
+        rows = drawn(train), drawn(valid)
+        known[f"{assay}.bins"] = mean_of(
+            [_sums(predicted, target).pearsonr() for _, predicted, target in _ridge(experiment, assay, features, *rows)]
+        )
+        if genes is not None:
+            known[f"{assay}.genes"] = _over_genes(experiment, assay, features, train, valid, genes)
+    return known
+
+
+def label_correlation(experiment: Experiment) -> dict[str, float]:
+    """Pearson r of a node's log1p degree with its mean label over training nodes.
+
+    Returns:
+        `<assay>.<edge type>`, for every edge type but linear: means over the assay's tracks, NaN where undefined.
+    """
+    graph, node_of_bin = experiment.graph, experiment.store.node_of_bin
+    bins = counted(experiment, "train")
+    bins = bins[np.isin(node_of_bin[bins], _drawn_nodes(node_of_bin[bins]))]
+    first = np.flatnonzero(np.diff(node_of_bin[bins], prepend=-1))
+    known = {}
+    for assay in experiment.targets:
+        means = [_means(values, first) for _, values in _tracks(experiment, assay, bins)]
+        for name in contact_types(graph):
+            degree = np.log1p(graph.degree(name)[node_of_bin[bins[first]]])[:, None]
+            known[f"{assay}.{name}"] = mean_of(
+                [_sums(np.broadcast_to(degree, each.shape), each).pearsonr() for each in means]
+            )
+    return known
+
+
+def signal_ratio(experiment: Experiment, bins: np.ndarray, others: np.ndarray) -> dict[str, float]:
+    """Mean signal of some bins over that of others: for each assay the mean over its tracks, NaN where undefined."""
+    ratios = {}
+    for assay in experiment.targets:
+        here, there = (
+            np.concatenate([_means(values, np.zeros(1, int))[0] for _, values in _tracks(experiment, assay, rows)])
+            for rows in (drawn(bins), drawn(others))
+        )
+        ratios[assay] = mean_of([np.divide(here, there, out=np.full(len(here), np.nan), where=there > 0)])
+    return ratios
+
+
+def share_inside(experiment: Experiment, bins: np.ndarray, inside: np.ndarray) -> dict[str, float]:
+    """The share of the signal of some bins that those `inside` hold: for each assay of counts, NaN without signal.
+
+    Args:
+        experiment: Whose tracks.
+        bins: (n,) numbers of the bins.
+        inside: (all bins,) True for those inside.
+    """
+    bins, shares = drawn(bins), {}
+    for assay in experiment.targets:
+        if ASSAYS[assay].kind == "count":
+            total, part = 0.0, 0.0
+            for _, values in _tracks(experiment, assay, bins):
+                total, part = total + np.nansum(values), part + np.nansum(values[inside[bins]])
+            shares[assay] = float(part / total) if total > 0 else float("nan")
+    return shares
+
+
+def counted(experiment: Experiment, split: str) -> np.ndarray:
+    """The bins of a split that enter loss and metrics: (n,), ascending."""
+    return np.flatnonzero((experiment.split_of_bin == SPLITS[split]) & experiment.store.mask)
+
+
+def contact_types(graph: GenomeGraph) -> list[str]:
+    """The edge types that say who meets whom: all but linear ones."""
+    return [name for name in graph.edge_types if name != "linear"]
+
+
+def drawn(numbers: np.ndarray, limit: int = MAX_BINS) -> np.ndarray:
+    """At most `limit` of some numbers, evenly."""
+    return numbers if len(numbers) <= limit else numbers[np.linspace(0, len(numbers) - 1, limit).astype(np.int64)]
+
+
+def mean_of(values: Sequence[np.ndarray]) -> float:
+    """The mean of all that is not NaN, NaN of nothing."""
+    flat = np.concatenate(values)
+    return float(flat[np.isfinite(flat)].mean()) if np.isfinite(flat).any() else float("nan")
+
+
+def _drawn_nodes(node_of_bin: np.ndarray) -> np.ndarray:
+    """Some of the nodes of ascending bins, so many that they hold at most about `MAX_BINS` bins."""
+    nodes = np.unique(node_of_bin)
+    return drawn(nodes, max(1, MAX_BINS * len(nodes) // max(len(node_of_bin), 1)))
+
+
+def _tracks(experiment: Experiment, assay: str, bins: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """A bounded number of tracks at a time, with their values at some bins: (bins, tracks) float32."""
+    signals = experiment.store.signals(assay)
+    step = max(1, MAX_VALUES // max(len(bins), 1))
+    for start in range(0, signals.shape[1], step):
+        yield slice(start, start + step), signals[bins, start : start + step].astype(np.float32)
+
+
+def _ridge(
+    experiment: Experiment, assay: str, features: np.ndarray, train: np.ndarray, valid: np.ndarray
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Tracks, and their predictions and values at the `valid` bins, (bins, tracks) each."""
+    of_train, of_valid = (features[experiment.store.node_of_bin[bins]] for bins in (train, valid))
+    # Both in blocks of as many tracks, those that the larger of the two allows.
+    both = np.concatenate([train, valid])
+    for tracks, values in _tracks(experiment, assay, both):
+        target, held_out = np.split(values, [len(train)])
+        yield tracks, KmerRidge().fit(of_train, target, of_valid, held_out).predict(of_valid), held_out
+
+
+def _over_genes(
+    experiment: Experiment, assay: str, features: np.ndarray, train: np.ndarray, valid: np.ndarray, genes: GeneRows
+) -> float:
+    """Mean r over the tracks of an assay and the genes of the validation split."""
+    of_training = GeneRows.of(experiment, train)
+    train = train[np.unique(of_training.row)] if of_training else train
+    rows, place = np.unique(genes.row, return_inverse=True)
+    genes = GeneRows(genes.genes, genes.gene, place)
+    r = []
+    for tracks, predicted, target in _ridge(experiment, assay, features, drawn(train), valid[rows]):
+        held = Held(experiment.targets[assay][tracks], False, predicted.T, target.T, np.isfinite(target.T))
+        over = genes.over(held)
+        r.append(_sums(over.prediction.T, over.target.T).pearsonr())
+    return mean_of(r)
+
+
+def _sums(prediction: np.ndarray, target: np.ndarray) -> TrackSums:
+    sums = TrackSums(target.shape[1])
+    sums.update(prediction, target)
+    return sums
+
+
+def _means(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """The mean of what is measured in each group of rows, which starts at `first`: (groups, tracks), else NaN."""
+    measured = np.isfinite(values)
+    if not len(values):
+        return np.full((len(first), values.shape[1]), np.nan)
+    count = np.add.reduceat(measured, first, axis=0, dtype=np.float64)
+    total = np.add.reduceat(np.where(measured, values, 0), first, axis=0, dtype=np.float64)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
