@@ -1,0 +1,430 @@
+"""What each control keeps, exactly, and what it loses."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genograph.assays.contacts import ContactMap
+from genograph.config import load_config, parse_config
+from genograph.errors import InputError
+from genograph.experiment import Experiment
+from genograph.genome.bins import Bins
+from genograph.genome.splits import NONE, TEST, TRAIN, VALID
+from genograph.graph import CONTROLS, Edges, GenomeGraph, LinearEdges, build_graph, node_groups
+from genograph.graph.controls import DropAttribute, DropType, Rewired
+from genograph.graph.genome_graph import log10_distance
+from genograph.graph.neighbours import strongest_partners
+from tests.tiny import config_tree, write_world
+
+NODES = Bins({"chr1": 40_000, "plasmid": 20_000}, 1000, circular=frozenset({"plasmid"}))
+GROUPS = np.repeat([0, 1, 2], [25, 15, 20])  # two splits of chr1, and the plasmid
+OPTIONS = {"drop_type": {"type": "loops"}, "drop_attribute": {"attribute": "weight"}}
+RANDOM = ("rewired", "distance_matched", "node_permuted", "linear_matched")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenEdges:
+    """Pairs as they are given: (source, destination, weight)."""
+
+    name: ClassVar[str] = "loops"
+
+    pairs: list[tuple[int, int, float]]
+
+    def __call__(self, nodes: Bins, contacts: ContactMap | None) -> Edges:
+        source, destination, weight = np.array(self.pairs, dtype=float).reshape(-1, 3).T
+        return Edges(source.astype(int), destination.astype(int), weight)
+
+
+def given_graph(pairs, nodes: Bins = NODES, masked=(), linear: int = 1) -> GenomeGraph:
+    graph = build_graph([LinearEdges(reach=linear), GivenEdges(pairs=pairs)], nodes)
+    graph.masked[list(masked)] = True
+    return graph
+
+
+def random_graph(seed: int, count: int = 60, masked=(3, 30, 47)) -> GenomeGraph:
+    """Pairs whose weights are all different; masked nodes have none."""
+    rng = np.random.default_rng(seed)
+    seen = np.setdiff1d(np.arange(len(NODES)), masked)
+    ends = rng.choice(seen, (count, 2))
+    return given_graph([(int(a), int(b), 1 + i / 64) for i, (a, b) in enumerate(ends) if a != b], masked=masked)
+
+
+def applied(name: str, graph: GenomeGraph, seed: int = 0, groups: np.ndarray = GROUPS) -> GenomeGraph:
+    return CONTROLS[name](**OPTIONS.get(name, {}))(graph, groups, np.random.default_rng(seed))
+
+
+def loops(graph: GenomeGraph) -> np.ndarray:
+    """(2, pairs) lower and higher node."""
+    source, destination = graph.edge_index[:, graph.of_type("loops")]
+    return np.stack([source, destination])[:, source < destination]
+
+
+def degree_to_groups(graph: GenomeGraph, groups: np.ndarray = GROUPS) -> np.ndarray:
+    """(nodes, groups) loops of each node to each group."""
+    degree = np.zeros((graph.num_nodes, groups.max() + 1), dtype=int)
+    source, destination = graph.edge_index[:, graph.of_type("loops")]
+    np.add.at(degree, (destination, groups[source]), 1)
+    return degree
+
+
+def group_pairs(graph: GenomeGraph, groups: np.ndarray = GROUPS) -> Counter:
+    return Counter(tuple(sorted(pair)) for pair in groups[loops(graph)].T.tolist())
+
+
+def weights(graph: GenomeGraph) -> list[float]:
+    return sorted(graph.weight[graph.of_type("loops")].tolist())
+
+
+def linear_rows(graph: GenomeGraph) -> list[list[float]]:
+    is_linear = graph.of_type("linear")
+    return np.concatenate([graph.edge_index.T, graph.edge_attr], axis=1)[is_linear].tolist()
+
+
+def differ(one: GenomeGraph, other: GenomeGraph) -> bool:
+    return one.num_edges != other.num_edges or (one.edge_index != other.edge_index).any()
+
+
+graphs = st.builds(random_graph, st.integers(0, 10_000), st.integers(0, 150))
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_every_control_is_registered_under_its_name(name):
+    assert CONTROLS[name].name == name
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+@settings(max_examples=15, deadline=None)
+@given(graph=graphs, seed=st.integers(0, 99))
+def test_a_control_leaves_a_sound_graph(name, graph, seed):
+    """Sorted, both ways, no loops or doubles, the same nodes and columns."""
+    control = applied(name, graph, seed)
+    source, destination = control.edge_index
+    key = list(zip(destination.tolist(), source.tolist(), control.edge_type.tolist(), strict=True))
+    assert key == sorted(set(key))
+    attributes = dict(zip(key, control.edge_attr.tolist(), strict=True))
+    assert all(s != d and attributes[d, s, kind] == attributes[s, d, kind] for d, s, kind in key)
+    assert (np.diff(control.indptr) == np.bincount(destination, minlength=len(NODES))).all()
+    assert control.nodes is graph.nodes
+    assert control.masked is graph.masked
+    assert control.attribute_names == graph.attribute_names
+    assert control.edge_attr.shape == (control.num_edges, 4)
+    for each in fields(graph):
+        if isinstance(value := getattr(graph, each.name), np.ndarray):
+            assert getattr(control, each.name).dtype == value.dtype
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_control_leaves_the_graph_that_it_was_given(name):
+    graph = random_graph(1)
+    before = {each.name: np.copy(getattr(graph, each.name)) for each in fields(graph) if each.name.startswith("edge_")}
+    applied(name, graph)
+    for field, value in before.items():
+        np.testing.assert_array_equal(getattr(graph, field), value)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_the_same_seed_gives_the_same_graph(name):
+    graph = random_graph(1)
+    one, same = applied(name, graph, 5), applied(name, graph, 5)
+    np.testing.assert_array_equal(one.edge_index, same.edge_index)
+    np.testing.assert_array_equal(one.edge_attr, same.edge_attr)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_another_seed_gives_another_graph(name):
+    graph = random_graph(1, count=61)
+    assert differ(applied(name, graph, 5), applied(name, graph, 6))
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_it_is_another_graph_than_before_but_for_linear_edges(name):
+    graph = random_graph(2)
+    control = applied(name, graph)
+    assert differ(control, graph)
+    assert linear_rows(control) == linear_rows(graph)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_every_control_takes_a_graph_without_edges(name):
+    empty = given_graph([])
+    empty = empty.with_pairs(empty.pairs().take(np.empty(0, dtype=int)))
+    assert applied(name, empty).edge_attr.shape == (0, 4)
+
+
+@pytest.mark.parametrize("name", ["rewired", "distance_matched", "node_permuted"])
+@settings(max_examples=20, deadline=None)
+@given(graph=graphs, seed=st.integers(0, 99))
+def test_as_many_edges_join_two_groups_with_the_same_weights_and_none_a_masked_node(name, graph, seed):
+    control = applied(name, graph, seed)
+    assert group_pairs(control) == group_pairs(graph)
+    assert weights(control) == weights(graph)
+    assert not control.degree("loops")[control.masked].any()
+
+
+@settings(max_examples=50, deadline=None)
+@given(graph=graphs, seed=st.integers(0, 99))
+def test_rewiring_keeps_the_degree_of_every_node_to_every_group(graph, seed):
+    np.testing.assert_array_equal(degree_to_groups(applied("rewired", graph, seed)), degree_to_groups(graph))
+
+
+@pytest.mark.parametrize("name", ["rewired", "distance_matched", "linear_matched"])
+def test_moved_edges_have_the_distance_of_their_ends(name):
+    control = applied(name, random_graph(3))
+    np.testing.assert_array_equal(
+        control.edge_attr[:, 1], log10_distance(NODES, *control.edge_index).astype(np.float32)
+    )
+
+
+def test_rewiring_leaves_hardly_a_pair_as_it_was():
+    rng = np.random.default_rng(0)
+    nodes = Bins({"chr1": 1_000_000}, 1000)
+    graph = given_graph([(*pair, 1.0) for pair in rng.integers(0, 1000, (2000, 2)).tolist()], nodes)
+    control = applied("rewired", graph, groups=np.zeros(1000, dtype=int))
+    kept = {*map(tuple, loops(graph).T.tolist())} & {*map(tuple, loops(control).T.tolist())}
+    assert len(kept) < 30  # by chance about 2000^2 / (1000^2 / 2) = 8 of them
+
+
+def test_rewiring_finds_every_graph_with_these_degrees():
+    """Degrees 2 1 1 2 2: six paths from node 1 to node 2, or those two joined beside a triangle. All come up as often."""
+    nodes = Bins({"chr1": 5000}, 1000)
+    graph = given_graph([(0, 1, 1.0), (0, 3, 1.0), (2, 4, 1.0), (3, 4, 1.0)], nodes)
+    groups = np.zeros(5, dtype=int)
+    found = Counter(str(loops(applied("rewired", graph, seed, groups)).T.tolist()) for seed in range(140))
+    assert len(found) == 7
+    assert min(found.values()) > 8  # 20 on average
+
+
+def test_a_star_cannot_be_rewired_and_stays():
+    graph = given_graph([(0, other, float(other)) for other in range(5, 15)])
+    assert not differ(applied("rewired", graph), graph)
+
+
+def test_thirty_thousand_pairs_are_rewired_in_a_second():
+    rng = np.random.default_rng(0)
+    nodes = Bins({"chr1": 20_000_000, "chr2": 20_000_000}, 1000)
+    graph = given_graph([], nodes)
+    first, second = rng.integers(0, 40_000, (2, 30_000))
+    pairs = graph.pairs()
+    rows = np.zeros(len(first), dtype=int)
+    joined = pairs.take(rows)._replace(first=first, second=second, kind=np.ones_like(rows))
+    start = time.process_time()
+    Rewired()(graph.with_pairs(joined.take(first != second)), np.repeat([0, 1], 20_000), rng)
+    assert time.process_time() - start < 4
+
+
+@settings(max_examples=30, deadline=None)
+@given(graph=graphs, seed=st.integers(0, 99))
+def test_distance_matching_keeps_the_number_at_every_distance_between_two_groups(graph, seed):
+    def counts(graph):
+        low, high = loops(graph)
+        groups = np.sort(GROUPS[loops(graph)], axis=0)
+        return Counter(zip(NODES.distance(low, high).tolist(), *groups.tolist(), strict=True))
+
+    def weights_at(graph):
+        low, high = loops(graph)
+        weight = graph.weight[graph.of_type("loops") & (graph.edge_index[0] < graph.edge_index[1])]
+        return sorted(zip(NODES.distance(low, high).tolist(), weight.tolist(), strict=True))
+
+    control = applied("distance_matched", graph, seed)
+    assert counts(control) == counts(graph)
+    assert weights_at(control) == weights_at(graph)
+
+
+def test_distance_matching_keeps_the_coverage_of_nodes_on_average():
+    """A hub of 30 edges among nodes of about 3: over 50 draws it has as many, and every node about its own."""
+    rng = np.random.default_rng(0)
+    nodes = Bins({"chr1": 200_000}, 1000)
+    groups = np.zeros(200, dtype=int)
+    hub = [(100, int(other), 1.0) for other in rng.choice(90, 30, replace=False)]
+    rest = [(int(first), int(first + step), 1.0) for first, step in rng.integers(1, 90, (300, 2))]
+    graph = given_graph(hub + rest, nodes)
+    mean = np.mean([applied("distance_matched", graph, seed, groups).degree("loops") for seed in range(50)], axis=0)
+    assert np.corrcoef(mean, graph.degree("loops"))[0, 1] > 0.9
+    assert mean[100] > 20
+    assert (mean[graph.degree("loops") == 0] == 0).all()
+
+
+def test_node_permutation_is_a_relabelling_within_groups():
+    graph = random_graph(4)
+    control = applied("node_permuted", graph)
+    for group in range(3):
+        before, after = (np.sort(each.degree("loops")[GROUPS == group]) for each in (graph, control))
+        assert before.tolist() == after.tolist()
+    assert (control.degree("loops") != graph.degree("loops")).any()
+    assert not (control.degree("loops")[graph.masked]).any()
+
+
+def test_node_permutation_moves_edges_with_all_their_attributes():
+    """The weight of each pair is its own, so it tells which pair went where."""
+    graph = random_graph(4)
+    control = applied("node_permuted", graph)
+    before, after = ends_by_attributes(graph), ends_by_attributes(control)
+    assert before.keys() == after.keys()
+    moved = {}
+    for attributes, ends in before.items():
+        for node in ends:
+            moved[node] = moved.get(node, after[attributes]) & after[attributes]
+    assert all(moved.values())  # a node goes to one place, the same for all its edges
+
+
+def ends_by_attributes(graph: GenomeGraph) -> dict[tuple[float, ...], set[int]]:
+    first, second, kind, attr = graph.pairs()
+    ends = np.stack([first, second], axis=1)[kind == 1].tolist()
+    return {tuple(row): {*pair} for row, pair in zip(attr[kind == 1].tolist(), ends, strict=True)}
+
+
+def test_masked_nodes_keep_their_edges_when_nodes_are_permuted():
+    graph = given_graph([(3, 9, 2.0), (3, 12, 2.0)], masked=[3])
+    assert applied("node_permuted", graph).degree("loops")[3] == 2
+
+
+def test_isolated_nodes_have_no_edges_but_all_the_columns():
+    control = applied("isolated", random_graph(5))
+    assert control.num_edges == 0
+    assert control.attribute_names == ("weight", "log10_distance", "linear", "loops")
+    assert control.indptr.tolist() == [0] * (len(NODES) + 1)
+
+
+def test_linear_matched_edges_are_the_nearest_that_no_linear_edge_joins():
+    """Ten nodes of one group have eight pairs two apart and seven three apart; eleven edges take three of those."""
+    nodes = Bins({"chr1": 10_000}, 1000)
+    groups = np.zeros(10, dtype=int)
+    pairs = [(0, 9, 1.5), (0, 8, 1.5), (0, 7, 1.5), (0, 6, 1.5), (1, 9, 1.5), (1, 8, 1.5)]
+    graph = given_graph([*pairs, (1, 7, 1.5), (1, 6, 1.5), (2, 9, 1.5), (2, 8, 1.5), (2, 7, 1.5)], nodes)
+    control = applied("linear_matched", graph, groups=groups)
+    low, high = loops(control)
+    assert Counter((high - low).tolist()) == {2: 8, 3: 3}
+    assert set(weights(control)) == {1.0}
+    first, second = (str(loops(applied("linear_matched", graph, seed, groups))) for seed in (1, 2))
+    assert first != second
+
+
+def test_linear_matched_goes_on_where_linear_edges_end():
+    nodes = Bins({"chr1": 10_000}, 1000)
+    control = applied("linear_matched", given_graph([(0, 9, 1.0)], nodes, linear=3), groups=np.zeros(10, dtype=int))
+    low, high = loops(control)
+    assert (high - low).tolist() == [4]
+
+
+def test_linear_matched_keeps_the_number_between_groups_and_spares_masked_nodes():
+    graph = random_graph(6)
+    within = NODES.distance(*loops(graph)) > 0
+    graph = given_graph([(int(a), int(b), 2.0) for a, b in loops(graph)[:, within].T], masked=[3, 30, 47])
+    control = applied("linear_matched", graph)
+    assert group_pairs(control) == group_pairs(graph)
+    assert not control.degree("loops")[control.masked].any()
+
+
+def test_linear_matched_puts_a_pair_between_chromosomes_into_the_larger_group():
+    control = applied("linear_matched", given_graph([(5, 45, 2.0), (30, 50, 2.0)]))
+    assert group_pairs(control) == {(0, 0): 1, (2, 2): 1}
+    assert (NODES.distance(*loops(control)) == 2).all()
+
+
+def test_linear_matched_without_room_says_so():
+    nodes = Bins({"chr1": 3000}, 1000)
+    graph = given_graph([(0, 1, 1.0), (0, 2, 1.0)], nodes)
+    with pytest.raises(InputError, match=r"chr1 has room for 1 edges in place of its 2 'loops' edges"):
+        applied("linear_matched", graph, groups=np.zeros(3, dtype=int))
+
+
+def test_a_dropped_type_leaves_its_column():
+    graph = random_graph(7)
+    control = DropType(type="linear")(graph, GROUPS, np.random.default_rng(0))
+    assert control.edge_types == ("linear", "loops")
+    assert control.degree("linear").sum() == 0
+    np.testing.assert_array_equal(control.edge_attr, graph.edge_attr[graph.of_type("loops")])
+
+
+def test_a_dropped_attribute_is_its_mean_everywhere_and_the_others_stay():
+    graph = given_graph([(0, 5, 4.0), (0, 9, 2.0)], Bins({"chr1": 10_000}, 1000))
+    for column, name in enumerate(graph.attribute_names):
+        control = DropAttribute(attribute=name)(graph, GROUPS, np.random.default_rng(0))
+        mean = {"weight": 15 / 11, "linear": 9 / 11, "loops": 2 / 11}.get(name, graph.edge_attr[:, 1].mean())
+        assert control.edge_attr[:, column] == pytest.approx(mean)
+        rest = [each for each in range(4) if each != column]
+        np.testing.assert_array_equal(control.edge_attr[:, rest], graph.edge_attr[:, rest])
+
+
+def test_without_weights_the_partners_of_a_window_are_those_with_the_most_edges():
+    graph = given_graph([(0, 5, 4.0), (0, 9, 1.0), (1, 9, 1.0), (1, 7, 2.0)])
+    assert strongest_partners(graph, np.array([0, 1]), 3).tolist() == [5, 7, 9]
+    assert strongest_partners(applied("drop_attribute", graph), np.array([0, 1]), 3).tolist() == [9, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("control", "message"),
+    [
+        (DropType(type="loop"), r"no 'loop' edges. Did you mean 'loops'\?"),
+        (DropAttribute(attribute="wieght"), r"edges have no 'wieght'. Did you mean 'weight'\?"),
+    ],
+)
+def test_what_a_graph_has_not_cannot_be_dropped(control, message):
+    with pytest.raises(InputError, match=message):
+        control(random_graph(0), GROUPS, np.random.default_rng(0))
+
+
+def test_groups_go_by_chromosome_and_split():
+    """Nodes of two bins: wholly train, train and none, valid, of both splits, without bins; test on chr2."""
+    nodes = Bins({"chr1": 5000, "chr2": 1000}, 1000)
+    node_of_bin = np.array([0, 0, 1, 1, 2, 2, 3, 3, -1, 5, 5])
+    split = np.array([TRAIN, TRAIN, TRAIN, NONE, VALID, VALID, TRAIN, VALID, TRAIN, TEST, TEST])
+    groups = node_groups(nodes, node_of_bin, split)
+    assert groups[1] == groups[3] == groups[4]
+    assert len({*groups.tolist()}) == 4
+
+
+def test_groups_of_two_chromosomes_differ_in_the_same_split():
+    nodes = Bins({"chr1": 1000, "chr2": 1000}, 1000)
+    one, other = node_groups(nodes, np.array([0, 1]), np.array([TRAIN, TRAIN]))
+    assert one != other
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return write_world(tmp_path_factory.mktemp("world"))
+
+
+def experiment(world, *overrides: str) -> Experiment:
+    return Experiment.open(load_config(world, overrides))
+
+
+def test_controls_of_a_config_are_applied_without_a_new_store(world):
+    plain = experiment(world)
+    manifest = (plain.config.store / "manifest.json").stat()
+    control = experiment(world, "graph.controls=[{name: rewired}]")
+    assert (control.config.store / "manifest.json").stat() == manifest
+    assert differ(control.graph, plain.graph)
+    np.testing.assert_array_equal(control.graph.degree("hic"), plain.graph.degree("hic"))
+    assert not differ(experiment(world, "graph.controls=[{name: rewired}]").graph, control.graph)
+    assert differ(experiment(world, "graph.controls=[{name: rewired}]", "seed=1").graph, control.graph)
+
+
+def test_controls_are_applied_in_order(world):
+    graph = experiment(world, "graph.controls=[{name: drop_type, type: linear}, {name: linear_matched}]").graph
+    low, high = graph.edge_index
+    assert graph.degree("linear").sum() == 0
+    assert graph.nodes.distance(low, high).min() == 1  # beyond no linear edge
+
+
+@pytest.mark.parametrize(
+    ("controls", "message"),
+    [
+        ([{"name": "rewire"}], r"graph.controls\[0\]: no 'rewire' here. Did you mean 'rewired'\?"),
+        ([{"name": "drop_type"}], r"graph.controls\[0\]: 'drop_type': type: Field required"),
+        ([{"name": "drop_attribute", "attribute": "weight"}, {"name": "rewired"}], "drop_attribute comes last"),
+    ],
+)
+def test_wrong_controls_are_refused(controls, message):
+    tree = config_tree()
+    tree["graph"]["controls"] = controls
+    with pytest.raises(InputError, match=message):
+        parse_config(tree)
