@@ -193,13 +193,13 @@ def test_rewiring_leaves_hardly_a_pair_as_it_was():
 
 
 def test_rewiring_finds_every_graph_with_these_degrees():
-    """Degrees 2 1 1 2 2: six paths from node 1 to node 2, or those two joined beside a triangle. All come up as often."""
+    """Degrees 2 1 1 2 2: six paths from node 1 to node 2, or those two joined beside a triangle."""
     nodes = Bins({"chr1": 5000}, 1000)
     graph = given_graph([(0, 1, 1.0), (0, 3, 1.0), (2, 4, 1.0), (3, 4, 1.0)], nodes)
     groups = np.zeros(5, dtype=int)
     found = Counter(str(loops(applied("rewired", graph, seed, groups)).T.tolist()) for seed in range(140))
     assert len(found) == 7
-    assert min(found.values()) > 8  # 20 on average
+    assert min(found.values()) > 8  # of 20 on average: each comes up as often
 
 
 def test_a_star_cannot_be_rewired_and_stays():
@@ -256,7 +256,7 @@ def test_node_permutation_is_a_relabelling_within_groups():
     graph = random_graph(4)
     control = applied("node_permuted", graph)
     for group in range(3):
-        before, after = (np.sort(each.degree("loops")[GROUPS == group]) for each in (graph, control))
+        before, after = (np.sort(each.degree("loops")[group == GROUPS]) for each in (graph, control))
         assert before.tolist() == after.tolist()
     assert (control.degree("loops") != graph.degree("loops")).any()
     assert not (control.degree("loops")[graph.masked]).any()
@@ -389,30 +389,44 @@ def test_groups_of_two_chromosomes_differ_in_the_same_split():
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return write_world(tmp_path_factory.mktemp("world"))
+def plain(tmp_path_factory) -> Experiment:
+    return Experiment.open(load_config(write_world(tmp_path_factory.mktemp("world"))))
 
 
-def experiment(world, *overrides: str) -> Experiment:
-    return Experiment.open(load_config(world, overrides))
+def changed(plain: Experiment, *overrides: str) -> GenomeGraph:
+    """The graph that a changed config gives over the same store."""
+    path = plain.config.store.parent / "tiny.yaml"
+    return Experiment(load_config(path, overrides), plain.store).graph
 
 
-def test_controls_of_a_config_are_applied_without_a_new_store(world):
-    plain = experiment(world)
-    manifest = (plain.config.store / "manifest.json").stat()
-    control = experiment(world, "graph.controls=[{name: rewired}]")
-    assert (control.config.store / "manifest.json").stat() == manifest
-    assert differ(control.graph, plain.graph)
-    np.testing.assert_array_equal(control.graph.degree("hic"), plain.graph.degree("hic"))
-    assert not differ(experiment(world, "graph.controls=[{name: rewired}]").graph, control.graph)
-    assert differ(experiment(world, "graph.controls=[{name: rewired}]", "seed=1").graph, control.graph)
+def test_controls_of_a_config_change_the_graph_as_the_seed_says(plain):
+    one, same, other = (changed(plain, "graph.controls=[{name: rewired}]", f"seed={seed}") for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.degree("hic"), plain.graph.degree("hic"))
+    assert differ(one, plain.graph)
+    assert not differ(one, same)
+    assert differ(one, other)
 
 
-def test_controls_are_applied_in_order(world):
-    graph = experiment(world, "graph.controls=[{name: drop_type, type: linear}, {name: linear_matched}]").graph
+def test_edges_of_a_config_are_exchanged_within_its_splits(plain):
+    graph = changed(plain, "graph.controls=[{name: node_permuted}]", "splits.valid=['chrA:0-20,000']")
     low, high = graph.edge_index
+    assert graph.nodes.interval(9).end == 20_000
+    across = (low < 10) & (high >= 10) & (high < 20)
+    before_low, before_high = plain.graph.edge_index
+    assert across.sum() == ((before_low < 10) & (before_high >= 10) & (before_high < 20)).sum()
+
+
+def test_controls_are_no_part_of_the_store(plain):
+    manifest = plain.config.store / "manifest.json"
+    before = manifest.stat()
+    Experiment.open(load_config(manifest.parents[1] / "tiny.yaml", ["graph.controls=[{name: isolated}]"]))
+    assert manifest.stat() == before
+
+
+def test_controls_are_applied_in_order(plain):
+    graph = changed(plain, "graph.controls=[{name: drop_type, type: linear}, {name: linear_matched}]")
     assert graph.degree("linear").sum() == 0
-    assert graph.nodes.distance(low, high).min() == 1  # beyond no linear edge
+    assert graph.nodes.distance(*graph.edge_index).min() == 1  # no linear edge is in the way
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,92 @@ def test_distances_beyond_the_stores_are_refused(tmp_path):
         build_graph([HiCEdges()], NODES, contacts)
 
 
+def deep_map(folder, mean: float = 40.0, **options) -> ContactMap:
+    """Reads that fall with distance; the weights of places differ, and node 3 is masked."""
+    rng = np.random.default_rng(0)
+    weight = rng.uniform(0.5, 2.0, len(NODES))
+    weight[3] = np.nan
+    apart = np.abs(np.subtract.outer(np.arange(len(NODES)), np.arange(len(NODES))))
+    return open_map(folder, NODES, rng.poisson(mean / (1 + apart)), weight, **options)
+
+
+def reads_of(contacts: ContactMap) -> dict[tuple[int, int], float]:
+    return {
+        (int(i), int(j)): float(balanced / (contacts.weight[i] * contacts.weight[j]))
+        for row, col, balanced in contacts.pixels()
+        for i, j, balanced in zip(row, col, balanced, strict=True)
+    }
+
+
+def test_all_reads_kept_is_the_map_itself(tmp_path):
+    contacts = deep_map(tmp_path, trans=True)
+    thinned = contacts.thinned(1.0, seed=3)
+    for one, other in zip(thinned.blocks(), contacts.blocks(), strict=True):
+        for left, right in zip(one, other, strict=True):
+            np.testing.assert_array_equal(left, right)
+    options = {"top_k": 2, "min_distance": 1000}
+    whole, same = (build_graph([HiCEdges(**options, **more)], NODES, contacts) for more in ({}, {"downsample": 1.0}))
+    np.testing.assert_array_equal(same.edge_attr, whole.edge_attr)
+
+
+def test_half_of_the_reads_are_left_of_a_map_thinned_by_half(tmp_path):
+    contacts = deep_map(tmp_path, trans=True)
+    full, kept = reads_of(contacts), reads_of(contacts.thinned(0.5, seed=0))
+    total = sum(full.values())
+    assert total == pytest.approx(round(total))
+    assert abs(sum(kept.values()) - total / 2) < 3 * np.sqrt(total / 4)
+    assert all(
+        reads == pytest.approx(round(reads), abs=1e-3) and reads < full[pair] + 0.5 for pair, reads in kept.items()
+    )
+
+
+def test_reads_of_a_pair_are_kept_one_by_one(tmp_path):
+    """Kept reads vary as a binomial does: over 150 seeds with n p (1 - p), not as a pair kept or lost whole."""
+    nodes = Bins({"chr1": 3000}, 1000)
+    counts = np.zeros((3, 3), int)
+    counts[0, 2] = 100
+    contacts = open_map(tmp_path, nodes, counts)
+    kept = [sum(reads_of(contacts.thinned(0.25, seed)).values()) for seed in range(150)]
+    assert np.mean(kept) == pytest.approx(25, abs=1)
+    assert np.var(kept) == pytest.approx(18.75, rel=0.3)
+
+
+def test_what_is_expected_of_a_thinned_map_is_the_mean_of_its_own_contacts(tmp_path):
+    """As if the kept reads had been written to a file with the full map's weights."""
+    contacts = deep_map(tmp_path / "full", trans=True)
+    thinned = contacts.thinned(0.3, seed=1)
+    counts = np.zeros((len(NODES), len(NODES)), int)
+    for (i, j), reads in reads_of(thinned).items():
+        counts[i, j] = round(reads)
+    written = open_map(tmp_path / "thin", NODES, counts, contacts.weight, trans=True)
+    np.testing.assert_allclose(thinned.expected, written.expected, rtol=1e-5)
+    assert thinned.trans_expected == pytest.approx(written.trans_expected, rel=1e-5)
+    options = {"top_k": 2, "min_distance": 1000, "trans": True}
+    found = edges_of(build_graph([HiCEdges(**options, downsample=0.3, seed=1)], NODES, contacts))
+    assert found == pytest.approx(edges_of(build_graph([HiCEdges(**options)], NODES, written)), rel=1e-4)
+
+
+def test_a_thinned_map_masks_what_the_full_one_masks(tmp_path):
+    contacts = deep_map(tmp_path)
+    thinned = contacts.thinned(0.01, seed=0)
+    np.testing.assert_array_equal(thinned.masked, contacts.masked)
+    np.testing.assert_array_equal(thinned.weight, contacts.weight)
+
+
+def test_a_seed_decides_which_reads_are_kept(tmp_path):
+    contacts = deep_map(tmp_path)
+    one, same, other = (reads_of(contacts.thinned(0.5, seed)) for seed in (0, 0, 1))
+    assert one == same
+    assert one != other
+
+
+def test_blocks_of_the_map_do_not_change_which_reads_are_kept(tmp_path):
+    contacts = deep_map(tmp_path, trans=True).thinned(0.5, seed=0)
+    whole, pieces = ([np.concatenate(each) for each in zip(*contacts.pixels(size), strict=True)] for size in (1000, 7))
+    for one, other in zip(whole, pieces, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -174,6 +260,9 @@ def test_distances_beyond_the_stores_are_refused(tmp_path):
         ({"min_oe": -1.0}, "min_oe must not be negative; got -1.0"),
         ({"pseudocount": -1.0}, "pseudocount must not be negative"),
         ({"min_distance": -5}, "min_distance must not be negative"),
+        ({"seed": -1}, "seed must not be negative; got -1"),
+        ({"downsample": 0.0}, "downsample is a share of the reads, more than 0 to 1; got 0.0"),
+        ({"downsample": 1.5}, "downsample is a share of the reads, more than 0 to 1; got 1.5"),
         ({"min_distance": 5000, "max_distance": 1000}, "max_distance 1000 is below min_distance 5000"),
     ],
 )
