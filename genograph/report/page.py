@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from genograph.charts import MAX_ARCS, MISSING, decimal
 from genograph.report import figures
@@ -52,9 +52,7 @@ def write_report(ablation: Ablation, path: str | Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _template():
+def _template() -> Template:
     loader = PackageLoader("genograph")
-    options = {"trim_blocks": True, "lstrip_blocks": True}
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, **options).get_template(
-        "report.html.j2"
-    )
+    options = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    return Environment(loader=loader, **options).get_template("report.html.j2")

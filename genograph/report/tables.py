@@ -24,6 +24,11 @@ class Column:
         """Whether it is sorted by value, and stands at the right."""
         return self.show is not str or self.sort is not None
 
+    @property
+    def is_prose(self) -> bool:
+        """Whether it needs room for a sentence."""
+        return self.field in ("description", "message")
+
     def cell(self, row: dict[str, object]) -> tuple[str, object]:
         """What is shown, and what it is sorted by: "" where it is not defined."""
         key, value = row[self.sort or self.field], row[self.field]
