@@ -52,7 +52,8 @@ class Exposure:
     def bins_read(self) -> np.ndarray:
         """The bin of every base, N apart, of every piece of sequence and its context: (bases,).
 
-        A piece of a circular chromosome that lies in one split as a whole has nothing else to read, and is left out.
+        Left out are bases of no bin, which are of no split, and pieces of a circular chromosome that lies in one split
+        as a whole, which have nothing else to read.
         """
         bins, reader = self.dataset.store.bins, self.dataset.reader
         chrom, first = self._pieces()
@@ -61,8 +62,9 @@ class Exposure:
         position = (first - reader.halo)[:, None] * bins.bin_size + self.shift + np.arange(self.batch.codes.shape[1])
         sizes = np.array(list(bins.sizes.values()))[chrom, None]
         position = np.where(np.isin(chroms[chrom], list(bins.circular))[:, None], position % sizes, position)
-        is_read = (self.batch.codes.numpy() < 4) & ~np.isin(chrom, circles)[:, None]
-        return (bins.offsets[chrom, None] + position // bins.bin_size)[is_read]
+        number = bins.offsets[chrom, None] + position // bins.bin_size
+        is_read = (self.batch.codes.numpy() < 4) & (number < bins.offsets[chrom + 1, None])
+        return number[is_read & ~np.isin(chrom, circles)[:, None]]
 
     def _pieces(self) -> tuple[np.ndarray, np.ndarray]:
         """Chromosome, and first bin counted from its start, of every piece of sequence, context apart: (pieces,)."""

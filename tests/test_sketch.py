@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from genograph import sketch
 from genograph.genome.assembly import COMPLEMENT
-from genograph.sketch import K, WINDOW, minimizers, share_found
+from genograph.sketch import WINDOW, K, minimizers, share_found
 
 
 def random_codes(length, seed=0):

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import math
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+
+from genograph import audit as audit_module
+from genograph.audit import CHECKS, audit
+from genograph.config import load_config
+from genograph.dataset import WindowDataset
+from genograph.experiment import Experiment
+from genograph.pieces import PieceReader
+from tests import records, tiny
+from tests.test_shortcuts import set_signal
+
+INSIDE = ("splits.valid=[chrA:20000-28000]", "graph.edges.1.top_k=8")  # borders of nodes
+ASTRIDE = ("splits.valid=[chrA:21000-29000]",)  # borders within nodes
+MASKED_BINS = 15  # of the node at 2 to 4 kb
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """The tiny world, whose store is built."""
+    folder = tmp_path_factory.mktemp("world")
+    Experiment.open(load_config(tiny.write_world(folder)))
+    return folder
+
+
+@pytest.fixture
+def opened(world, tmp_path):
+    """Opens a copy of the tiny world with changes to its config."""
+    shutil.copytree(world, tmp_path / "copy")
+    return lambda *overrides: Experiment.open(load_config(tmp_path / "copy" / "tiny.yaml", overrides))
+
+
+def status_and_count(check, experiment):
+    finding = CHECKS[check](experiment)
+    assert finding.check == check
+    return finding.status, finding.count
+
+
+def set_all_signals(experiment, values):
+    for assay in experiment.targets:
+        set_signal(experiment, assay, values)
+
+
+def predicts(monkeypatch, r):
+    monkeypatch.setattr(audit_module, "predictability", lambda *_: {"coverage.bins": r, "coverage.genes": math.nan})
+
+
+def test_the_tiny_world_has_no_leak_and_the_checks_come_in_order(opened):
+    findings = audit(opened())
+    assert [finding.check for finding in findings] == list(CHECKS)
+    assert {finding.status for finding in findings} <= {"ok", "note"}
+    assert all(finding.count == 0 for finding in findings if finding.status == "ok")
+    assert all("\n" not in finding.message for finding in findings)
+
+
+@pytest.mark.parametrize("check", ["edges_across_splits", "held_out_neighbours"])
+def test_a_partner_in_another_split_is_a_leak(check, opened, monkeypatch):
+    experiment = opened(*INSIDE)
+    assert status_and_count(check, experiment) == ("ok", 0)
+    monkeypatch.setattr(WindowDataset, "_whole_nodes", lambda dataset, _: np.diff(dataset._first_bin) > 0)
+    status, count = status_and_count(check, experiment)
+    assert status == "leak"
+    assert count > 0
+
+
+@pytest.mark.parametrize("check", ["edges_across_splits", "held_out_neighbours"])
+def test_a_node_that_a_border_divides_is_a_note_and_a_gap_of_a_node_ends_it(check, opened):
+    assert CHECKS[check](opened(*ASTRIDE)).status == "note"
+    assert status_and_count(check, opened(*ASTRIDE, "splits.gap=2000")) == ("ok", 0)
+
+
+def test_nodes_that_a_border_divides_are_counted_once(opened):
+    assert status_and_count("held_out_neighbours", opened(*ASTRIDE)) == ("note", 2)
+
+
+def test_edges_of_the_genome_that_are_cut_are_named(opened):
+    experiment = opened("graph.edges=[{name: linear}]", *INSIDE[:1])
+    assert "; 2 of " in CHECKS["edges_across_splits"](experiment).message  # one at each border
+
+
+def test_context_from_another_split_is_a_leak(opened, monkeypatch):
+    experiment = opened(*INSIDE)
+    assert status_and_count("context_across_splits", experiment) == ("ok", 0)
+
+    def unbounded(reader, run, first, shift):
+        bins = reader.store.bins
+        chrom = int(bins.chrom_index(reader.runs[run, 0]))
+        start = (first - reader.halo - int(bins.offsets[chrom])) * bins.bin_size + shift
+        return reader.store.codes(bins.chroms[chrom], start, start + (reader.chunk + 2 * reader.halo) * bins.bin_size)
+
+    monkeypatch.setattr(PieceReader, "_codes", unbounded)
+    status, count = status_and_count("context_across_splits", experiment)
+    assert status == "leak"
+    assert count > 0
+
+
+def test_the_receptive_field_is_told_beside_the_gap(opened):
+    experiment = opened(*INSIDE, "splits.gap=1000")
+    values = CHECKS["context_across_splits"](experiment).values
+    assert values == {"receptive_field": float(experiment.model().receptive_field), "gap": 1000.0}
+
+
+@pytest.mark.parametrize(
+    ("copied", "status", "count"),
+    [([], "ok", 0), ([78_336], "note", 13 * 128), ([40_000, 42_048], "leak", 2 * 2048)],
+    ids=["nothing", "the last 13 bins of chrC", "two tiles of chrB"],
+)
+def test_copies_are_a_note_and_above_5_percent_of_the_held_out_sequence_a_leak(copied, status, count, opened):
+    experiment = opened()
+    codes = np.random.default_rng(0).integers(0, 4, sum(tiny.SIZES.values())).astype(np.uint8)
+    for start in copied:
+        codes[start : start + 2048] = codes[: len(codes[start : start + 2048])]
+    np.save(experiment.store.path / "codes.npy", codes)
+    finding = CHECKS["duplicate_sequence"](experiment)
+    assert (finding.status, finding.count) == (status, count)
+    assert finding.values == {"share": count / ((187 + 125) * 128)}
+
+
+def test_masked_bins_that_leave_the_loss_are_no_leak(opened):
+    assert status_and_count("masked_bins_scored", opened()) == ("ok", 0)
+
+
+def test_masked_bins_that_are_scored_are_a_note_if_their_signal_is_like_that_of_others(opened):
+    experiment = opened("contacts.mask=false")
+    set_all_signals(experiment, 1.0)
+    assert status_and_count("masked_bins_scored", experiment) == ("note", MASKED_BINS)
+
+
+@pytest.mark.parametrize(("factor", "status"), [(0.49, "leak"), (0.51, "note"), (1.99, "note"), (2.01, "leak")])
+def test_masked_bins_that_are_scored_leak_with_half_or_twice_the_signal(factor, status, opened):
+    experiment = opened("contacts.mask=false")
+    set_all_signals(experiment, 1.0)
+    is_masked = experiment.store.contacts.masked[experiment.store.node_of_bin]
+    set_signal(experiment, "coverage", np.where(is_masked, factor, 1.0))
+    finding = CHECKS["masked_bins_scored"](experiment)
+    assert (finding.status, finding.count) == (status, MASKED_BINS)
+    assert finding.values == pytest.approx({"coverage": factor, "expression": 1.0, "methylation": 1.0})
+
+
+@pytest.mark.parametrize(("r", "expected"), [(0.2, ("ok", 0)), (0.21, ("note", 1)), (0.99, ("note", 1))])
+def test_degree_that_predicts_is_a_note_never_a_leak(r, expected, opened, monkeypatch):
+    predicts(monkeypatch, r)
+    assert status_and_count("degree_predicts", opened()) == expected
+
+
+@pytest.mark.parametrize(("mask", "r", "status"), [(True, 0.21, "note"), (False, 0.21, "leak"), (False, 0.2, "ok")])
+def test_a_mask_that_predicts_is_a_leak_where_masked_bins_are_scored(mask, r, status, opened, monkeypatch):
+    predicts(monkeypatch, r)
+    assert CHECKS["mask_predicts"](opened(f"contacts.mask={str(mask).lower()}")).status == status
+
+
+def test_a_mask_that_hides_all_signal_predicts_it(opened):
+    experiment = opened("contacts.mask=false")
+    mapped = np.ones(len(experiment.store.nodes), dtype=np.float32)
+    mapped[[1, 22]] = 0  # a node in training, one in validation
+    np.save(experiment.store.path / "contacts" / "mapped.npy", mapped)
+    is_masked = np.isin(experiment.store.node_of_bin, [1, 22])
+    set_signal(experiment, "coverage", np.where(is_masked, 0.0, 5.0))
+    finding = CHECKS["mask_predicts"](experiment)
+    assert finding.status == "leak"
+    assert finding.values["coverage.bins"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(("sign", "factor", "status"), [(1, 1.0, "note"), (-1, 1.0, "note"), (1, 0.0, "ok")])
+def test_degree_that_goes_with_the_label_is_a_note(sign, factor, status, opened):
+    experiment = opened()
+    degree = np.log1p(experiment.graph.degree("hic"))[experiment.store.node_of_bin]
+    set_all_signals(experiment, 10 + sign * factor * degree)
+    assert CHECKS["edges_depend_on_label"](experiment).status == status
+
+
+@pytest.mark.parametrize(("outside", "count"), [(0.0, 2), (1.0, 0)])
+def test_candidates_that_hold_nearly_all_signal_in_few_bins_are_a_note(outside, count, opened, tmp_path):
+    bed = tmp_path / "candidates.bed"
+    bed.write_text("chrB\t0\t4000\nchrC\t0\t2000\n")
+    experiment = opened(f"graph.candidates={bed}", "graph.edges=[{name: linear}]", "batch.partners=0")
+    set_all_signals(experiment, np.where(experiment.candidates, 1.0, outside))
+    finding = CHECKS["edges_depend_on_label"](experiment)
+    assert (finding.status, finding.count) == ("note" if count else "ok", count)
+    assert finding.values["candidates.bins"] == pytest.approx((32 + 16) / (187 + 125))
+    assert "candidates.methylation" not in finding.values  # of fractions there is no sum
+
+
+def test_a_track_that_was_not_measured_in_a_split_is_a_note(opened):
+    experiment = opened()
+    assert status_and_count("split_sizes", experiment) == ("ok", 0)
+    set_signal(experiment, "coverage", np.where(experiment.split_of_bin == 2, np.nan, 1.0))
+    finding = CHECKS["split_sizes"](experiment)
+    assert (finding.status, finding.count) == ("note", 1)
+    assert "gc in test" in finding.message
+
+
+def test_without_contacts_what_they_could_leak_does_not_apply(world, tmp_path):
+    shutil.copytree(world, tmp_path / "copy")
+    tree = tiny.config_tree() | {"graph": {"edges": []}, "contacts": None}
+    (tmp_path / "copy" / "tiny.yaml").write_text(yaml.safe_dump(tree))
+    findings = audit(Experiment.open(load_config(tmp_path / "copy" / "tiny.yaml")))
+    assert [finding.check for finding in findings if finding.message.startswith("Not applicable")] == [
+        "edges_across_splits",
+        "masked_bins_scored",
+        "degree_predicts",
+        "mask_predicts",
+        "edges_depend_on_label",
+    ]
+
+
+def test_a_folder_of_tfrecords_is_audited_too(tmp_path):
+    records.write_folder(tmp_path / "hg38")
+    (tmp_path / "records.yaml").write_text(yaml.safe_dump(records.config_tree()))
+    findings = audit(Experiment.open(load_config(tmp_path / "records.yaml")))
+    assert {finding.status for finding in findings} == {"ok"}
