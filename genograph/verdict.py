@@ -1,0 +1,217 @@
+"""What an ablation says, in words, by the rules that docs/ablation.md states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from genograph.comparison import Comparison
+from genograph.estimate import LEVEL
+
+WITHOUT_EDGES = ("features_only", "no_graph")
+REWIRED, DISTANCE_MATCHED = "rewired", "distance_matched"
+DILATED = "basenji"
+ASKED = (*WITHOUT_EDGES, REWIRED, DISTANCE_MATCHED, DILATED)  # what Holm's correction is taken over
+MOST = 0.5  # of a gain: what keeps this much of it may be what made it
+
+HELP, HURT, NO_DIFFERENCE = "contacts help", "contacts hurt", "no difference found"
+DEGREE, DISTANCE, MAPPABILITY = "degree explains it", "distance explains it", "mappability explains it"
+UNKNOWN = "not enough to tell"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an ablation says.
+
+    Args:
+        label: "contacts help", "contacts hurt", "no difference found", "degree explains it", "distance explains it",
+            "mappability explains it" or "not enough to tell".
+        sentence: The label with its figures.
+        reasons: What was compared and each rule that was applied, with figures.
+    """
+
+    label: str
+    sentence: str
+    reasons: list[str]
+
+
+def verdict(
+    comparison: Comparison, audit_values: Mapping[str, float], *, score: str, ceiling: float | None = None
+) -> Verdict:
+    """Whether contacts help the reference of an ablation, or what else explains its gain.
+
+    Args:
+        comparison: The runs.
+        audit_values: From the leakage audit. `masked_bins_scored` counts the judged bins that the contact map masks;
+            `mask_predicts` and `degree_predicts` are the scores of predictors that see nothing but that mask, or
+            nothing but the number and strength of a node's contacts.
+        score: What the scores are, such as "r over promoters".
+        ceiling: The score of a perfect model, where it is known.
+    """
+    case = _Case(comparison, audit_values, ceiling)
+    label, figures = case.decide()
+    sentence = f"{label}: {score} {figures}." + case.beside_dilated()
+    return Verdict(label, sentence, case.reasons)
+
+
+class _Case:
+    """The comparisons that the rules ask for, tested together, and the rules in their order."""
+
+    def __init__(self, comparison: Comparison, audit_values: Mapping[str, float], ceiling: float | None) -> None:
+        self.comparison, self.audit_values, self.ceiling = comparison, audit_values, ceiling
+        self.reference = comparison.reference
+        self.r = comparison.arms().set_index("arm")["r"]
+        arms = [arm for arm in ASKED if arm in comparison.predictions and arm != self.reference]
+        table = comparison.contrasts([(self.reference, arm) for arm in arms]).set_index("second")
+        self.table = table[table["pairs"] > 0]
+        self.reasons = [self._compared(arm) for arm in self.table.index]
+        bare = [arm for arm in self.table.index if arm in WITHOUT_EDGES]
+        self.baselines = bare or [arm for arm in self.table.index if arm == DILATED]
+        if self.baselines:
+            # A gain is one over all of them, so it is as sure as over the one that is hardest to beat.
+            self.baseline = self.table.loc[self.baselines, "low"].fillna(-np.inf).idxmin()
+            self.gain = float(self.table.loc[self.baseline, "delta"])
+
+    def decide(self) -> tuple[str, str]:
+        """The label and the figures of the first rule that applies, else that contacts help."""
+        rules = (self.too_little, self.no_gain, self.mappability, self.degree, self.distance)
+        for rule in rules:
+            if found := rule():
+                return found
+        return self.help()
+
+    def too_little(self) -> tuple[str, str] | None:
+        """There is nothing to compare with, or there are no intervals."""
+        if not self.baselines:
+            return UNKNOWN, f"{self.reference} {_r(self.r[self.reference])}, and no arm without edges: run no_graph"
+        if not all(self.known(arm) for arm in self.baselines):
+            needs = "an interval needs two held-out blocks of the genome and two seeds at least"
+            return UNKNOWN, f"{self.difference(self.baseline)}; {needs}"
+        return None
+
+    def no_gain(self) -> tuple[str, str] | None:
+        """The reference is not clear of every arm without edges."""
+        figures = self.difference(self.baseline)
+        if all(self.beats(arm) for arm in self.baselines):
+            self.reasons.append(f"a gain over {' and '.join(self.baselines)}")
+            return None
+        if all(self.loses_to(arm) for arm in self.baselines):
+            return HURT, figures
+        seen = self.table.loc[self.baseline, "detectable"]
+        best = 1.0 if self.ceiling is None else self.ceiling
+        if self.r[self.baseline] + seen > best:
+            return UNKNOWN, f"{figures}; even a perfect model, {_r(best)}, would have been missed"
+        return NO_DIFFERENCE, f"{figures}; the test could have seen r >= {_r(seen)}"
+
+    def mappability(self) -> tuple[str, str] | None:
+        """Bins that the contact map masks are judged, and the mask alone may bring most of the gain."""
+        judged = self.audit_values.get("masked_bins_scored", 0)
+        if not judged:
+            self.reasons.append("no bin that the contact map masks is judged")
+            return None
+        brought, told = self._could_bring("mask")
+        self.reasons.append(f"{judged:,.0f} masked bins are judged; {told}")
+        figures = f"{self.difference(self.baseline)}; {self.reasons[-1]}"
+        if np.isnan(brought):
+            return UNKNOWN, figures
+        return (MAPPABILITY, figures) if brought >= MOST else None
+
+    def degree(self) -> tuple[str, str] | None:
+        """Rewired contacts, which keep the degree of every node, do as well."""
+        self.reasons.append(self._could_bring("degree")[1])
+        return self._explained(REWIRED, DEGREE)
+
+    def distance(self) -> tuple[str, str] | None:
+        """Random contacts at the same distances do as well."""
+        return self._explained(DISTANCE_MATCHED, DISTANCE)
+
+    def help(self) -> tuple[str, str]:
+        """The reference beats the arms without edges and both controls."""
+        figures = f"{self.difference(self.baseline)}; degree and loop strength explain {self._kept(REWIRED)[1]} of it"
+        figures += f", contacts are worth what {self.reference} adds over {REWIRED}: {self._delta(REWIRED)}"
+        if self.ceiling is not None:
+            closed = self.gain / (self.ceiling - self.r[self.baseline])
+            way = f"{_percent(closed)} of the way from {self.baseline} to the ceiling {_r(self.ceiling)}"
+            self.reasons.append(f"{self.reference} goes {way}")
+            figures += f"; {self.reasons[-1]}"
+        return HELP, figures
+
+    def _explained(self, control: str, label: str) -> tuple[str, str] | None:
+        """What it means if the reference does not beat a control; None if it does."""
+        figures = self.difference(self.baseline)
+        if not self.known(control):
+            missing = " and ".join(arm for arm in (REWIRED, DISTANCE_MATCHED) if not self.known(arm))
+            return UNKNOWN, f"{figures}; a gain, unexplained: run {missing} with the same folds and seeds"
+        share, told = self._kept(control)
+        self.reasons.append(f"{control} keeps {told} of the gain over {self.baseline}")
+        if self.beats(control):
+            return None
+        figures += f"; {self.reasons[-1]}, and {self.reference} is not clear of it: {self._delta(control)}"
+        return (label if share >= MOST else UNKNOWN), figures
+
+    def _kept(self, arm: str) -> tuple[float, str]:
+        """The share of the gain that an arm keeps, and the same in words."""
+        row = self.comparison.shares(self.baseline).set_index("arm").loc[arm]
+        interval = "" if np.isnan(row["low"]) else f" [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
+        return float(row["share"]), _percent(row["share"]) + interval
+
+    def _could_bring(self, predictor: str) -> tuple[float, str]:
+        """The share of the gain that a predictor brings if it tells nothing of what the baseline does, and the words.
+
+        The squares of correlations with predictors that are not correlated add up.
+        """
+        alone = self.audit_values.get(f"{predictor}_predicts", np.nan)
+        if np.isnan(alone):
+            return np.nan, f"what the {predictor} alone predicts is not known"
+        had = max(self.r[self.baseline], 0)
+        brought = (np.hypot(had, alone) - had) / self.gain
+        return brought, f"the {predictor} alone, r {_r(alone)}, could bring {_percent(brought)} of the gain"
+
+    def known(self, arm: str) -> bool:
+        """Whether there is an interval of the reference less an arm."""
+        return arm in self.table.index and not np.isnan(self.table.loc[arm, "low"])
+
+    def beats(self, arm: str) -> bool:
+        """Whether the reference is clearly above an arm."""
+        return self.table.loc[arm, "low"] > 0 and self.table.loc[arm, "p_holm"] < LEVEL
+
+    def loses_to(self, arm: str) -> bool:
+        """Whether the reference is clearly below an arm."""
+        return self.table.loc[arm, "high"] < 0 and self.table.loc[arm, "p_holm"] < LEVEL
+
+    def difference(self, arm: str) -> str:
+        """`hic .613, no_graph .604, difference .009 [-.021, .039]`"""
+        pair = ", ".join(f"{name} {_r(self.r[name])}" for name in (self.reference, arm))
+        return f"{pair}, difference {self._delta(arm)}"
+
+    def beside_dilated(self) -> str:
+        """The sentence about dilated convolutions, if they are there and not what the rules compare with already."""
+        if not self.known(DILATED) or DILATED in self.baselines:
+            return ""
+        outcome = "ahead" if self.beats(DILATED) else "behind" if self.loses_to(DILATED) else "no difference found"
+        return f" Beside dilated convolutions: {self.difference(DILATED)}, {outcome}."
+
+    def _delta(self, arm: str) -> str:
+        delta, low, high = self.table.loc[arm, ["delta", "low", "high"]]
+        return _r(delta) if np.isnan(low) else f"{_r(delta)} [{_r(low)}, {_r(high)}]"
+
+    def _compared(self, arm: str) -> str:
+        row = self.table.loc[arm]
+        left_out = f", {row['left_out']} runs without a counterpart left out" if row["left_out"] else ""
+        p = "" if np.isnan(row["p"]) else f", p {_p(row['p'])}, {_p(row['p_holm'])} after Holm's correction"
+        return f"{self.reference} - {arm}: {self._delta(arm)}{p}, over {row['pairs']} pairs of runs{left_out}"
+
+
+def _r(value: float) -> str:
+    """Three decimals without the zero before the point: `.610`, `-.020`."""
+    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:.3f}"
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else _r(value)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,206 @@
+"""Arms are compared on the same points, tracks, folds and seeds, with blocks of the genome drawn anew."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from genograph import comparison
+from genograph.comparison import Comparison, Points, pearsonr
+from genograph.errors import InputError
+from tests.ablated import ablation
+
+
+def column(*values):
+    return np.array(values, dtype=np.float64)[:, None]
+
+
+TARGET = column(1, 2, 3, 4)
+UP, DOWN, BENT = column(1, 2, 3, 4), column(4, 3, 2, 1), column(1, 3, 2, 4)  # r of 1, -1 and .8
+
+
+def compared(arms, *, target=TARGET, block=(0, 0, 1, 1), strata=None, reference="hic"):
+    """Folds all hold out the same points."""
+    num_folds = 1 + max(fold for runs in arms.values() for fold, _ in runs)
+    points = Points(target, np.array(block), {} if strata is None else strata)
+    return Comparison([points] * num_folds, arms, reference)
+
+
+def row(table, arm):
+    return table.set_index("arm").loc[arm]
+
+
+def test_the_score_of_an_arm_is_the_mean_over_folds_of_the_mean_over_seeds():
+    found = compared({"hic": {(0, 0): UP, (0, 1): DOWN, (1, 0): BENT}}).arms()
+    assert row(found, "hic")["r"] == pytest.approx((0 + 0.8) / 2)
+    assert row(found, "hic")["runs"] == 3
+
+
+def test_the_spread_of_an_arm_is_over_seeds():
+    found = compared({"hic": {(0, 0): UP, (0, 1): BENT, (1, 0): UP, (1, 1): BENT}}).arms()
+    assert row(found, "hic")["sd"] == pytest.approx(np.std([1, 0.8], ddof=1))
+
+
+def test_one_seed_shows_no_spread():
+    assert np.isnan(row(compared({"hic": {(0, 0): UP}}).arms(), "hic")[["sd", "low", "high"]].astype(float)).all()
+
+
+def test_tracks_count_the_same():
+    arms = {"hic": {(0, 0): np.hstack([UP, DOWN])}}
+    assert compared(arms, target=np.hstack([TARGET, TARGET])).arms()["r"][0] == pytest.approx(0)
+
+
+def test_missing_targets_and_predictions_count_in_nothing():
+    target, predicted = column(1, 2, 3, 4, np.nan, 0), column(1, 3, 2, 4, 99, np.nan)
+    found = compared({"hic": {(0, 0): predicted}}, target=target, block=(0, 0, 0, 1, 1, 1))
+    assert found.arms()["r"][0] == pytest.approx(0.8)
+
+
+def test_a_track_without_variance_is_left_out_of_the_mean():
+    flat = np.hstack([TARGET, column(0.1, 0.1, 0.1, 0.1)])
+    assert compared({"hic": {(0, 0): np.hstack([BENT, UP])}}, target=flat).arms()["r"][0] == pytest.approx(0.8)
+
+
+def test_an_arm_that_predicts_a_constant_has_no_score():
+    found = compared({"hic": {(0, 0): UP}, "dead": {(0, 0): column(3, 3, 3, 3)}})
+    assert np.isnan(row(found.arms(), "dead")["r"])
+    assert row(found.differences(), "dead")[["pairs", "left_out"]].tolist() == [0, 1]
+
+
+def test_r_from_sums_of_blocks_is_that_of_scipy():
+    rng = np.random.default_rng(0)
+    target, predicted = rng.gamma(2, 3, size=(2, 60, 2)) + 1e6
+    sums = Points(target, rng.integers(0, 4, 60)).sums(predicted)
+    assert sums.shape == (4, 6, 2)
+    expected = [stats.pearsonr(predicted[:, track], target[:, track])[0] for track in range(2)]
+    assert pearsonr(sums.sum(axis=0)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_block_drawn_twice_counts_its_points_twice():
+    rng = np.random.default_rng(1)
+    target, predicted = rng.normal(size=(2, 20, 1))
+    block = np.repeat([0, 1], 10)
+    sums = Points(target, block).sums(predicted)
+    twice = np.concatenate([predicted, predicted[10:]])[:, 0], np.concatenate([target, target[10:]])[:, 0]
+    assert pearsonr(sums[0] + 2 * sums[1])[0] == pytest.approx(stats.pearsonr(*twice)[0])
+
+
+def test_differences_are_the_reference_less_the_arm():
+    runs = {(0, 0): BENT, (0, 1): BENT}
+    found = compared({"no_graph": {(0, 0): DOWN, (0, 1): UP}, "hic": runs}).differences()
+    assert found["arm"].tolist() == ["no_graph"]
+    assert found["delta"][0] == pytest.approx(0.8 - 0)
+
+
+def test_differences_are_paired_by_fold_and_seed():
+    arms = {"hic": {(0, 0): UP, (0, 1): DOWN}, "no_graph": {(0, 1): BENT, (0, 2): UP}}
+    found = row(compared(arms).differences(), "no_graph")
+    assert found["delta"] == pytest.approx(-1 - 0.8)
+    assert found[["pairs", "left_out"]].tolist() == [1, 2]
+
+
+def test_differences_are_over_the_points_that_both_arms_predict():
+    half = column(1, 3, 2, np.nan)
+    found = compared({"hic": {(0, 0): half}, "no_graph": {(0, 0): BENT}}).differences()
+    assert found["delta"][0] == pytest.approx(0, abs=1e-12)
+
+
+def test_differences_are_over_the_tracks_that_both_arms_predict():
+    target = np.hstack([TARGET, TARGET])
+    arms = {"hic": {(0, 0): np.hstack([UP, DOWN])}, "no_graph": {(0, 0): np.hstack([BENT, column(7, 7, 7, 7)])}}
+    assert compared(arms, target=target).differences()["delta"][0] == pytest.approx(1 - 0.8)
+
+
+def test_an_arm_that_predicts_the_same_differs_by_nothing():
+    runs = ablation(np.random.default_rng(0), {"hic": 1.0}).predictions["hic"]
+    points = ablation(np.random.default_rng(0), {"hic": 1.0}).points
+    found = row(Comparison(points, {"hic": runs, "copy": runs}, "hic").differences(), "copy")
+    assert found[["delta", "low", "high", "p", "detectable"]].tolist() == [0, 0, 0, 1, 0]
+
+
+def test_pairing_takes_out_what_arms_have_in_common():
+    both = ablation(np.random.default_rng(0), {"hic": 1.0, "no_graph": 1.0}, seed_sd=0)
+    arms, found = both.arms(), row(both.differences(), "no_graph")
+    alone = (arms["high"] - arms["low"]).to_numpy()
+    assert found["high"] - found["low"] < np.hypot(*alone)
+
+
+def test_the_same_runs_give_the_same_table():
+    one, other = (ablation(np.random.default_rng(0), {"hic": 1.0, "no_graph": 0.9}) for _ in range(2))
+    assert one.differences().equals(other.differences())
+
+
+def test_holm_and_power_reckon_with_every_pair():
+    found = ablation(np.random.default_rng(0), {"hic": 1.0, "a": 0.8, "b": 0.8})
+    alone, both = found.contrasts([("hic", "a")]), found.contrasts([("hic", "a"), ("hic", "b")])
+    assert alone["p_holm"][0] == alone["p"][0]
+    assert both["p_holm"].min() == pytest.approx(2 * both["p"].min())
+    assert both["detectable"][0] > alone["detectable"][0]
+
+
+def test_any_two_arms_can_be_contrasted():
+    found = compared({"hic": {(0, 0): UP}, "rewired": {(0, 0): BENT}, "no_graph": {(0, 0): DOWN}})
+    table = found.contrasts([("rewired", "no_graph")])
+    assert table.loc[0, ["first", "second"]].tolist() == ["rewired", "no_graph"]
+    assert table["delta"][0] == pytest.approx(0.8 + 1)
+
+
+def test_shares_are_of_the_gain_over_the_base():
+    found = compared({"hic": {(0, 0): UP}, "rewired": {(0, 0): BENT}, "no_graph": {(0, 0): DOWN}}).shares("no_graph")
+    assert found["arm"].tolist() == ["rewired"]
+    assert found["share"][0] == pytest.approx(1.8 / 2)
+
+
+def test_the_interval_of_a_share_holds_it():
+    found = ablation(np.random.default_rng(0), {"hic": 1.6, "rewired": 1.2, "no_graph": 0.8}, blocks=30)
+    share, low, high = found.shares("no_graph").loc[0, ["share", "low", "high"]]
+    assert 0 < low < share < high < 1
+
+
+def test_strata_score_the_points_of_a_level():
+    strata = {"contacts": np.array([0, 0, 0, 1, 1, 1, -1])}
+    arms = {"hic": {(0, 0): column(1, 2, 3, 1, 2, 3, 50)}, "no_graph": {(0, 0): column(3, 2, 1, 1, 2, 3, 50)}}
+    target = column(1, 2, 3, 1, 2, 3, np.nan)
+    found = compared(arms, target=target, block=(0, 0, 1, 0, 1, 1, 1), strata=strata).strata()
+    assert list(found) == ["stratum", "level", "arm", "n", "r", "delta", "low", "high"]
+    assert found[["stratum", "level", "arm", "n"]].to_numpy().tolist() == [
+        ["contacts", 0, "hic", 3],
+        ["contacts", 0, "no_graph", 3],
+        ["contacts", 1, "hic", 3],
+        ["contacts", 1, "no_graph", 3],
+    ]
+    assert found["r"].tolist() == pytest.approx([1, -1, 1, 1])
+    assert found["delta"].tolist() == pytest.approx([np.nan, 2, np.nan, 0], nan_ok=True)
+
+
+def test_without_strata_the_table_is_empty():
+    assert compared({"hic": {(0, 0): UP}}).strata().empty
+
+
+def test_one_block_has_a_score_and_no_interval():
+    found = row(compared({"hic": {(0, 0): UP, (0, 1): BENT}}, block=(0, 0, 0, 0)).arms(), "hic")
+    assert found["r"] == pytest.approx(0.9)
+    assert np.isnan([found["low"], found["high"]]).all()
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(InputError, match=r"no run of arm 'hic'\. Did you mean 'hicc'"):
+        compared({"hicc": {(0, 0): UP}})
+    with pytest.raises(InputError, match=r"'hic' predicts \(3, 1\) for fold 0 and seed 2, where \(4, 1\)"):
+        compared({"hic": {(0, 2): UP[:3]}})
+    with pytest.raises(InputError, match="a run of fold 1; folds are 0 to 0"):
+        Comparison([Points(TARGET, np.zeros(4))], {"hic": {(1, 0): UP}}, "hic")
+    with pytest.raises(InputError, match=r"'block' is \(n,\), one for each of 4 points; got \(3,\)"):
+        Points(TARGET, np.zeros(3))
+
+
+@pytest.mark.parametrize(("blocks", "seeds"), [(3, 5), (10, 2), (10, 5)])
+def test_intervals_hold_the_truth_in_95_percent_of_ablations(blocks, seeds, monkeypatch):
+    monkeypatch.setattr(comparison, "RESAMPLES", 200)
+    rng = np.random.default_rng(blocks)
+    held = []
+    for _ in range(200):
+        found = ablation(rng, {"hic": 0.8, "no_graph": 0.8}, blocks=blocks, seeds=seeds).differences()
+        held.append(found["low"][0] <= 0 <= found["high"][0])
+    assert np.mean(held) >= 0.95

@@ -1,0 +1,203 @@
+"""Each rule of the verdict, with arms whose truth is known; and that a world without an effect is told as one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genograph import comparison
+from genograph.verdict import ASKED, DEGREE, DISTANCE, HELP, HURT, MAPPABILITY, NO_DIFFERENCE, UNKNOWN, verdict
+from tests.ablated import ablation
+
+DOCS = (Path(__file__).parents[1] / "docs" / "ablation.md").read_text()
+ALL = {"hic": 1.6, "no_graph": 0.8, "rewired": 1.0, "distance_matched": 0.9}
+
+
+def ruled(slopes, audit_values=(), *, ceiling=None, seed=0, blocks=10, seeds=5):
+    rng = np.random.default_rng(seed)
+    found = ablation(rng, slopes, folds=2, blocks=blocks, seeds=seeds, seed_sd=0.05)
+    return verdict(found, dict(audit_values), score="r", ceiling=ceiling)
+
+
+@pytest.mark.parametrize(
+    ("change", "label"),
+    [
+        ({}, "contacts help"),
+        ({"hic": 0.8, "rewired": 0.8, "distance_matched": 0.8}, "no difference found"),
+        ({"hic": 0.4}, "contacts hurt"),
+        ({"rewired": 1.6}, "degree explains it"),
+        ({"distance_matched": 1.6}, "distance explains it"),
+        ({"rewired": 1.6, "distance_matched": 1.6}, "degree explains it"),
+    ],
+)
+def test_the_label_follows_from_which_arms_keep_the_gain(change, label):
+    assert ruled(ALL | change).label == label
+
+
+@pytest.mark.parametrize("control", ["rewired", "distance_matched"])
+def test_without_a_control_a_gain_stays_unexplained(control):
+    found = ruled({arm: slope for arm, slope in ALL.items() if arm != control})
+    assert found.label == "not enough to tell"
+    assert f"a gain, unexplained: run {control} with the same folds and seeds" in found.sentence
+
+
+def test_both_missing_controls_are_named():
+    assert "unexplained: run rewired and distance_matched" in ruled({"hic": 1.6, "no_graph": 0.8}).sentence
+
+
+def test_degree_explains_a_gain_though_distance_was_not_tried():
+    assert ruled({"hic": 1.6, "no_graph": 0.8, "rewired": 1.6}).label == "degree explains it"
+
+
+def test_a_gain_is_one_over_every_arm_without_edges():
+    found = ruled(ALL | {"features_only": 1.6})
+    assert found.label == "no difference found"
+    assert "features_only" in found.sentence
+    assert ruled(ALL | {"features_only": 0.3}).label == "contacts help"
+
+
+def test_a_loss_is_one_to_every_arm_without_edges():
+    assert ruled(ALL | {"hic": 0.8, "features_only": 0.4, "no_graph": 1.6}).label == "no difference found"
+
+
+def test_basenji_is_what_to_beat_where_nothing_simpler_was_run():
+    found = ruled({"hic": 0.8, "basenji": 0.8})
+    assert found.label == "no difference found"
+    assert "basenji" in found.sentence
+    assert "Beside dilated" not in found.sentence
+
+
+@pytest.mark.parametrize(("slope", "outcome"), [(0.9, "ahead"), (2.6, "behind"), (1.6, "no difference found")])
+def test_contacts_may_help_and_yet_lose_to_dilated_convolutions(slope, outcome):
+    found = ruled(ALL | {"basenji": slope})
+    assert found.label == "contacts help"
+    assert " Beside dilated convolutions: hic ." in found.sentence
+    assert found.sentence.endswith(f"], {outcome}.")
+
+
+def test_an_arm_without_edges_is_needed():
+    found = ruled({"hic": 1.6, "rewired": 0.8})
+    assert found.label == "not enough to tell"
+    assert found.sentence.endswith("and no arm without edges: run no_graph.")
+
+
+@pytest.mark.parametrize("few", [{"seeds": 1}, {"blocks": 0}])
+def test_one_seed_or_one_block_is_not_enough(few):
+    if "blocks" in few:
+        found = ablation(np.random.default_rng(0), ALL)
+        points = [replace(fold, block=np.zeros(len(fold.block))) for fold in found.points]
+        found = verdict(replace(found, points=points), {}, score="r")
+    else:
+        found = ruled(ALL, **few)
+    assert found.label == "not enough to tell"
+    assert "two held-out blocks of the genome and two seeds at least" in found.sentence
+    assert "[" not in found.sentence
+
+
+def test_a_test_that_a_perfect_model_would_not_pass_finds_no_difference_neither():
+    equal = dict.fromkeys(ALL, 0.8)
+    found = ruled(equal, ceiling=0.58)
+    assert found.label == "not enough to tell"
+    assert "even a perfect model, .580, would have been missed" in found.sentence
+    assert ruled(equal, ceiling=0.9).label == "no difference found"
+
+
+def test_no_difference_comes_with_what_could_have_been_seen():
+    found = ablation(np.random.default_rng(0), dict.fromkeys(ALL, 0.8))
+    tested = [("hic", arm) for arm in ("no_graph", "rewired", "distance_matched")]
+    seen = found.contrasts(tested)["detectable"][0]
+    assert (
+        f"; the test could have seen r >= {seen:.3f}.".replace("0.", ".", 1) in verdict(found, {}, score="r").sentence
+    )
+
+
+def test_arms_that_the_rules_do_not_ask_about_do_not_weaken_the_test():
+    found = ablation(np.random.default_rng(0), ALL)
+    more = found.predictions | {f"downsampled_{share}": found.predictions["rewired"] for share in range(9)}
+    assert verdict(replace(found, predictions=more), {}, score="r") == verdict(found, {}, score="r")
+
+
+MASKED = {"masked_bins_scored": 1200, "mask_predicts": 0.7}
+
+
+def test_a_mask_that_could_bring_most_of_the_gain_explains_it():
+    found = ruled(ALL, MASKED)
+    assert found.label == "mappability explains it"
+    assert "1,200 masked bins are judged; the mask alone, r .700, could bring" in found.sentence
+
+
+def test_a_mask_explains_nothing_if_no_masked_bin_is_judged():
+    found = ruled(ALL, MASKED | {"masked_bins_scored": 0})
+    assert found.label == "contacts help"
+    assert "no bin that the contact map masks is judged" in found.reasons
+
+
+def test_a_mask_that_predicts_little_is_a_reason_only():
+    found = ruled(ALL, MASKED | {"mask_predicts": 0.05})
+    assert found.label == "contacts help"
+    assert any("the mask alone, r .050, could bring 1 % of the gain" in reason for reason in found.reasons)
+
+
+def test_judged_masked_bins_of_unknown_worth_leave_a_gain_unexplained():
+    found = ruled(ALL, {"masked_bins_scored": 5})
+    assert found.label == "not enough to tell"
+    assert "5 masked bins are judged; what the mask alone predicts is not known" in found.sentence
+
+
+def test_a_mask_does_not_matter_where_there_is_no_gain():
+    assert ruled(dict.fromkeys(ALL, 0.8), MASKED).label == "no difference found"
+
+
+def test_what_degree_alone_could_bring_is_a_reason():
+    assert any(
+        "the degree alone, r .300, could bring" in reason for reason in ruled(ALL, {"degree_predicts": 0.3}).reasons
+    )
+
+
+def test_what_contacts_are_worth_is_stated_beside_what_degree_explains():
+    found = ablation(np.random.default_rng(0), ALL)
+    worth = found.contrasts([("hic", "rewired")])["delta"][0]
+    share = found.shares("no_graph").set_index("arm")["share"]["rewired"]
+    sentence = verdict(found, {}, score="r", ceiling=0.9).sentence
+    assert f"degree and loop strength explain {100 * share:.0f} % [" in sentence
+    assert f"contacts are worth what hic adds over rewired: {worth:.3f}".replace("0.", ".", 1) in sentence
+    assert "of the way from no_graph to the ceiling .900" in sentence
+
+
+def test_every_comparison_is_a_reason_with_its_figures():
+    assert [reason.split(":")[0] for reason in ruled(ALL).reasons[:3]] == [
+        "hic - no_graph",
+        "hic - rewired",
+        "hic - distance_matched",
+    ]
+
+
+def test_runs_without_a_counterpart_are_counted():
+    found = ablation(np.random.default_rng(0), ALL)
+    less = found.predictions | {"rewired": {run: p for run, p in found.predictions["rewired"].items() if run[1]}}
+    reasons = verdict(replace(found, predictions=less), {}, score="r").reasons
+    assert any("over 4 pairs of runs, 1 runs without a counterpart left out" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_a_world_without_an_effect_shows_no_difference_in_95_percent_of_ablations(seeds, monkeypatch):
+    monkeypatch.setattr(comparison, "RESAMPLES", 100)
+    rng = np.random.default_rng(seeds)
+    arms = dict.fromkeys(("hic", "no_graph", "rewired"), 0.8)
+    labels = [verdict(ablation(rng, arms, blocks=8, seeds=seeds), {}, score="r").label for _ in range(200)]
+    found = labels.count("no difference found")
+    assert found + labels.count("not enough to tell") >= 0.95 * len(labels)
+    assert found >= 0.95 * len(labels) or seeds == 2  # two seeds often could not have told a perfect model
+
+
+@pytest.mark.parametrize("label", [HELP, HURT, NO_DIFFERENCE, DEGREE, DISTANCE, MAPPABILITY, UNKNOWN])
+def test_the_docs_have_a_rule_for_every_label(label):
+    assert f"**{label}**" in DOCS
+
+
+@pytest.mark.parametrize("name", [*ASKED, "masked_bins_scored", "mask_predicts", "degree_predicts"])
+def test_the_docs_name_what_the_rules_read(name):
+    assert f"`{name}`" in DOCS
