@@ -246,6 +246,12 @@ def test_every_table_has_a_caption_and_headings_with_scope():
     assert {given.get("scope") for given in built.of("th")} == {"row", "col"}
 
 
+def test_figures_and_tables_are_numbered_through():
+    text = page().text
+    assert re.findall(r"Table (\d)\.", text) == list("123456")
+    assert re.findall(r"Figure (\d)\.", text) == list("12345678")
+
+
 def test_the_reference_is_a_diamond_in_both_forest_plots():
     assert render(ABLATION).count('class="mark reference"') == 2
 
