@@ -252,6 +252,19 @@ def test_distance_matching_keeps_the_coverage_of_nodes_on_average():
     assert (mean[graph.degree("loops") == 0] == 0).all()
 
 
+def test_distance_matching_gives_weights_out_anew_whatever_the_degree():
+    """Two pairs are two apart and stay, as no other nodes with edges are; the one at the hub takes either weight."""
+    nodes = Bins({"chr1": 60_000}, 1000)
+    hub = [(0, other, 9.0) for other in range(21, 57, 3)]
+    graph = given_graph([(0, 2, 5.0), (10, 12, 1.0), *hub], nodes)
+    weight = []
+    for seed in range(40):
+        control = applied("distance_matched", graph, seed, np.zeros(60, dtype=int))
+        weight += control.weight[(control.edge_index == [[0], [2]]).all(axis=0)].tolist()
+    assert Counter(weight).keys() == {1.0, 5.0}
+    assert 12 <= Counter(weight)[5.0] <= 28
+
+
 def test_node_permutation_is_a_relabelling_within_groups():
     graph = random_graph(4)
     control = applied("node_permuted", graph)
