@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ import pytest
 
 from genograph.report import Ablation, Locus, render, write_report
 from genograph.report.tables import duration, p_value
+from genograph.verdict import Verdict
 
 NAN = float("nan")
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -28,7 +28,7 @@ def table(columns, *rows):
 ABLATION = Ablation(
     name="tiny",
     score="Pearson r over genes",
-    verdict=SimpleNamespace(label="contacts help", sentence="By 0.200.", reasons=["hic beats rewired."]),
+    verdict=Verdict(label="contacts help", sentence="By 0.200.", reasons=["hic beats rewired."]),
     reference="hic",
     arms=table(
         "arm description runs r sd low high parameters seconds peak_mb",
