@@ -103,6 +103,8 @@ class _Case:
         best = 1.0 if self.ceiling is None else self.ceiling
         if self.r[self.baseline] + seen > best:
             return UNKNOWN, f"{figures}; even a perfect model, {_r(best)}, would have been missed"
+        if self.table.loc[self.baseline, "low"] > 0:  # and still here
+            figures += f", p {_p(self.table.loc[self.baseline, 'p_holm'])} after Holm's correction"
         return NO_DIFFERENCE, f"{figures}; the test could have seen r >= {_r(seen)}"
 
     def mappability(self) -> tuple[str, str] | None:
@@ -199,7 +201,7 @@ class _Case:
 
     def _compared(self, arm: str) -> str:
         row = self.table.loc[arm]
-        left_out = f", {row['left_out']} runs without a counterpart left out" if row["left_out"] else ""
+        left_out = f", runs without a counterpart left out: {row['left_out']}" if row["left_out"] else ""
         p = "" if np.isnan(row["p"]) else f", p {_p(row['p'])}, {_p(row['p_holm'])} after Holm's correction"
         return f"{self.reference} - {arm}: {self._delta(arm)}{p}, over {row['pairs']} pairs of runs{left_out}"
 

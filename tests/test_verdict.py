@@ -114,6 +114,21 @@ def test_no_difference_comes_with_what_could_have_been_seen():
     )
 
 
+def test_a_gain_that_is_gone_after_holms_correction_is_none():
+    found = ablation(np.random.default_rng(0), ALL | {"hic": 1.1, "rewired": 0.8, "distance_matched": 0.8})
+    assert found.differences().set_index("arm").loc["no_graph", "low"] > 0
+    said = verdict(found, {}, score="r")
+    assert said.label == "no difference found"
+    assert "[.008, .127], p .074 after Holm's correction; the test could" in said.sentence
+
+
+def test_a_control_that_is_not_beaten_but_keeps_little_explains_nothing():
+    slopes = {"hic": 1.6, "no_graph": 0.3, "rewired": 1.0, "distance_matched": 0.5}
+    found = verdict(ablation(np.random.default_rng(64), slopes, blocks=4, seeds=3), {}, score="r")
+    assert found.label == "not enough to tell"
+    assert "distance_matched keeps 17 % [-55, 168] of the gain over no_graph, and hic is not clear" in found.sentence
+
+
 def test_arms_that_the_rules_do_not_ask_about_do_not_weaken_the_test():
     found = ablation(np.random.default_rng(0), ALL)
     more = found.predictions | {f"downsampled_{share}": found.predictions["rewired"] for share in range(9)}
@@ -179,7 +194,7 @@ def test_runs_without_a_counterpart_are_counted():
     found = ablation(np.random.default_rng(0), ALL)
     less = found.predictions | {"rewired": {run: p for run, p in found.predictions["rewired"].items() if run[1]}}
     reasons = verdict(replace(found, predictions=less), {}, score="r").reasons
-    assert any("over 4 pairs of runs, 1 runs without a counterpart left out" in reason for reason in reasons)
+    assert any("over 4 pairs of runs, runs without a counterpart left out: 1" in reason for reason in reasons)
 
 
 @pytest.mark.parametrize("seeds", [2, 5])
