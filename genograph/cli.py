@@ -119,6 +119,33 @@ def predict(run: Where, overrides: Overrides = None, out: Out = None) -> None:
 
 
 @app.command()
+def ablate(
+    config: Where,
+    overrides: Overrides = None,
+    out: Out = None,
+    launcher: Annotated[str, typer.Option("--launcher", help="local, slurm (submitit) or ray.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-j", min=1, help="Runs at a time (default: one a core).")
+    ] = None,
+) -> None:
+    """Compare a config with its controls and say whether contacts help (default: into runs/NAME-ablation)."""
+    from genograph.ablate import ablate
+    from genograph.config import load_config
+
+    settings = load_config(config, overrides or [])
+    folder = out or Path("runs") / f"{settings.name}-ablation"
+    try:
+        verdict = ablate(settings, folder, launcher=launcher, workers=workers)
+    except KeyboardInterrupt:
+        print("genograph: stopped. The same command goes on.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print(verdict.sentence)
+    for reason in verdict.reasons:
+        print(f"  - {reason}")
+    print(f"report     {folder / 'report.html'}")
+
+
+@app.command()
 def graph(config: Where, overrides: Overrides = None, out: Out = None) -> None:
     """Describe a config's graph, and write it with --out FILE.bedpe or FILE.graphml."""
     from genograph.config import load_config

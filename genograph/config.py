@@ -208,6 +208,26 @@ class DownloadConfig(Section):
     checksum: str | None = Field(None, pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")  # None: unverified
 
 
+class ArmConfig(Section):
+    name: str = Field(pattern=r"^[\w.+-]+$")
+    set: list[str] = Field(min_length=1)  # section.key=value, as on the command line
+    description: str = ""
+
+
+class AblationConfig(Section):
+    arms: list[str | ArmConfig] | None = Field(None, min_length=2)  # None: all that the config allows
+    seeds: int = Field(5, ge=1)  # of each arm: the config's seed and those that follow
+    folds: int | list[SplitsConfig] | None = None  # None: the config's splits; k: every part is held out once
+    assay: str | None = None  # that the verdict is about; None: the first that has a head
+    over: Literal["bins", "genes"] | None = None  # None: genes where they are known
+    block: int | None = Field(None, gt=0)  # bp drawn as a whole; None: a 20th of a fold, at most 1 Mb
+    ceiling: float | None = Field(None, gt=0, le=1)  # r of a perfect model, where it is known
+    other_contacts: CoolerURI | None = None  # the map of the arm of that name
+    elements: FilePath | None = None  # BED of candidate elements; scores are also told by the distance to the nearest
+    allow_leakage: dict[str, str] = Field({})  # check of the audit -> reason to go on in spite of it
+    slurm: dict[str, Any] = Field({})  # parameters of submitit, such as partition and timeout_min
+
+
 class Config(Section):
     """All of a run. See the sections for what each key means and its default."""
 
@@ -227,6 +247,7 @@ class Config(Section):
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    ablation: AblationConfig = AblationConfig()
     downloads: list[DownloadConfig] = Field([])  # what `genograph download` fetches
 
     @field_validator("downloads")

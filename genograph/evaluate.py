@@ -128,7 +128,7 @@ def evaluate(run: str | Path, out: str | Path | None = None, *, config: Config |
     folder.mkdir(parents=True, exist_ok=True)
     parts = defaultdict(list)
     with TemporaryDirectory(dir=folder, prefix=".evaluating-") as scratch:
-        for assay, held in _predict_split(experiment, model, windows, bins, Path(scratch)):
+        for assay, held in predict_split(experiment, model, windows, bins, Path(scratch)):
             tables = {"accuracy": held.accuracy(), "accuracy_by_chrom": _by_chrom(experiment.store, bins, held)}
             warn_of_undefined(tables["accuracy"])
             if genes is not None:
@@ -180,7 +180,7 @@ def _baselines(
     return pd.concat(tables)
 
 
-def _predict_split(
+def predict_split(
     experiment: Experiment, model: GenomeModel, windows: WindowDataset, bins: np.ndarray, scratch: Path
 ) -> Iterator[tuple[str, Held]]:
     """Each assay's predictions and targets on some bins, gathered on disk."""

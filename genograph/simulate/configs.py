@@ -19,7 +19,8 @@ DILATED = {
 def config_trees(settings: WorldSettings, chroms: list[str]) -> dict[str, dict[str, Any]]:
     """Both configs as nested dicts, by file name."""
     edges = [{"name": "linear", "reach": 1}, {"name": "hic", "top_k": 6, "min_distance": 10_000, "min_oe": 4.0}]
-    graph = _tree("graph", settings, chroms, edges=edges, processor=[DILATED, {"name": "sage", "dropout": 0.3}])
+    sage = {"name": "sage", "dropout": 0.1}
+    graph = _tree("graph", settings, chroms, edges=edges, processor=[sage, DILATED, sage])
     basenji = _tree("basenji", settings, chroms, edges=[], processor=[DILATED])
     return {"graph.yaml": graph, "basenji.yaml": basenji}
 
@@ -45,25 +46,26 @@ def _tree(
                 "blocks": [
                     {"filters": 32, "kernel": 15, "pool": 8},
                     {"filters": [48, 64], "kernel": 5, "pool": 4},
+                    {"filters": 64, "kernel": 5},  # an element is longer than a bin
                 ],
             },
             "processor": processor,
-            "trunk": {"filters": 96, "dropout": 0.3},
+            "trunk": {"filters": 96, "dropout": 0.1},
             "heads": {
                 "expression": {"loss": "poisson", "weight": 10.0},
                 "accessibility": {"loss": "poisson", "weight": 3.0},
-                "methylation": {"weight": 1.0},
+                "methylation": {"weight": 20.0},
             },
         },
         "training": {
             "optimizer": "adamw",
-            "learning_rate": 0.003,
+            "learning_rate": 0.01,
             "weight_decay": 0.1,
             "warmup": 50,
             "schedule": "cosine",
             "clip_norm": 2.0,
-            "max_epochs": 8,
-            "patience": 8,
+            "max_epochs": 10,
+            "patience": 10,
             "threads": 1,
         },
     }

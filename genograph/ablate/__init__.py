@@ -1,0 +1,5 @@
+"""Ablations: arms x folds x seeds, audited, compared and reported. `ablate` does all of it."""
+
+from genograph.ablate.ablation import ablate
+
+__all__ = ["ablate"]

@@ -1,0 +1,179 @@
+"""`genograph ablate`: does the contact graph help, by how much, and what else would explain it.
+
+config.yaml                     the resolved config
+audit.json                      what the leakage audit found, before anything was trained
+runs/<arm>/fold<i>/seed<j>/     a run folder each, with what it predicts in held_out.npz
+arms.tsv differences.tsv strata.tsv verdict.json
+report.html                     one page that says the verdict first
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from genograph.ablate.arms import Arm, make_arms
+from genograph.ablate.folds import fold_configs
+from genograph.ablate.grid import Run
+from genograph.ablate.judged import Judged
+from genograph.ablate.launchers import LAUNCHERS, cores
+from genograph.ablate.summary import judged_assay, over_genes, write_summary
+from genograph.audit import CHECKS, Finding, audit
+from genograph.comparison import Points, pearsonr
+from genograph.config import Config, changed_keys, parse_config
+from genograph.errors import InputError, nearest
+from genograph.experiment import Experiment
+from genograph.verdict import Verdict
+
+log = logging.getLogger("genograph")
+
+FREE = {"ablation", "downloads"}  # what may change from one call to the next in one folder
+
+
+def ablate(
+    config: Config, out: str | Path | None = None, *, launcher: str = "local", workers: int | None = None
+) -> Verdict:
+    """Run all arms of a config, or what is missing of them, and write the answer; returns the verdict.
+
+    Calling it again goes on: a finished run is not trained again, an interrupted one goes on from its last epoch.
+
+    Args:
+        config: The reference; its `ablation` section says the rest.
+        out: The folder; None for `runs/<name>-ablation`.
+        launcher: A name in `LAUNCHERS`.
+        workers: Runs at a time; None for one a core.
+
+    Raises:
+        InputError: If the config is wrong, the audit finds a leak that `ablation.allow_leakage` does not name, the
+            folder holds another ablation, or no run of an arm that is needed could be finished.
+    """
+    folder = Path(out) if out is not None else Path("runs") / f"{config.name}-ablation"
+    if launcher not in LAUNCHERS:
+        raise InputError(f"--launcher: no '{launcher}'.{nearest(launcher, LAUNCHERS)}")
+    _check(config, folder)
+    folds = [Experiment.open(each) for each in fold_configs(config, Experiment.open(config).store)]
+    arms = make_arms(config)
+    runs = make_runs(arms, folds, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(config.to_yaml())
+    findings = [audit(fold) for fold in folds]
+    (folder / "audit.json").write_text(json.dumps([[asdict(each) for each in fold] for fold in findings], indent=2))
+    _refuse_leaks(findings, config)
+    failed = _work_off(runs, folds, folder, launcher=launcher, workers=workers or cores())
+    if not any(run.is_done for run in runs if run.arm == arms[0].name):
+        raise InputError(f"no run of '{arms[0].name}' was finished. {'; '.join(failed)}")
+    said = write_summary(folder, arms, folds, runs, findings)
+    for line in failed:
+        log.warning("%s", line)
+    return said
+
+
+def make_runs(arms: Sequence[Arm], folds: Sequence[Experiment], folder: Path) -> list[Run]:
+    """All runs, seed after seed and fold after fold, so that every arm has a first run early."""
+    first, count = arms[0].config.seed, arms[0].config.ablation.seeds
+    runs = []
+    for seed in range(first, first + count):
+        for number, fold in enumerate(folds):
+            for arm in arms:
+                tree = arm.config.model_dump(mode="json") | {"seed": seed, "ablation": {}}
+                if fold.config.splits is not None:
+                    tree["splits"] = fold.config.splits.model_dump(mode="json")
+                place = folder / "runs" / arm.name / f"fold{number}" / f"seed{seed}"
+                runs.append(Run(arm.name, number, seed, place.resolve(), parse_config(tree)))
+    return runs
+
+
+def _check(config: Config, folder: Path) -> None:
+    """Refuse what could only fail late."""
+    settings = config.ablation
+    if settings.assay is not None and settings.assay not in config.model.heads:
+        heads = config.model.heads
+        raise InputError(f"ablation.assay: no head '{settings.assay}'.{nearest(settings.assay, heads)}")
+    for check in settings.allow_leakage:
+        if check not in CHECKS:
+            raise InputError(f"ablation.allow_leakage: no check '{check}'.{nearest(check, CHECKS)}")
+    written = folder / "config.yaml"
+    if not written.is_file():
+        if (folder / "checkpoints").exists() or folder.is_file():
+            raise InputError(f"{folder} is no folder of an ablation. Name another: --out FOLDER")
+        return
+    before, now = yaml.safe_load(written.read_text()), yaml.safe_load(config.to_yaml())
+    changed = sorted(key for key in changed_keys(before, now) if key.split(".")[0] not in FREE)
+    if changed:
+        raise InputError(
+            f"{folder} holds an ablation of another config: {', '.join(changed)} differ. Name another: --out FOLDER"
+        )
+
+
+def _refuse_leaks(findings: Sequence[Sequence[Finding]], config: Config) -> None:
+    leaks = {each.check: each.message for fold in findings for each in fold if each.status == "leak"}
+    told = [f"{check}: {message}" for check, message in leaks.items() if check not in config.ablation.allow_leakage]
+    if told:
+        raise InputError(
+            f"the audit found {len(told)} leak{'s' if len(told) > 1 else ''}, nothing was trained. {' '.join(told)} "
+            "To go on in spite of it, give a reason: ablation.allow_leakage={check: reason}; the report shows it."
+        )
+
+
+def _work_off(
+    runs: Sequence[Run], folds: Sequence[Experiment], folder: Path, *, launcher: str, workers: int
+) -> list[str]:
+    """Finish what is not done; returns what went wrong, a line each."""
+    missing = [run for run in runs if not run.is_done]
+    if not missing:
+        return []
+    failed, assay = [], judged_assay(folds[0].config)
+    over = "genes" if over_genes(folds[0]) else "bins"
+    judged = [Judged(fold, assay, over) for fold in folds]
+    with _progress(len(runs), len(runs) - len(missing)) as tell:
+        for run, error in LAUNCHERS[launcher](
+            missing, min(workers, len(missing)), folder, folds[0].config.ablation.slurm
+        ):
+            if error is not None:
+                failed.append(f"{run.label} failed, see {run.folder / 'train.log'}: {error}")
+                tell(failed[-1])
+            elif run.is_done:
+                r = _score(judged[run.fold].points, judged[run.fold].of_predictions(run.predictions()[assay]))
+                tell(f"{run.label}: r {r:.3f}")
+    return failed
+
+
+def _score(points: Points, predicted: np.ndarray) -> float:
+    """Mean r over the tracks where it is defined."""
+    r = pearsonr(points.sums(predicted).sum(axis=0))
+    return float(r[np.isfinite(r)].mean()) if np.isfinite(r).any() else float("nan")
+
+
+@contextmanager
+def _progress(total: int, done: int) -> Iterator:
+    """A bar on a terminal, else a line for every run: how many are done and how long the rest will take."""
+    console = Console(stderr=True)
+    started, first = time.monotonic(), done
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("runs", total=total, completed=done)
+
+        def tell(text: str) -> None:
+            nonlocal done
+            done += 1
+            bar.update(task, advance=1, description=text)
+            if not console.is_terminal:
+                left = (time.monotonic() - started) / (done - first) * (total - done)
+                log.info("[%d/%d] %s (about %s left)", done, total, text, _duration(left))
+
+        yield tell
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "a minute"

@@ -1,0 +1,264 @@
+"""The arms of an ablation: what is done to a config, one change each.
+
+An arm is a function from a config to a config and one line in `ARMS`; in YAML it is a name and `section.key=value`
+changes. The first line of its docstring is its description in the report.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from genograph.config import ArmConfig, Config, parse_config
+from genograph.errors import InputError, nearest
+from genograph.experiment import Experiment
+from genograph.nn.layers import LAYERS
+from genograph.nn.layers.graph_block import GraphBlock
+from genograph.nn.model import count_parameters
+from genograph.overrides import apply_override
+
+REFERENCE = "hic"
+LINEAR = "linear"
+FRACTIONS = (50, 25, 10)  # per cent of the reads of the map
+MAX_FILTERS = 4096
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm: the config that its runs train, but for seed and splits."""
+
+    name: str
+    description: str
+    config: Config
+
+
+def make_arms(config: Config) -> list[Arm]:
+    """The arms of a config, the reference first.
+
+    Those that `ablation.arms` names, or all of `ARMS` that the config allows: one that changes nothing, or the same as
+    an earlier one, is left out of these.
+
+    Raises:
+        InputError: If an arm is unknown, named twice, or does not apply to the config.
+    """
+    asked = config.ablation.arms
+    arms = [_named_arm(config, REFERENCE)]
+    for each in ARMS if asked is None else asked:
+        name = each if isinstance(each, str) else each.name
+        if name == REFERENCE:
+            continue
+        if name in [arm.name for arm in arms]:
+            raise InputError(f"ablation.arms: '{name}' comes twice.")
+        try:
+            arm = _named_arm(config, each) if isinstance(each, str) else _own_arm(config, each)
+        except NotApplicable:
+            if asked is not None:
+                raise
+            continue
+        if asked is not None or arm.config not in [other.config for other in arms]:
+            arms.append(arm)
+    return arms
+
+
+class NotApplicable(InputError):
+    """An arm that a config gives nothing to change."""
+
+
+def hic(config: Config) -> Config:
+    """The config as it stands."""
+    return config
+
+
+def no_graph(config: Config) -> Config:
+    """No edges and no graph layers; layers along the sequence stay."""
+    return _changed(config, edges=[], controls=[], processor=_along_sequence(config))
+
+
+def features_only(config: Config) -> Config:
+    """The same layers and parameters on a graph without edges: nothing is passed on."""
+    return _controlled(config, "isolated")
+
+
+def basenji(config: Config) -> Config:
+    """Dilated convolutions in place of the graph, as many parameters, a receptive field of the window."""
+    along = _along_sequence(config)
+    place = next((i for i, layer in enumerate(along) if layer["name"] == "dilated"), None)
+    if place is None:
+        layers = max(1, math.ceil(math.log2(config.batch.window / 2 + 1)))
+        along, place = [*along, {"name": "dilated", "layers": layers}], len(along)
+
+    def with_filters(filters: int) -> Config:
+        processor = [*along[:place], {**along[place], "filters": filters}, *along[place + 1 :]]
+        return _changed(config, edges=[], controls=[], processor=processor)
+
+    aim, low, high = _parameters(config), 1, MAX_FILTERS
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _parameters(with_filters(middle)) >= aim else (middle + 1, high)
+    return min((with_filters(max(low - 1, 1)), with_filters(low)), key=lambda each: abs(_parameters(each) - aim))
+
+
+def graph_only(config: Config) -> Config:
+    """The graph without the layers along the sequence: linear and contact edges, no dilated convolutions."""
+    graph = [layer for layer in _processor(config) if _is_graph(layer)]
+    if len(graph) == len(config.model.processor):
+        raise NotApplicable("arm 'hic+linear': the config has no layers along the sequence to leave out.")
+    return _changed(config, processor=graph)
+
+
+def dilated_and_contacts(config: Config) -> Config:
+    """Contact edges alone beside the layers along the sequence: no linear edges."""
+    if not _along_sequence(config):
+        raise NotApplicable("arm 'dilated+hic': the config has no layers along the sequence.")
+    return drop_type(config, LINEAR)
+
+
+def linear_only(config: Config) -> Config:
+    """As many edges as before, all to the nearest nodes along the chromosome."""
+    return _controlled(config, "linear_matched")
+
+
+def rewired(config: Config) -> Config:
+    """Contact edges exchanged at random, the degree of every node kept, in training and test."""
+    return _controlled(config, "rewired")
+
+
+def distance_matched(config: Config) -> Config:
+    """Random contact edges, as many at every genomic distance, nodes covered as before."""
+    return _controlled(config, "distance_matched")
+
+
+def node_permuted(config: Config) -> Config:
+    """The contact graph kept, the nodes in it shuffled within their split."""
+    return _controlled(config, "node_permuted")
+
+
+def power_law(config: Config) -> Config:
+    """Edges to the nodes that distance alone makes one expect."""
+    edges = [_expected(edge) if edge["name"] == "hic" else edge for edge in _edges(config)]
+    if edges == _edges(config):
+        raise NotApplicable("arm 'power_law': the config has no 'hic' edges to replace.")
+    return _changed(config, edges=edges)
+
+
+def other_contacts(config: Config) -> Config:
+    """The contacts of another map, such as another cell type's."""
+    other = config.ablation.other_contacts
+    if other is None:
+        raise NotApplicable("arm 'other_contacts': name the map in ablation.other_contacts.")
+    tree = config.model_dump(mode="json")
+    tree["contacts"] = {**(tree["contacts"] or {}), "file": other}
+    tree["store"] = f"{config.store}-other_contacts"
+    return parse_config(tree)
+
+
+def downsampled(config: Config, per_cent: int) -> Config:
+    """Contacts from a share of the map's reads."""
+    keep = {"downsample": per_cent / 100, "seed": config.seed}
+    edges = [{**edge, **keep} if edge["name"] == "hic" else edge for edge in _edges(config)]
+    if edges == _edges(config):
+        raise NotApplicable(f"arm 'downsampled_{per_cent}': the config has no 'hic' edges to thin.")
+    return _changed(config, edges=edges)
+
+
+def drop_type(config: Config, kind: str) -> Config:
+    """No edges of one type."""
+    if len(_types(config)) < 2 or kind not in _types(config):
+        raise NotApplicable(f"no '{kind}' edges beside others in graph.edges to drop.")
+    return _controlled(config, "drop_type", type=kind)
+
+
+def drop_attribute(config: Config, attribute: str) -> Config:
+    """One attribute of the edges made the same for all."""
+    return _controlled(config, "drop_attribute", attribute=attribute)
+
+
+ARMS: dict[str, Callable[[Config], Config]] = {
+    REFERENCE: hic,
+    "no_graph": no_graph,
+    "features_only": features_only,
+    "basenji": basenji,
+    "linear_only": linear_only,
+    "hic+linear": graph_only,
+    "dilated+hic": dilated_and_contacts,
+    "rewired": rewired,
+    "distance_matched": distance_matched,
+    "node_permuted": node_permuted,
+    "power_law": power_law,
+    "other_contacts": other_contacts,
+    **{f"downsampled_{each}": partial(downsampled, per_cent=each) for each in FRACTIONS},
+    "drop_linear": partial(drop_type, kind=LINEAR),
+    "drop_hic": partial(drop_type, kind="hic"),
+    "drop_weight": partial(drop_attribute, attribute="weight"),
+    "drop_distance": partial(drop_attribute, attribute="log10_distance"),
+}
+
+
+def _named_arm(config: Config, name: str) -> Arm:
+    if name not in ARMS:
+        raise InputError(
+            f"ablation.arms: no arm '{name}'.{nearest(name, ARMS)} Your own are {{name: ..., set: [...]}}."
+        )
+    change = ARMS[name]
+    function = change.func if isinstance(change, partial) else change
+    extra = ", ".join(map(str, change.keywords.values())) if isinstance(change, partial) else ""
+    description = (function.__doc__ or "").partition("\n")[0]
+    return Arm(name, f"{description.rstrip('.')} ({extra})." if extra else description, change(config))
+
+
+def _own_arm(config: Config, arm: ArmConfig) -> Arm:
+    if arm.name in ARMS:
+        raise InputError(f"ablation.arms: '{arm.name}' is an arm already; give yours another name.")
+    tree = config.model_dump(mode="json")
+    for change in arm.set:
+        apply_override(tree, change)
+    return Arm(arm.name, arm.description or ", ".join(arm.set), parse_config(tree))
+
+
+def _changed(config: Config, **changes: Any) -> Config:
+    """The config with other edges, controls or processor layers."""
+    tree = config.model_dump(mode="json")
+    for key, value in changes.items():
+        tree["model" if key == "processor" else "graph"][key] = value
+    return parse_config(tree)
+
+
+def _controlled(config: Config, name: str, **options: Any) -> Config:
+    """The config with one more control of its graph."""
+    if not config.graph.edges:
+        raise NotApplicable(f"arm '{name}': the config has no edges (graph.edges).")
+    before = [control.model_dump(mode="json") for control in config.graph.controls]
+    return _changed(config, controls=[*before, {"name": name, **options}])
+
+
+def _expected(edge: Tree) -> Tree:
+    return {"name": "power_law", **{key: edge[key] for key in ("top_k", "min_distance") if key in edge}}
+
+
+def _edges(config: Config) -> list[Tree]:
+    return [edge.model_dump(mode="json") for edge in config.graph.edges]
+
+
+def _types(config: Config) -> list[str]:
+    return list(dict.fromkeys(edge.name for edge in config.graph.edges))
+
+
+def _processor(config: Config) -> list[Tree]:
+    return [layer.model_dump(mode="json") for layer in config.model.processor]
+
+
+def _along_sequence(config: Config) -> list[Tree]:
+    return [layer for layer in _processor(config) if not _is_graph(layer)]
+
+
+def _is_graph(layer: Tree) -> bool:
+    return issubclass(LAYERS[layer["name"]], GraphBlock)
+
+
+def _parameters(config: Config) -> int:
+    return count_parameters(Experiment.open(config).model()).trainable

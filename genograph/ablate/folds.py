@@ -1,0 +1,79 @@
+"""Folds of a genome: whole chromosomes where there are enough, else contiguous stretches with gaps."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from genograph.config import Config, SplitsConfig, parse_config
+from genograph.errors import InputError
+from genograph.store import Store
+
+
+def fold_configs(config: Config, store: Store) -> list[Config]:
+    """The config with the splits of each fold; see `ablation.folds`.
+
+    Raises:
+        InputError: If the data bring their own splits, or the genome does not hold so many folds.
+    """
+    folds = config.ablation.folds
+    if folds is None:
+        return [config]
+    if config.tfrecords is not None:
+        raise InputError("ablation.folds: a TFRecord folder has its own splits; leave folds out.")
+    if isinstance(folds, int):
+        folds = make_folds(store, folds, gap=config.section("splits").gap)
+    tree = config.model_dump(mode="json")
+    return [parse_config({**tree, "splits": each.model_dump(mode="json")}) for each in folds]
+
+
+def make_folds(store: Store, count: int, *, gap: int = 0) -> list[SplitsConfig]:
+    """Splits that hold out every measured part of a genome once: fold i judges part i and chooses by the part after it.
+
+    With as many measured chromosomes as folds, or more, a part is a group of whole chromosomes of about equal
+    length. Otherwise every chromosome is cut into as many stretches as there are folds, which end where nodes do.
+
+    Args:
+        store: Its mask says which chromosomes are measured.
+        count: Folds, at least 3: one part trains, one chooses, one judges.
+        gap: bp around held-out parts in which nothing trains.
+
+    Raises:
+        InputError: If there are less than 3 folds, or a chromosome is too short for them.
+    """
+    if count < 3:
+        raise InputError(f"ablation.folds: at least 3, to train, choose and judge; got {count}.")
+    parts = _chromosomes(store, count) or _stretches(store, count)
+    return [SplitsConfig(valid=parts[(i + 1) % count], test=part, gap=gap) for i, part in enumerate(parts)]
+
+
+def _measured(store: Store) -> list[str]:
+    """Chromosomes in which any track has a value that counts, the longest first."""
+    has_value = store.mask & np.any([np.isfinite(store.signals(assay)).any(axis=1) for assay in store.targets], axis=0)
+    chroms = [chrom for chrom in store.bins.chroms if has_value[store.bins.span(chrom)].any()]
+    return sorted(chroms, key=lambda chrom: -store.bins.sizes[chrom])
+
+
+def _chromosomes(store: Store, count: int) -> list[list[str]]:
+    """Groups of chromosomes, each new one to the group that is shortest so far; none if there are too few."""
+    chroms = _measured(store)
+    groups: list[list[str]] = [[] for _ in range(count)]
+    for chrom in chroms:
+        min(groups, key=lambda group: sum(store.bins.sizes[each] for each in group)).append(chrom)
+    return groups if len(chroms) >= count else []
+
+
+def _stretches(store: Store, count: int) -> list[list[str]]:
+    """Stretches of every measured chromosome."""
+    node, parts = store.nodes.bin_size, [[] for _ in range(count)]
+    for chrom in _measured(store):
+        size = store.bins.sizes[chrom]
+        borders = [round(size * i / count / node) * node for i in range(count)] + [size]
+        if any(end <= start for start, end in itertools.pairwise(borders)):
+            raise InputError(
+                f"ablation.folds: {chrom} has {size:,} bp, too few for {count} stretches of whole nodes of {node:,} bp."
+            )
+        for part, start, end in zip(parts, borders, borders[1:], strict=False):
+            part.append(f"{chrom}:{start:,}-{end:,}")
+    return parts

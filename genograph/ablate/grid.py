@@ -1,0 +1,126 @@
+"""The runs of an ablation: arms x folds x seeds, each a run folder of its own that can be stopped at any moment."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from genograph.checkpoint import load_run
+from genograph.config import Config
+from genograph.evaluate import predict_split
+from genograph.nn.model import count_parameters
+from genograph.train import train
+
+PREDICTIONS, COST = "held_out.npz", "cost.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and what it predicts on what its fold holds out.
+
+    Attributes:
+        arm: Its name.
+        fold: Number of the fold.
+        seed: Of initial weights, order, augmentation, dropout and controls.
+        folder: The run folder.
+        config: What is trained.
+    """
+
+    arm: str
+    fold: int
+    seed: int
+    folder: Path
+    config: Config
+
+    @property
+    def label(self) -> str:
+        return f"{self.arm}, fold {self.fold}, seed {self.seed}"
+
+    @property
+    def is_done(self) -> bool:
+        """The predictions are written last."""
+        return (self.folder / PREDICTIONS).is_file()
+
+    def predictions(self) -> dict[str, np.ndarray]:
+        """What was predicted for the held-out bins, in their order, of each assay: (tracks, bins) float32."""
+        with np.load(self.folder / PREDICTIONS) as arrays:
+            return dict(arrays)
+
+    def cost(self) -> dict[str, float]:
+        """`parameters`, `seconds` of training and `peak_mb` of memory."""
+        return json.loads((self.folder / COST).read_text())
+
+
+def finish(run: Run) -> None:
+    """Train a run, or go on with it, and predict; nothing is done twice.
+
+    Whoever comes second waits for the first, so that two ablations may share a folder. A run that was killed goes on
+    from its last epoch to the weights of one that was not. What it prints goes to `train.log`.
+
+    Raises:
+        InputError: As `train` does.
+    """
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with _locked(run.folder / "lock"):
+        if not run.is_done:
+            with _printed_to(run.folder / "train.log"):
+                train(run.config, run.folder, resume=(run.folder / "config.yaml").is_file())
+                _predict(run)
+
+
+def _predict(run: Run) -> None:
+    experiment, model = load_run(run.folder)
+    windows = experiment.dataset("test", model.halo)
+    bins = np.concatenate([np.arange(first, end) for first, end in windows.runs])
+    with TemporaryDirectory(dir=run.folder, prefix=".predicting-") as scratch:
+        held = predict_split(experiment, model, windows, bins, Path(scratch))
+        predictions = {assay: np.array(each.prediction) for assay, each in held}
+        partial = Path(scratch) / PREDICTIONS
+        np.savez(partial, **predictions)
+        cost = {
+            "parameters": count_parameters(model).trainable,
+            "seconds": float(pd.read_csv(run.folder / "metrics.csv")["seconds"].sum()),
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+        (run.folder / COST).write_text(json.dumps(cost))
+        partial.rename(run.folder / PREDICTIONS)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock that ends with its process, however that ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _printed_to(path: Path) -> Iterator[None]:
+    """Send what the process prints and logs to the end of a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    logging.getLogger("genograph").setLevel(logging.INFO)
+    kept = os.dup(1), os.dup(2)
+    with path.open("a") as file:
+        try:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, each in zip((1, 2), kept, strict=True):
+                os.dup2(each, number)
+                os.close(each)

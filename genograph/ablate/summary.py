@@ -1,0 +1,254 @@
+"""From finished runs to the answer: tables, a verdict for each assay, and the report."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genograph.ablate.arms import REFERENCE, Arm
+from genograph.ablate.grid import Run
+from genograph.ablate.judged import Judged
+from genograph.assays.assay import ASSAYS
+from genograph.audit import Finding
+from genograph.comparison import Comparison
+from genograph.config import Config
+from genograph.experiment import Experiment
+from genograph.report import Ablation, Locus, write_report
+from genograph.verdict import DILATED, WITHOUT_EDGES, Verdict, verdict
+
+SCATTERED = 400  # points of an arm in the scatter plot
+SHOWN = 100_000  # bp of the example on each side
+PACKAGES = ("genograph", "torch", "torch-geometric", "pytorch-lightning", "numpy", "cooler")
+TABLES = ("arms", "differences", "strata")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an ablation says of one assay."""
+
+    assay: str
+    comparison: Comparison
+    verdict: Verdict
+    tables: dict[str, pd.DataFrame]
+
+
+def over_genes(experiment: Experiment) -> bool:
+    """Whether genes are judged: where they are known, if the config does not say."""
+    over = experiment.config.ablation.over
+    return experiment.store.genes is not None if over is None else over == "genes"
+
+
+def judged_assay(config: Config) -> str:
+    """The assay that the verdict is about."""
+    return config.ablation.assay or next(iter(config.model.heads))
+
+
+def outcome(folds: Sequence[Experiment], runs: Sequence[Run], findings: Sequence[Finding], assay: str) -> Outcome:
+    """Compare the arms on one assay, over the runs that are done."""
+    config, over = folds[0].config, "genes" if over_genes(folds[0]) else "bins"
+    judged = [Judged(each, assay, over) for each in folds]
+    predictions: dict[str, dict[tuple[int, int], np.ndarray]] = {}
+    for run in runs:
+        if run.is_done:
+            held = judged[run.fold].of_predictions(run.predictions()[assay])
+            predictions.setdefault(run.arm, {})[run.fold, run.seed] = held
+    comparison = Comparison([each.points for each in judged], predictions, REFERENCE)
+    values = _audit_values(findings, assay, over)
+    ceiling = config.ablation.ceiling if assay == judged_assay(config) else None
+    said = verdict(comparison, values, score=f"r of {assay} over {over}", ceiling=ceiling)
+    tables = {name: getattr(comparison, name)() for name in TABLES}
+    names = judged[0].labels()
+    for stratum in names:
+        here = tables["strata"]["stratum"] == stratum
+        tables["strata"]["level"] = tables["strata"]["level"].astype(object)
+        tables["strata"].loc[here, "level"] = [names[stratum][int(i)] for i in tables["strata"].loc[here, "level"]]
+    return Outcome(assay, comparison, said, tables)
+
+
+def write_summary(
+    folder: Path,
+    arms: Sequence[Arm],
+    folds: Sequence[Experiment],
+    runs: Sequence[Run],
+    findings: Sequence[Sequence[Finding]],
+) -> Verdict:
+    """Write `arms.tsv`, `differences.tsv`, `strata.tsv`, `verdict.json` and `report.html`; returns the verdict.
+
+    Args:
+        folder: Of the ablation.
+        arms: All.
+        folds: The reference's experiment of each fold.
+        runs: All, done or not.
+        findings: Of the audit of each fold.
+    """
+    config = folds[0].config
+    flat = [finding for of_fold in findings for finding in of_fold]
+    outcomes = {assay: outcome(folds, runs, flat, assay) for assay in config.model.heads}
+    for name in TABLES:
+        table = pd.concat([each.tables[name].assign(assay=assay) for assay, each in outcomes.items()])
+        _write(folder / f"{name}.tsv", table.to_csv(sep="\t", index=False, na_rep="nan"))
+    verdicts = {assay: asdict(each.verdict) for assay, each in outcomes.items()}
+    _write(folder / "verdict.json", json.dumps(verdicts, indent=2))
+    main = outcomes[judged_assay(config)]
+    write_report(_report(main, arms, folds, runs, flat), folder / "report.html")
+    return main.verdict
+
+
+def _report(
+    main: Outcome, arms: Sequence[Arm], folds: Sequence[Experiment], runs: Sequence[Run], findings: Sequence[Finding]
+) -> Ablation:
+    config, over = folds[0].config, "genes" if over_genes(folds[0]) else "bins"
+    done = [run for run in runs if run.is_done]
+    table = main.tables["arms"].merge(_costs(done), "left", on="arm")
+    table.insert(1, "description", table["arm"].map({arm.name: arm.description for arm in arms}))
+    return Ablation(
+        name=config.name,
+        score=f"Pearson r of {main.assay} over {over}",
+        verdict=main.verdict,
+        reference=REFERENCE,
+        arms=table,
+        differences=main.tables["differences"],
+        strata=main.tables["strata"],
+        dose=_dose(table),
+        curves=_curves(done),
+        audit=_audit_table(findings, config.ablation.allow_leakage),
+        allowed=[f"{check}: {reason}" for check, reason in config.ablation.allow_leakage.items()],
+        scatter=_scatter(main),
+        locus=_locus(main, folds[0], done),
+        config=config.to_yaml(),
+        versions=_versions(),
+        ceiling=config.ablation.ceiling,
+        unfinished=[run.label for run in runs if not run.is_done],
+    )
+
+
+def _audit_values(findings: Sequence[Finding], assay: str, over: str) -> dict[str, float]:
+    """What the verdict wants to know of the audit: the worst fold's."""
+    values: dict[str, float] = {}
+    for finding in findings:
+        found = {"masked_bins_scored": float(finding.count)}.get(finding.check)
+        if finding.check in ("mask_predicts", "degree_predicts"):
+            found = finding.values.get(f"{assay}.{over}", float("nan"))
+        if found is not None and not np.isnan(found):
+            values[finding.check] = max(found, values.get(finding.check, 0.0))
+    return values
+
+
+def _audit_table(findings: Sequence[Finding], allowed: Mapping[str, str]) -> pd.DataFrame:
+    """One row for each check, of the fold where most fell foul."""
+    order = ("ok", "note", "leak")
+    worst: dict[str, Finding] = {}
+    for each in findings:
+        before = worst.get(each.check, each)
+        rank = (order.index(each.status), each.count)
+        worst[each.check] = each if rank >= (order.index(before.status), before.count) else before
+    rows = [
+        (
+            each.check,
+            "allowed" if each.status == "leak" and each.check in allowed else each.status,
+            each.count,
+            each.message,
+        )
+        for each in worst.values()
+    ]
+    return pd.DataFrame(rows, columns=["check", "status", "count", "message"])
+
+
+def _costs(done: Sequence[Run]) -> pd.DataFrame:
+    """Parameters, seconds of training and peak memory of each arm, the mean of its runs."""
+    table = pd.DataFrame([{"arm": run.arm, **run.cost()} for run in done])
+    return table.groupby("arm", sort=False).mean().reset_index()
+
+
+def _curves(done: Sequence[Run]) -> pd.DataFrame:
+    columns = ["arm", "fold", "seed", "epoch", "train_loss", "valid_loss", "valid_pearsonr"]
+    tables = [
+        pd.read_csv(run.folder / "metrics.csv").assign(arm=run.arm, fold=run.fold, seed=run.seed)[columns]
+        for run in done
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def _dose(arms: pd.DataFrame) -> pd.DataFrame:
+    """r by the share of the map's reads, the whole map last."""
+    rows = arms.assign(fraction=arms["arm"].str.extract(r"^downsampled_(\d+)$")[0].astype(float) / 100)
+    rows.loc[rows["arm"] == REFERENCE, "fraction"] = 1.0
+    rows = rows[rows["fraction"].notna()].sort_values("fraction")
+    return rows[["fraction", "r", "low", "high"]] if len(rows) > 1 else rows[["fraction", "r", "low", "high"]][:0]
+
+
+def _scatter(main: Outcome) -> pd.DataFrame:
+    """Predictions of the reference and of its baseline for a sample of points of the first fold, first track.
+
+    Counts are shown as log2(1 + x), fractions as they are.
+    """
+    target = main.comparison.points[0].target[:, 0]
+    rng, places = np.random.default_rng(0), np.flatnonzero(np.isfinite(target))
+    places = np.sort(rng.permutation(places)[:SCATTERED])
+    is_ratio = ASSAYS[main.assay].kind == "ratio"
+    tables = []
+    for arm in _shown(main):
+        runs = main.comparison.predictions[arm]
+        first = next((run for run in sorted(runs) if run[0] == 0), None)
+        if first is not None:
+            values = {"prediction": runs[first][places, 0], "target": target[places]}
+            shown = {key: each if is_ratio else np.log2(1 + np.maximum(each, 0)) for key, each in values.items()}
+            tables.append(pd.DataFrame({"arm": arm, **shown}))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["arm", "prediction", "target"])
+
+
+def _shown(main: Outcome) -> list[str]:
+    """The reference, the arms without edges and the dilated one, as far as they ran."""
+    return [arm for arm in (REFERENCE, *WITHOUT_EDGES, DILATED) if arm in main.comparison.predictions]
+
+
+def _locus(main: Outcome, fold: Experiment, done: Sequence[Run]) -> Locus | None:
+    """The surroundings of the highest measured value that the first fold holds out, first track."""
+    store, bins = fold.store, Judged(fold, main.assay, "bins").bins
+    target = np.where(store.mask[bins], store.signals(main.assay)[bins, 0].astype(np.float64), np.nan)
+    first_runs = {run.arm: run for run in reversed(done) if run.fold == 0}
+    if not np.isfinite(target).any() or REFERENCE not in first_runs:
+        return None
+    top, reach = int(np.nanargmax(target)), max(1, SHOWN // store.bins.bin_size)
+    near = np.abs(bins - bins[top]) <= reach
+    near &= store.bins.chrom_index(bins) == store.bins.chrom_index(bins[top : top + 1])[0]
+    rows = np.flatnonzero(near)
+    rows = rows[bins[rows] - rows == bins[top] - top]  # one stretch
+    interval = store.bins.interval(int(bins[rows[0]]))
+    chrom, start, end = interval.chrom, interval.start, store.bins.interval(int(bins[rows[-1]])).end
+    predictions = {arm: first_runs[arm].predictions()[main.assay][0, rows] for arm in _shown(main) if arm in first_runs}
+    track = fold.targets[main.assay][0].identifier
+    return Locus(chrom, start, store.bins.bin_size, target[rows], predictions, _arcs(fold, chrom, start, end), track)
+
+
+def _arcs(fold: Experiment, chrom: str, start: int, end: int) -> np.ndarray:
+    """Contacts between nodes of a stretch: (contacts, 3) of bp, bp and weight."""
+    graph, nodes = fold.graph, fold.store.nodes
+    span = nodes.span(chrom)
+    source, destination = graph.edge_index
+    kept = (source < destination) & (source >= span.start) & (destination < span.stop)
+    for name in graph.edge_types:
+        if name == "linear":
+            kept &= ~graph.of_type(name)
+    source, destination, weight = source[kept], destination[kept], graph.weight[kept]
+    ends = [(nodes.starts(each) + nodes.ends(each)) / 2 for each in (source, destination)]
+    inside = (ends[0] >= start) & (ends[1] < end)
+    return np.stack([ends[0][inside], ends[1][inside], weight[inside]], axis=1)
+
+
+def _versions() -> dict[str, str]:
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **found, "machine": platform.machine()}
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text)
+    partial.rename(path)
