@@ -21,12 +21,16 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def parse_section(kind: type[Kind], tree: Mapping[str, Any], **context: Any) -> Kind:
+def parse_section(
+    kind: type[Kind], tree: Mapping[str, Any], *, root: str = "config", each: str = "key", **context: Any
+) -> Kind:
     """The section of a nested dict, checked.
 
     Args:
         kind: Its class.
         tree: Keys and values.
+        root: What an error calls the whole tree.
+        each: What an error calls a key.
         context: What its validators want to know, such as the folder that paths start from.
 
     Raises:
@@ -35,15 +39,15 @@ def parse_section(kind: type[Kind], tree: Mapping[str, Any], **context: Any) -> 
     try:
         return kind.model_validate(tree, context=context)
     except ValidationError as error:
-        raise InputError(_first_error(kind, error)) from None
+        raise InputError(_first_error(kind, error, root, each)) from None
 
 
-def _first_error(kind: type[Section], error: ValidationError) -> str:
+def _first_error(kind: type[Section], error: ValidationError, root: str, each: str) -> str:
     first = error.errors()[0]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     if first["type"] == "extra_forbidden":
         section, _, key = where.rpartition(".")
-        return f"{section or kind.__name__.lower()}: no key '{key}'.{nearest(key, _keys(kind, section))}"
+        return f"{section or root}: no {each} '{key}'.{nearest(key, _keys(kind, section))}"
     if first["type"] == "missing":
         return f"{where}: is missing."
     if "error" in first.get("ctx", {}):  # raised by a check of ours: it says the value itself

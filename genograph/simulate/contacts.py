@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +18,8 @@ import pandas as pd
 from genograph.genome.bins import Bins
 from genograph.simulate.layout import Feature
 from genograph.simulate.settings import WorldSettings
+
+log = logging.getLogger("genograph")
 
 REACH = 1_000_000  # bp; beyond, nothing meets
 LOOPS = (20_000, 400_000)  # bp between the ends of a loop
@@ -159,11 +163,30 @@ def write_map(path: Path, architecture: Architecture, settings: WorldSettings, r
     coarsened = path.with_suffix(".coarsened")
     cooler.zoomify_cooler(str(base), str(coarsened), resolutions, chunksize=10_000_000)
     for resolution in resolutions:
-        clr = cooler.Cooler(f"{coarsened}::resolutions/{resolution}")
-        cooler.balance_cooler(clr, cis_only=True, tol=1e-4, store=True, chunksize=10_000_000)
+        _balance(cooler.Cooler(f"{coarsened}::resolutions/{resolution}"))
+    _tell_if_shallow(cooler.Cooler(f"{coarsened}::resolutions/{nodes.bin_size}"), architecture.visible, settings)
     _copy_undated(coarsened, path)
     base.unlink()
     coarsened.unlink()
+
+
+def _balance(clr: cooler.Cooler) -> None:
+    """Write cooler's weights within chromosomes; a chromosome with too few reads has none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of the mean of no bins
+        cooler.balance_cooler(clr, cis_only=True, tol=1e-4, store=True, chunksize=10_000_000)
+
+
+def _tell_if_shallow(clr: cooler.Cooler, visible: np.ndarray, settings: WorldSettings) -> None:
+    """Warn if balancing masks more than half of the nodes that reads map to."""
+    masked = np.isnan(clr.bins()["weight"][:].to_numpy()) & visible
+    if masked.sum() > visible.sum() / 2:
+        log.warning(
+            "contacts.mcool: balancing masks %s of %s bins of %s bp, and what is masked is neither trained on nor "
+            "judged. Raise contacts_per_node; it is %g.",
+            *(f"{each:,}" for each in (masked.sum(), visible.sum(), clr.binsize)),
+            settings.contacts_per_node,
+        )
 
 
 def _copy_undated(source: Path, path: Path) -> None:

@@ -85,7 +85,7 @@ def parse_settings(overrides: Sequence[str]) -> WorldSettings:
     tree: dict[str, Any] = {}
     for override in overrides:
         apply_override(tree, override)
-    return parse_section(WorldSettings, tree)
+    return parse_section(WorldSettings, tree, root="simulate", each="setting")
 
 
 def _write(folder: Path, settings: WorldSettings) -> None:

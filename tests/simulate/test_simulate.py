@@ -200,7 +200,7 @@ def test_genes_start_where_their_promoters_are(store, features):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["efect_scale=0"], "no key 'efect_scale'. Did you mean 'effect_scale'?"),
+        (["efect_scale=0"], "simulate: no setting 'efect_scale'. Did you mean 'effect_scale'?"),
         (["chroms=2"], "chroms: "),
         (["size=1000000", "chroms=20"], "Raise size"),
     ],

@@ -114,8 +114,7 @@ def test_the_command_line_names_the_nearest_setting_and_exits_with_2(tmp_path, m
         cli.main()
     assert stop.value.code == 2
     told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "no key 'elements_per_bm'. Did you mean 'elements_per_mb'?" in told
+    assert told == "genograph: simulate: no setting 'elements_per_bm'. Did you mean 'elements_per_mb'?\n"
     assert not list(tmp_path.iterdir())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import cooler
 import numpy as np
 import pandas as pd
@@ -81,6 +83,26 @@ def test_a_node_has_about_as_many_reads_as_set_and_none_beyond_the_reach(pairs):
     kept = np.where(here["inside"], 1, 0.3) / here["distance"] + here["strength"]
     expected = 2000 / (2 * (1 / away).sum()) * kept.sum() * np.exp(0.2**2)  # both nodes' bias is lognormal
     assert here["count"].sum() == pytest.approx(expected, rel=0.05)
+
+
+def told_of_map(tmp_path, caplog, reads):
+    """What a user reads about the map of a world of 3 x 100 bins."""
+    tiny = ["size=600000", "chroms=3", "cells=0", "variants=0", f"contacts_per_node={reads}"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        simulate(tmp_path / "world", tiny)
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_map_too_shallow_to_balance_is_one_line_that_says_so(tmp_path, caplog):
+    assert told_of_map(tmp_path, caplog, 1) == [
+        "contacts.mcool: balancing masks 300 of 300 bins of 2,000 bp, and what is masked is neither trained on nor "
+        "judged. Raise contacts_per_node; it is 1."
+    ]
+
+
+def test_a_map_that_is_deep_enough_is_not_spoken_of(tmp_path, caplog):
+    assert told_of_map(tmp_path, caplog, 200) == []
 
 
 def row_sums(matrix):
