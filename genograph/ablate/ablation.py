@@ -136,9 +136,7 @@ def _work_off(
     over = "genes" if over_genes(folds[0]) else "bins"
     judged = [Judged(fold, assay, over) for fold in folds]
     with _progress(len(runs), len(runs) - len(missing)) as tell:
-        for run, error in LAUNCHERS[launcher](
-            missing, min(workers, len(missing)), folder, folds[0].config.ablation.slurm
-        ):
+        for run, error in LAUNCHERS[launcher](missing, workers, folder, folds[0].config.ablation.slurm):
             if error is not None:
                 failed.append(f"{run.label} failed, see {run.folder / 'train.log'}: {error}")
                 tell(failed[-1])

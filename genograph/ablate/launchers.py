@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from genograph.ablate.grid import Run, finish
 from genograph.errors import InputError
 
 ATTEMPTS = 3
+POLL = 1.0  # seconds between looks at the jobs of a cluster
 
 Outcome = tuple[Run, Exception | None]
 Launcher = Callable[[Sequence[Run], int, Path, dict[str, Any]], Iterator[Outcome]]
@@ -22,31 +28,64 @@ Launcher = Callable[[Sequence[Run], int, Path, dict[str, Any]], Iterator[Outcome
 def local(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Iterator[Outcome]:
     """Processes of this machine, a fresh one for each run, so that its memory is its own.
 
-    A process that is killed takes the pool with it: what it leaves undone is begun again, `ATTEMPTS` times.
+    They share the cores evenly. A run whose process is killed is begun again, `ATTEMPTS` times in all, and goes on
+    from its last epoch; no other run is touched by that.
     """
-    left, attempt = list(runs), 0
-    while left:
-        attempt += 1
-        undone = []
-        for run, error in _pooled(left, workers):
-            if isinstance(error, BrokenProcessPool) and attempt < ATTEMPTS:
-                undone.append(run)
-            else:
-                yield run, error
-        left = undone
-
-
-def _pooled(runs: Sequence[Run], workers: int) -> Iterator[Outcome]:
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1)
+    # What runs import is imported once, in a server without threads that each run is a fork of.
+    context = get_context("forkserver" if sys.platform == "linux" else "spawn")
+    context.set_forkserver_preload([__name__])
+    threads = max(1, cores() // workers)
+    waiting, attempts, working = deque(runs), Counter(), {}
     try:
-        futures = {pool.submit(finish, run): run for run in runs}
-        for future in as_completed(futures):
-            yield futures[future], _error(future)
-    finally:
-        processes = list((pool._processes or {}).values())  # what runs when one is interrupted
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
+        while waiting or working:
+            while waiting and len(working) < workers:
+                run = waiting.popleft()
+                attempts[run.folder] += 1
+                process, told = _begun(context, run, threads)
+                working[process.sentinel] = process, told, run
+            for sentinel in wait(list(working)):
+                process, told, run = working.pop(sentinel)
+                error = _told(process, told)
+                if isinstance(error, Killed) and attempts[run.folder] < ATTEMPTS:
+                    waiting.append(run)
+                else:
+                    yield run, error
+    finally:  # interrupted
+        for process, _, _ in working.values():
             process.terminate()
+
+
+class Killed(Exception):
+    """A process that ended without a word."""
+
+
+def _begun(context: Any, run: Run, threads: int) -> tuple[Any, Connection]:
+    told, telling = context.Pipe(duplex=False)
+    process = context.Process(target=_finish_and_tell, args=(run, threads, telling))
+    process.start()
+    telling.close()  # so that the pipe ends with the process
+    return process, told
+
+
+def _finish_and_tell(run: Run, threads: int, telling: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who began this ends it
+    if not run.config.training.threads and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads)
+    try:
+        finish(run)
+        telling.send(None)
+    except Exception as error:
+        telling.send(error if isinstance(error, InputError) else RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def _told(process: Any, told: Connection) -> Exception | None:
+    """What a process that has ended said of its run."""
+    process.join()
+    with told:
+        try:
+            return told.recv()
+        except EOFError:
+            return Killed(f"its process ended with code {process.exitcode}, {ATTEMPTS} times. Is there enough memory?")
 
 
 def slurm(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Iterator[Outcome]:
@@ -56,13 +95,21 @@ def slurm(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, An
     """
     submitit = _engine("submitit")
     executor = submitit.AutoExecutor(folder=folder / "slurm")
-    parameters = {"timeout_min": 24 * 60, "slurm_array_parallelism": workers, **options}
-    executor.update_parameters(**parameters)
-    with executor.batch():
-        jobs = [executor.submit(finish, run) for run in runs]
-    of_job = dict(zip((job.job_id for job in jobs), runs, strict=True))
-    for job in submitit.helpers.as_completed(jobs):
-        yield of_job[job.job_id], job.exception()
+    executor.update_parameters(**{"timeout_min": 24 * 60, "slurm_array_parallelism": workers, **options})
+    waiting, jobs = deque(runs), {}
+    while waiting or jobs:
+        # SLURM holds back what is too much by itself, submitit's own processes would all start at once.
+        room = len(waiting) if executor.cluster == "slurm" else workers - len(jobs)
+        begun = [waiting.popleft() for _ in range(min(room, len(waiting)))]
+        if begun:
+            with executor.batch():
+                submitted = [executor.submit(finish, run) for run in begun]
+            jobs |= dict(zip(submitted, begun, strict=True))
+        done = [job for job in jobs if job.done()]
+        for job in done:
+            yield jobs.pop(job), job.exception()
+        if not done:
+            time.sleep(POLL)
 
 
 def ray(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Iterator[Outcome]:
@@ -88,11 +135,6 @@ LAUNCHERS: dict[str, Launcher] = {"local": local, "slurm": slurm, "ray": ray}
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _error(future: Future) -> Exception | None:
-    error = future.exception()
-    return error if error is None or isinstance(error, Exception) else RuntimeError(str(error))
 
 
 def _engine(name: str) -> Any:
