@@ -24,10 +24,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from genograph.ablate.arms import Arm, make_arms
 from genograph.ablate.folds import fold_configs
-from genograph.ablate.grid import Run
+from genograph.ablate.grid import Run, locked
 from genograph.ablate.judged import Judged
 from genograph.ablate.launchers import LAUNCHERS, cores
-from genograph.ablate.summary import judged_assay, over_genes, write_summary
+from genograph.ablate.summary import judged_assay, over_genes, write, write_summary
 from genograph.audit import CHECKS, Finding, audit
 from genograph.comparison import Points, pearsonr
 from genograph.config import Config, changed_keys, parse_config
@@ -64,17 +64,20 @@ def ablate(
     folds = [Experiment.open(each) for each in fold_configs(config, Experiment.open(config).store)]
     arms = make_arms(config)
     runs = make_runs(arms, folds, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(config.to_yaml())
+    _check_runs(runs)
     findings = [audit(fold) for fold in folds]
-    (folder / "audit.json").write_text(json.dumps([[asdict(each) for each in fold] for fold in findings], indent=2))
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / "lock"):  # another process may be at the same
+        write(folder / "config.yaml", config.to_yaml())
+        write(folder / "audit.json", json.dumps([[asdict(each) for each in fold] for fold in findings], indent=2))
     _refuse_leaks(findings, config)
     failed = _work_off(runs, folds, folder, launcher=launcher, workers=workers or cores())
     if not any(run.is_done for run in runs if run.arm == arms[0].name):
         raise InputError(f"no run of '{arms[0].name}' was finished. {'; '.join(failed)}")
-    said = write_summary(folder, arms, folds, runs, findings)
-    for line in failed:
-        log.warning("%s", line)
+    with locked(folder / "lock"):
+        said = write_summary(folder, arms, folds, runs, findings)
+    if failed:
+        log.warning("%d of %d runs failed, the same command tries them again. %s", len(failed), len(runs), failed[0])
     return said
 
 
@@ -103,16 +106,30 @@ def _check(config: Config, folder: Path) -> None:
         if check not in CHECKS:
             raise InputError(f"ablation.allow_leakage: no check '{check}'.{nearest(check, CHECKS)}")
     written = folder / "config.yaml"
-    if not written.is_file():
+    if not (written.is_file() and (folder / "runs").is_dir()):
         if (folder / "checkpoints").exists() or folder.is_file():
             raise InputError(f"{folder} is no folder of an ablation. Name another: --out FOLDER")
         return
-    before, now = yaml.safe_load(written.read_text()), yaml.safe_load(config.to_yaml())
-    changed = sorted(key for key in changed_keys(before, now) if key.split(".")[0] not in FREE)
-    if changed:
-        raise InputError(
-            f"{folder} holds an ablation of another config: {', '.join(changed)} differ. Name another: --out FOLDER"
-        )
+    if changed := _changed(written, config):
+        raise InputError(f"{folder} holds an ablation of another config: {changed} differ. Name another: --out FOLDER")
+
+
+def _check_runs(runs: Sequence[Run]) -> None:
+    """Refuse runs that were trained otherwise, as with other folds or another arm of the same name."""
+    for run in runs:
+        written = run.folder / "config.yaml"
+        if written.is_file() and (changed := _changed(written, run.config)):
+            raise InputError(
+                f"{run.label} was trained with another config: {changed} differ. "
+                "Name another arm, or another folder: --out FOLDER"
+            )
+
+
+def _changed(written: Path, config: Config) -> str:
+    """The keys, but for those of `FREE`, in which a config differs from one that was written."""
+    before, now = written.read_text(), config.to_yaml()
+    changed = changed_keys(yaml.safe_load(before), yaml.safe_load(now)) if before != now else set()
+    return ", ".join(sorted(key for key in changed if key.split(".")[0] not in FREE))
 
 
 def _refuse_leaks(findings: Sequence[Sequence[Finding]], config: Config) -> None:
@@ -167,7 +184,7 @@ def _progress(total: int, done: int) -> Iterator:
             bar.update(task, advance=1, description=text)
             if not console.is_terminal:
                 left = (time.monotonic() - started) / (done - first) * (total - done)
-                log.info("[%d/%d] %s (about %s left)", done, total, text, _duration(left))
+                log.info("[%d/%d] %s%s", done, total, text, f" (about {_duration(left)} left)" if left else "")
 
         yield tell
 

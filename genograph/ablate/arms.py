@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from genograph.config import ArmConfig, Config, parse_config
+from genograph.config import ArmConfig, Config, changed_keys, parse_config
 from genograph.errors import InputError, nearest
 from genograph.experiment import Experiment
 from genograph.nn.layers import LAYERS
@@ -24,6 +24,8 @@ REFERENCE = "hic"
 LINEAR = "linear"
 FRACTIONS = (50, 25, 10)  # per cent of the reads of the map
 MAX_FILTERS = 4096
+# Sections that decide what is predicted and judged; an arm of one's own leaves them as they are.
+SHARED = {"seed", "genome", "tracks", "tfrecords", "bins", "splits", "ablation"}
 
 Tree = dict[str, Any]
 
@@ -50,7 +52,7 @@ def make_arms(config: Config) -> list[Arm]:
     arms = [_named_arm(config, REFERENCE)]
     for each in ARMS if asked is None else asked:
         name = each if isinstance(each, str) else each.name
-        if name == REFERENCE:
+        if each == REFERENCE:
             continue
         if name in [arm.name for arm in arms]:
             raise InputError(f"ablation.arms: '{name}' comes twice.")
@@ -214,10 +216,17 @@ def _named_arm(config: Config, name: str) -> Arm:
 def _own_arm(config: Config, arm: ArmConfig) -> Arm:
     if arm.name in ARMS:
         raise InputError(f"ablation.arms: '{arm.name}' is an arm already; give yours another name.")
-    tree = config.model_dump(mode="json")
+    before, tree = (config.model_dump(mode="json") for _ in range(2))
     for change in arm.set:
         apply_override(tree, change)
-    return Arm(arm.name, arm.description or ", ".join(arm.set), parse_config(tree))
+    after = parse_config(tree)
+    changed = sorted(changed_keys(before, after.model_dump(mode="json")))
+    shared = [key for key in changed if key.split(".")[0] in SHARED]
+    if shared:
+        raise InputError(f"ablation.arms: '{arm.name}' changes {', '.join(shared)}, which all arms share.")
+    if any(key.split(".")[0] == "contacts" for key in changed) and "store" not in changed:
+        after = after.model_copy(update={"store": config.store.with_name(f"{config.store.name}-{arm.name}")})
+    return Arm(arm.name, arm.description or ", ".join(arm.set), after)
 
 
 def _changed(config: Config, **changes: Any) -> Config:

@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import resource
+import shutil
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from genograph.nn.model import count_parameters
 from genograph.train import train
 
 PREDICTIONS, COST = "held_out.npz", "cost.json"
+SCRATCH = ".predicting-"
 
 
 @dataclass(frozen=True)
@@ -73,18 +76,24 @@ def finish(run: Run) -> None:
         InputError: As `train` does.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
-    with _locked(run.folder / "lock"):
+    with locked(run.folder / "lock"):
         if not run.is_done:
             with _printed_to(run.folder / "train.log"):
-                train(run.config, run.folder, resume=(run.folder / "config.yaml").is_file())
-                _predict(run)
+                try:
+                    train(run.config, run.folder, resume=(run.folder / "config.yaml").is_file())
+                    _predict(run)
+                except Exception:
+                    traceback.print_exc()
+                    raise
 
 
 def _predict(run: Run) -> None:
     experiment, model = load_run(run.folder)
     windows = experiment.dataset("test", model.halo)
     bins = np.concatenate([np.arange(first, end) for first, end in windows.runs])
-    with TemporaryDirectory(dir=run.folder, prefix=".predicting-") as scratch:
+    for killed in run.folder.glob(f"{SCRATCH}*"):
+        shutil.rmtree(killed)
+    with TemporaryDirectory(dir=run.folder, prefix=SCRATCH) as scratch:
         held = predict_split(experiment, model, windows, bins, Path(scratch))
         predictions = {assay: np.array(each.prediction) for assay, each in held}
         partial = Path(scratch) / PREDICTIONS
@@ -99,7 +108,7 @@ def _predict(run: Run) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock that ends with its process, however that ends."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

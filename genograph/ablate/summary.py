@@ -93,9 +93,9 @@ def write_summary(
     outcomes = {assay: outcome(folds, runs, flat, assay) for assay in config.model.heads}
     for name in TABLES:
         table = pd.concat([each.tables[name].assign(assay=assay) for assay, each in outcomes.items()])
-        _write(folder / f"{name}.tsv", table.to_csv(sep="\t", index=False, na_rep="nan"))
+        write(folder / f"{name}.tsv", table.to_csv(sep="\t", index=False, na_rep="nan"))
     verdicts = {assay: asdict(each.verdict) for assay, each in outcomes.items()}
-    _write(folder / "verdict.json", json.dumps(verdicts, indent=2))
+    write(folder / "verdict.json", json.dumps(verdicts, indent=2))
     main = outcomes[judged_assay(config)]
     write_report(_report(main, arms, folds, runs, flat), folder / "report.html")
     return main.verdict
@@ -248,7 +248,8 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found, "machine": platform.machine()}
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all; one process at a time."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text)
     partial.rename(path)
