@@ -69,11 +69,18 @@ def _stretches(store: Store, count: int) -> list[list[str]]:
     node, parts = store.nodes.bin_size, [[] for _ in range(count)]
     for chrom in _measured(store):
         size = store.bins.sizes[chrom]
-        borders = [round(size * i / count / node) * node for i in range(count)] + [size]
+        borders = [_first_bin(round(size * i / count / node) * node, store) for i in range(count)] + [size]
         if any(end <= start for start, end in itertools.pairwise(borders)):
             raise InputError(
-                f"ablation.folds: {chrom} has {size:,} bp, too few for {count} stretches of whole nodes of {node:,} bp."
+                f"ablation.folds: {chrom} has {size:,} bp, too few for {count} stretches of whole nodes of {node:,} "
+                "bp. Ask for fewer, or leave it out of genome.chroms."
             )
         for part, start, end in zip(parts, borders, borders[1:], strict=False):
             part.append(f"{chrom}:{start:,}-{end:,}")
     return parts
+
+
+def _first_bin(start: int, store: Store) -> int:
+    """Where the first bin of the node that starts at `start` bp starts: it may lie astride the border of nodes."""
+    size = store.bins.bin_size
+    return -(-(start - size // 2) // size) * size
