@@ -16,11 +16,20 @@ DILATED = {
 }  # reads 131 kb, with the encoder
 
 
-def config_trees(settings: WorldSettings, chroms: list[str]) -> dict[str, dict[str, Any]]:
-    """Both configs as nested dicts, by file name."""
+def config_trees(settings: WorldSettings, chroms: list[str], *, ceiling: float) -> dict[str, dict[str, Any]]:
+    """Both configs as nested dicts, by file name.
+
+    Args:
+        settings: Of the world.
+        chroms: Its chromosomes; the last is held out, the one before chooses the epoch.
+        ceiling: r of a perfect model over the promoters that are held out.
+    """
     edges = [{"name": "linear", "reach": 1}, {"name": "hic", "top_k": 6, "min_distance": 10_000, "min_oe": 4.0}]
     sage = {"name": "sage", "dropout": 0.1}
     graph = _tree("graph", settings, chroms, edges=edges, processor=[sage, DILATED, sage])
+    graph["ablation"] = {"assay": "expression", "elements": "elements.bed"}
+    if ceiling > 0:  # not of a world in which nothing varies
+        graph["ablation"]["ceiling"] = round(ceiling, 4)
     basenji = _tree("basenji", settings, chroms, edges=[], processor=[DILATED])
     return {"graph.yaml": graph, "basenji.yaml": basenji}
 

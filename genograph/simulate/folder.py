@@ -101,19 +101,21 @@ def _write(folder: Path, settings: WorldSettings) -> None:
     log.info("Sequencing and balancing the contact map.")
     write_map(folder / "contacts.mcool", truth.architecture, settings, reads)
     log.info("Writing the truth.")
-    _write_truth(folder, truth, motifs, measured, variants)
-    for name, tree in config_trees(settings, truth.bins.chroms).items():
+    ceiling = _write_truth(folder, truth, motifs, measured, variants)
+    for name, tree in config_trees(settings, truth.bins.chroms, ceiling=ceiling).items():
         (folder / name).write_text(yaml.safe_dump(tree, sort_keys=False))
     (folder / "settings.yaml").write_text(yaml.safe_dump({"genograph": __version__, **settings.model_dump()}))
 
 
 def _write_truth(
     folder: Path, truth: Truth, motifs: dict[str, Motif], measured: list[Track], rng: np.random.Generator
-) -> None:
+) -> float:
+    """Write `truth/`; returns the ceiling of expression over the promoters that are held out."""
     hidden = folder / "truth"
     hidden.mkdir()
     contact_map = f"{folder / 'contacts.mcool'}::/resolutions/{truth.settings.resolution}"
-    write_table(hidden / "ceilings.tsv", ceilings(truth, measured, contact_map))
+    best = ceilings(truth, measured, contact_map)
+    write_table(hidden / "ceilings.tsv", best)
     write_features(hidden / "features.tsv", truth)
     write_sites(hidden / "sites.bed", truth)
     write_loops(hidden / "loops.bedpe", truth)
@@ -122,3 +124,5 @@ def _write_truth(
     write_variants(hidden / "variants.vcf", truth, motifs, truth.settings.variants, rng)
     for track in measured:
         write_track(hidden / f"{track.identifier}.bw", truth.bins, track.mean)
+    asked = best.set_index(["identifier", "over", "region", "predictor"])["pearsonr"]
+    return float(asked["expression", "promoters", "held-out", "truth"])
