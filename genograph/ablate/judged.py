@@ -143,5 +143,6 @@ def _quarters(values: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     levels = np.full(len(values), -1)
     if known.any():
-        levels[known] = np.digitize(values[known], np.unique(np.quantile(values[known], QUARTERS)))
+        # Of equal values all are in the lowest quarter that any of them reaches, such as bins without reads.
+        levels[known] = np.digitize(values[known], np.quantile(values[known], QUARTERS), right=True)
     return levels
