@@ -1,4 +1,4 @@
-"""docs/config.md names every key and option with its right default, and its examples are read as they stand."""
+"""The docs name every key, option, arm and check, with the right defaults; their examples are read as they stand."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ import pytest
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
+from genograph.ablate.arms import ARMS
+from genograph.ablate.launchers import LAUNCHERS
 from genograph.assays.assay import ASSAYS
 from genograph.assays.targets import COLUMNS, REQUIRED, SUM_STATS, Target, read_targets
+from genograph.audit import CHECKS
 from genograph.components import _options_model
-from genograph.config import Config, Section, parse_config
-from genograph.graph import EDGES
+from genograph.config import ArmConfig, Config, Section, parse_config
+from genograph.graph import CONTROLS, EDGES
 from genograph.nn.blocks import ConvSpec
 from genograph.nn.encoders import ENCODERS
 from genograph.nn.heads import HEADS
 from genograph.nn.layers import LAYERS
 from genograph.nn.trunk import Trunk
+from genograph.overrides import apply_override
 from tests.tiny import config_tree
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs" / "config.md").read_text()
-PAGES = {"config.md": DOCS, "README.md": (ROOT / "README.md").read_text()}
+ABLATION = (ROOT / "docs" / "ablation.md").read_text()
+PAGES = {"config.md": DOCS, "ablation.md": ABLATION, "README.md": (ROOT / "README.md").read_text()}
 FILLED_IN = {("Config", "store"): "`stores/<name>`"}  # by `parse_config`, from the name
 
 
@@ -36,10 +41,12 @@ def section_class(annotation: typing.Any) -> type[Section] | None:
 
 
 SECTIONS = {name: section_class(field.annotation) for name, field in Config.model_fields.items()}
-COMPONENTS = EDGES | ENCODERS | LAYERS | HEADS | {"trunk": Trunk}
+WITH_OPTIONS = {name: control for name, control in CONTROLS.items() if _options_model(control).model_fields}
+COMPONENTS = EDGES | WITH_OPTIONS | ENCODERS | LAYERS | HEADS | {"trunk": Trunk}
 DOCUMENTED: dict[str, type[BaseModel]] = {
     "Config": Config,
     "blocks": ConvSpec,
+    "arms": ArmConfig,
     **{name: section for name, section in SECTIONS.items() if section is not None},
     **{name: _options_model(component) for name, component in COMPONENTS.items()},
 }
@@ -130,6 +137,34 @@ def test_every_assay_and_sum_stat_is_documented():
     assert list(rows(DOCS, "sum_stat")) == list(SUM_STATS)
 
 
+def test_every_control_is_documented_and_none_that_is_gone():
+    assert list(rows(DOCS, "control")) == list(CONTROLS)
+
+
+def test_every_arm_of_an_ablation_is_documented_and_none_that_is_gone():
+    assert list(rows(ABLATION, "arm")) == list(ARMS)
+
+
+def test_every_launcher_is_documented_and_none_that_is_gone():
+    assert list(rows(ABLATION, "launcher")) == list(LAUNCHERS)
+
+
+def test_every_check_of_the_audit_is_documented_and_none_that_is_gone():
+    assert list(rows((ROOT / "docs" / "audit.md").read_text(), "check")) == list(CHECKS)
+
+
+def test_arms_of_the_examples_change_something():
+    trees = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", ABLATION, re.DOTALL | re.MULTILINE)]
+    configs = [parse_config(config_tree() | tree) for tree in trees]
+    arms = [(config, arm) for config in configs for arm in config.ablation.arms or [] if not isinstance(arm, str)]
+    assert arms
+    for config, arm in arms:
+        tree = config.model_dump(mode="json")
+        for change in arm.set:
+            apply_override(tree, change)
+        assert parse_config(tree) != config, arm.name
+
+
 @pytest.mark.parametrize("text", snippets("yaml"))
 def test_yaml_examples_are_valid_configs_once_completed(text):
     tree = yaml.safe_load(text)
@@ -149,7 +184,18 @@ def test_the_example_targets_table_is_read(text, tmp_path):
     assert [target.file.name for target in read_targets(tmp_path / "targets.tsv")] == names
 
 
-def test_every_heading_that_docs_link_to_exists():
-    headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", DOCS, re.MULTILINE)}
-    for anchor in re.findall(r"\]\(#([^)]+)\)", DOCS):
-        assert anchor in headings, anchor
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of a page may end in, as GitHub makes it of the heading."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+LINKING = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: page.name)
+def test_every_page_and_heading_that_a_page_links_to_exists(page):
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#?([^)#:]*)\)", page.read_text()):
+        other = page.parent / target if target else page
+        assert other.is_file(), target
+        assert not anchor or anchor in anchors(other), (target, anchor)

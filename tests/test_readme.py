@@ -17,8 +17,3 @@ def test_ci_runs_exactly_the_test_command_of_the_readme():
 def test_the_readme_shows_every_verb():
     verbs = [command.callback.__name__ for command in cli.app.registered_commands]
     assert verbs == re.findall(r"\| `genograph (\w+)", README)
-
-
-def test_every_file_that_the_readme_links_to_exists():
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).is_file(), target
