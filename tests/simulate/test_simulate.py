@@ -182,11 +182,21 @@ def test_the_same_settings_give_the_same_bytes_and_another_seed_others(world, tm
     assert (other / "genome.fa").read_bytes() != (world / "genome.fa").read_bytes()
 
 
-def test_the_two_configs_differ_in_edges_and_processor_alone(world):
+def test_what_the_two_configs_train_differs_in_edges_and_processor_alone(world):
     graph, basenji = (load_config(world / f"{name}.yaml").model_dump() for name in ("graph", "basenji"))
     for tree in (graph, basenji):
-        del tree["name"], tree["graph"]["edges"], tree["model"]["processor"]
+        del tree["name"], tree["graph"]["edges"], tree["model"]["processor"], tree["ablation"]
     assert graph == basenji
+
+
+def test_an_ablation_of_a_world_knows_its_ceiling_and_its_elements(world):
+    table = pd.read_csv(world / "truth" / "ceilings.tsv", sep="\t")
+    row = table.query(
+        "identifier == 'expression' and over == 'promoters' and region == 'held-out' and predictor == 'truth'"
+    )
+    settings = load_config(world / "graph.yaml").ablation
+    assert settings.ceiling == pytest.approx(row["pearsonr"].item(), abs=5e-5)
+    assert (settings.assay, settings.elements) == ("expression", world / "elements.bed")
 
 
 def test_genes_start_where_their_promoters_are(store, features):
