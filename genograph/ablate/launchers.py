@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -28,13 +29,14 @@ Launcher = Callable[[Sequence[Run], int, Path, dict[str, Any]], Iterator[Outcome
 def local(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Iterator[Outcome]:
     """Processes of this machine, a fresh one for each run, so that its memory is its own.
 
-    They share the cores evenly. A run whose process is killed is begun again, `ATTEMPTS` times in all, and goes on
-    from its last epoch; no other run is touched by that.
+    They share the cores evenly, if neither `training.threads` nor OMP_NUM_THREADS says otherwise. A run whose process
+    is killed is begun again, `ATTEMPTS` times in all, and goes on from its last epoch; no other run is touched by
+    that.
     """
     # What runs import is imported once, in a server without threads that each run is a fork of.
     context = get_context("forkserver" if sys.platform == "linux" else "spawn")
     context.set_forkserver_preload([__name__])
-    threads = max(1, cores() // workers)
+    threads = None if "OMP_NUM_THREADS" in os.environ else max(1, cores() // workers)
     waiting, attempts, working = deque(runs), Counter(), {}
     try:
         while waiting or working:
@@ -59,7 +61,7 @@ class Killed(Exception):
     """A process that ended without a word."""
 
 
-def _begun(context: Any, run: Run, threads: int) -> tuple[Any, Connection]:
+def _begun(context: Any, run: Run, threads: int | None) -> tuple[Any, Connection]:
     told, telling = context.Pipe(duplex=False)
     process = context.Process(target=_finish_and_tell, args=(run, threads, telling))
     process.start()
@@ -67,9 +69,9 @@ def _begun(context: Any, run: Run, threads: int) -> tuple[Any, Connection]:
     return process, told
 
 
-def _finish_and_tell(run: Run, threads: int, telling: Connection) -> None:
+def _finish_and_tell(run: Run, threads: int | None, telling: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who began this ends it
-    if not run.config.training.threads and "OMP_NUM_THREADS" not in os.environ:
+    if threads and not run.config.training.threads:
         torch.set_num_threads(threads)
     try:
         finish(run)
@@ -93,7 +95,7 @@ def slurm(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, An
 
     `options` are submitit's parameters, such as `slurm_partition`, `timeout_min` and `gpus_per_node`.
     """
-    submitit = _engine("submitit")
+    submitit = _engine("submitit", "slurm")
     executor = submitit.AutoExecutor(folder=folder / "slurm")
     executor.update_parameters(**{"timeout_min": 24 * 60, "slurm_array_parallelism": workers, **options})
     waiting, jobs = deque(runs), {}
@@ -114,7 +116,7 @@ def slurm(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, An
 
 def ray(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Iterator[Outcome]:
     """Tasks of the Ray cluster that one is connected to, or of one started here; a worker process for each run."""
-    engine = _engine("ray")
+    engine = _engine("ray", "ray")
     if not engine.is_initialized():
         engine.init(num_cpus=workers, logging_level="error")
     task = engine.remote(max_calls=1)(finish)
@@ -137,8 +139,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _engine(name: str) -> Any:
+def _engine(name: str, launcher: str) -> Any:
     try:
-        return __import__(name)
+        return import_module(name)
     except ImportError:
-        raise InputError(f"--launcher needs {name}, which is not installed. Install it: pip install {name}") from None
+        raise InputError(
+            f"--launcher {launcher} needs {name}, which is not installed. "
+            f"Install it: pip install 'genograph[{launcher}]'"
+        ) from None
