@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import yaml
+from tests.test_shortcuts import set_signal
 
 from genograph import audit as audit_module
 from genograph.audit import CHECKS, audit
@@ -14,7 +15,6 @@ from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment
 from genograph.pieces import PieceReader
 from tests import records, tiny
-from tests.test_shortcuts import set_signal
 
 INSIDE = ("splits.valid=[chrA:20000-28000]", "graph.edges.1.top_k=8")  # borders of nodes
 ASTRIDE = ("splits.valid=[chrA:21000-29000]",)  # borders within nodes

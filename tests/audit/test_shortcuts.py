@@ -5,10 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from genograph.config import load_config
-from genograph.experiment import Experiment
-from genograph.genome.bins import Bins
-from genograph.shortcuts import (
+from genograph.audit.shortcuts import (
     counted,
     degree_features,
     drawn,
@@ -18,6 +15,9 @@ from genograph.shortcuts import (
     share_inside,
     signal_ratio,
 )
+from genograph.config import load_config
+from genograph.experiment import Experiment
+from genograph.genome.bins import Bins
 from tests.numbered import make_graph, write_store
 from tests.tiny import write_world
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genograph import sketch
+from genograph.audit.sketch import WINDOW, K, minimizers, share_found
 from genograph.genome.assembly import COMPLEMENT
-from genograph.sketch import WINDOW, K, minimizers, share_found
 
 
 def random_codes(length, seed=0):

@@ -11,13 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from genograph.dataset import WindowDataset
-from genograph.experiment import Experiment
-from genograph.exposure import edges_between, exposures, splits_of_nodes, strangers
-from genograph.genome.names import shorten
-from genograph.genome.splits import NONE, SPLITS, TRAIN, runs
-from genograph.nn.model import GenomeModel
-from genograph.shortcuts import (
+from genograph.audit.exposure import edges_between, exposures, splits_of_nodes, strangers
+from genograph.audit.shortcuts import (
     contact_types,
     counted,
     degree_features,
@@ -27,7 +22,12 @@ from genograph.shortcuts import (
     share_inside,
     signal_ratio,
 )
-from genograph.sketch import share_found
+from genograph.audit.sketch import share_found
+from genograph.dataset import WindowDataset
+from genograph.experiment import Experiment
+from genograph.genome.names import shorten
+from genograph.genome.splits import NONE, SPLITS, TRAIN, runs
+from genograph.nn.model import GenomeModel
 
 TILE = 16  # bins whose minimizers are sought together
 COPIED = 0.5  # share of a tile's minimizers found in training sequence, above which it is a copy
@@ -127,7 +127,7 @@ def context_across_splits(experiment: Experiment) -> Finding:
 
 
 def duplicate_sequence(experiment: Experiment) -> Finding:
-    """How much held-out sequence is a copy of training sequence, or nearly? See `genograph.sketch`."""
+    """How much held-out sequence is a copy of training sequence, or nearly? See `genograph.audit.sketch`."""
     name, size = "duplicate_sequence", TILE * experiment.store.bins.bin_size
     held_out = (codes for split in ("valid", "test") for codes in _sequences(experiment, split))
     length, found = share_found(held_out, _sequences(experiment, "train"), size)

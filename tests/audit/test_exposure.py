@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genograph import exposure
-from genograph.exposure import Exposure, edges_between, exposures, strangers
+from genograph.audit.exposure import Exposure, edges_between, exposures, strangers
 from tests.numbered import BIN, make_graph, write_store
 from tests.test_dataset import bins, make_dataset
 
