@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pytest
 import yaml
-from tests.test_shortcuts import set_signal
 
 from genograph import audit as audit_module
 from genograph.audit import CHECKS, audit
@@ -15,6 +14,7 @@ from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment
 from genograph.pieces import PieceReader
 from tests import records, tiny
+from tests.audit.test_shortcuts import set_signal
 
 INSIDE = ("splits.valid=[chrA:20000-28000]", "graph.edges.1.top_k=8")  # borders of nodes
 ASTRIDE = ("splits.valid=[chrA:21000-29000]",)  # borders within nodes

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from genograph import exposure
+from genograph.audit import exposure
 from genograph.audit.exposure import Exposure, edges_between, exposures, strangers
 from tests.numbered import BIN, make_graph, write_store
 from tests.test_dataset import bins, make_dataset

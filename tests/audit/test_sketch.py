@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genograph import sketch
+from genograph.audit import sketch
 from genograph.audit.sketch import WINDOW, K, minimizers, share_found
 from genograph.genome.assembly import COMPLEMENT
 
