@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor
 
+EDGE_MEASURES = ("weight", "log10_distance")  # the first columns of edge_attr; one for each edge type follows
+
 
 @dataclass(frozen=True, kw_only=True)
 class GenomeBatch:

@@ -11,9 +11,9 @@ import numpy as np
 from genograph.assays.contacts import ContactMap
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
+from genograph.graph.batch import EDGE_MEASURES
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
-EDGE_MEASURES = ("weight", "log10_distance")  # the first columns of edge_attr; one for each edge type follows
 
 
 class Edges(NamedTuple):

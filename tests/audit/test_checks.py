@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from genograph import audit as audit_module
 from genograph.audit import CHECKS, audit
+from genograph.audit import checks as audit_module
 from genograph.config import load_config
 from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment

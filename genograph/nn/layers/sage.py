@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from genograph.graph.genome_graph import EDGE_MEASURES
+from genograph.graph.batch import EDGE_MEASURES
 from genograph.nn.blocks import Probability
 from genograph.nn.layers.graph_block import GraphBlock
 from genograph.nn.layers.scatter import EdgeWeight, scatter_sum
