@@ -195,6 +195,8 @@ def predict_split(
         }
         for assay, targets in experiment.targets.items()
     }
+    for by_kind in arrays.values():
+        by_kind["prediction"][:] = np.nan  # a bin that no window predicts has no prediction
     for position, *values in predictions(model, windows, device=device_for(experiment.config), title="Evaluating"):
         inside = position >= 0
         rows = row_of_bin[position[inside]]
