@@ -13,7 +13,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -175,15 +175,17 @@ def _progress(total: int, done: int) -> Iterator:
     console = Console(stderr=True)
     started, first = time.monotonic(), done
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("runs", total=total, completed=done)
+    bar = Progress(*columns, console=console) if console.is_terminal else None
+    with bar or nullcontext():
+        task = bar and bar.add_task("runs", total=total, completed=done)
 
         def tell(text: str) -> None:
             nonlocal done
             done += 1
-            bar.update(task, advance=1, description=text)
-            if not console.is_terminal:
-                left = (time.monotonic() - started) / (done - first) * (total - done)
+            left = (time.monotonic() - started) / (done - first) * (total - done)
+            if bar:
+                bar.update(task, advance=1, description=text)
+            else:
                 log.info("[%d/%d] %s%s", done, total, text, f" (about {_duration(left)} left)" if left else "")
 
         yield tell

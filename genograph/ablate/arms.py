@@ -87,15 +87,13 @@ def features_only(config: Config) -> Config:
 
 
 def basenji(config: Config) -> Config:
-    """Dilated convolutions in place of the graph, as many parameters, a receptive field of the window."""
+    """Dilated convolutions in place of the graph, as many parameters, a receptive field of a window or more."""
     along = _along_sequence(config)
-    place = next((i for i, layer in enumerate(along) if layer["name"] == "dilated"), None)
-    if place is None:
-        layers = max(1, math.ceil(math.log2(config.batch.window / 2 + 1)))
-        along, place = [*along, {"name": "dilated", "layers": layers}], len(along)
+    place = next((i for i, layer in enumerate(along) if layer["name"] == "dilated"), len(along))
+    dilated = _reaching(along[place] if place < len(along) else {"name": "dilated"}, config.batch.window)
 
     def with_filters(filters: int) -> Config:
-        processor = [*along[:place], {**along[place], "filters": filters}, *along[place + 1 :]]
+        processor = [*along[:place], {**dilated, "filters": filters}, *along[place + 1 :]]
         return _changed(config, edges=[], controls=[], processor=processor)
 
     aim, low, high = _parameters(config), 1, MAX_FILTERS
@@ -199,6 +197,17 @@ ARMS: dict[str, Callable[[Config], Config]] = {
     "drop_weight": partial(drop_attribute, attribute="weight"),
     "drop_distance": partial(drop_attribute, attribute="log10_distance"),
 }
+
+
+def _reaching(dilated: Tree, bins: int) -> Tree:
+    """A layer of dilated convolutions with as many residuals as reach over some bins, or those it has."""
+    options = {key: value for key, value in dilated.items() if key != "name"}
+    layer = LAYERS["dilated"](1, 0, **options)
+    layers = len(layer.residuals)
+    while layer.span < bins:
+        layers += 1
+        layer = LAYERS["dilated"](1, 0, **{**options, "layers": layers})
+    return {**dilated, "layers": layers}
 
 
 def _named_arm(config: Config, name: str) -> Arm:

@@ -93,18 +93,17 @@ def _predict(run: Run) -> None:
     bins = np.concatenate([np.arange(first, end) for first, end in windows.runs])
     for killed in run.folder.glob(f"{SCRATCH}*"):
         shutil.rmtree(killed)
+    partial = run.folder / f".{PREDICTIONS}"
     with TemporaryDirectory(dir=run.folder, prefix=SCRATCH) as scratch:
         held = predict_split(experiment, model, windows, bins, Path(scratch))
-        predictions = {assay: np.array(each.prediction) for assay, each in held}
-        partial = Path(scratch) / PREDICTIONS
-        np.savez(partial, **predictions)
-        cost = {
-            "parameters": count_parameters(model).trainable,
-            "seconds": float(pd.read_csv(run.folder / "metrics.csv")["seconds"].sum()),
-            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        }
-        (run.folder / COST).write_text(json.dumps(cost))
-        partial.rename(run.folder / PREDICTIONS)
+        np.savez(partial, **{assay: np.array(each.prediction) for assay, each in held})
+    cost = {
+        "parameters": count_parameters(model).trainable,
+        "seconds": float(pd.read_csv(run.folder / "metrics.csv")["seconds"].sum()),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    (run.folder / COST).write_text(json.dumps(cost))
+    partial.rename(run.folder / PREDICTIONS)
 
 
 @contextmanager

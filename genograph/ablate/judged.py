@@ -43,14 +43,14 @@ class Judged:
 
     @cached_property
     def points(self) -> Points:
-        """Targets, blocks and strata of the bins or genes; what is masked or missing is NaN."""
+        """Targets, blocks and strata of the bins or genes; what is masked or missing is NaN, and in no stratum."""
         target = self.of_predictions(self._measured)
         place = np.where(self._first_bin >= 0, self._first_bin, self.bins[0])
-        strata = {
-            name: np.where(self._first_bin >= 0, levels, -1)
-            for name, levels in {"contacts": self._contacts(place), **self._distance(place)}.items()
-        }
-        return Points(target, self._block(place), {**strata, "signal": _quarters(_mean(target))})
+        strata = {"contacts": self._contacts(place), **self._distance(place), "signal": _quarters(_mean(target))}
+        is_judged = np.isfinite(target).any(axis=1)
+        return Points(
+            target, self._block(place), {name: np.where(is_judged, level, -1) for name, level in strata.items()}
+        )
 
     def of_predictions(self, values: np.ndarray) -> np.ndarray:
         """Predictions for the held-out bins, (tracks, bins), as those for the points: (points, tracks)."""

@@ -120,6 +120,7 @@ def test_contacts_are_counted_by_the_edges_of_the_node_that_are_not_linear(judge
     each = judged("coverage", "bins")
     degree = each.experiment.graph.degree("hic")[each.experiment.store.node_of_bin[each.bins]]
     level = np.select([degree == 0, degree <= 2, degree <= 5], [0, 1, 2], 3)
+    assert len(np.unique(level)) > 1
     np.testing.assert_array_equal(each.points.strata["contacts"], level)
     assert each.labels()["contacts"] == ["no contact", "1 or 2", "3 to 5", "6 or more"]
 
@@ -141,6 +142,13 @@ def test_the_distance_is_that_to_the_nearest_element_outside_the_node(judged, tm
 def test_a_file_of_elements_that_is_not_there_is_refused(judged, tmp_path):
     with pytest.raises(InputError, match=r"nothing\.bed"):
         _ = judged("coverage", "bins", f"ablation.elements={tmp_path / 'nothing.bed'}").points
+
+
+def test_what_is_not_judged_is_in_no_stratum(judged):
+    points = judged("coverage", "bins", "splits.test=[chrA:0-8000]").points
+    is_masked = np.isnan(points.target[:, 0])
+    for level in points.strata.values():
+        np.testing.assert_array_equal(level < 0, is_masked)
 
 
 def test_signal_is_told_by_quarters():

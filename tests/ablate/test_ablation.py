@@ -1,0 +1,424 @@
+"""The whole ablation on the tiny world: what it writes, refuses, takes up again, and survives."""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from multiprocessing import get_context
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genograph import cli
+from genograph.ablate import ablate, launchers
+from genograph.ablate.grid import PREDICTIONS, SCRATCH, finish
+from genograph.ablate.launchers import LAUNCHERS
+from genograph.config import load_config
+from genograph.errors import InputError
+from tests.maps import write_map
+from tests.tiny import SIZES, write_bigwig, write_world
+
+ARMS = ("hic", "no_graph", "rewired")
+SETTINGS = (f"ablation.arms=[{','.join(ARMS)}]", "ablation.seeds=2")
+TABLES = ("arms.tsv", "differences.tsv", "strata.tsv", "verdict.json")
+DEADLINE = 120  # seconds, on a machine however busy
+
+
+def in_this_process(runs, workers, folder, options):
+    """A launcher that saves the time in which processes start."""
+    for run in runs:
+        try:
+            finish(run)
+            yield run, None
+        except Exception as error:
+            yield run, error
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _here():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LAUNCHERS, "local", in_this_process)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(world, tmp_path_factory):
+    """The folder of a finished ablation; nothing in it is to be changed."""
+    folder = tmp_path_factory.mktemp("finished") / "ablation"
+    ablate(load_config(world, SETTINGS), folder)
+    return folder
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "copied")
+
+
+def tables(folder):
+    return {name: (folder / name).read_bytes() for name in TABLES}
+
+
+def trained(folder):
+    """When the weights of each run were written."""
+    return {
+        str(path.parent.relative_to(folder / "runs")): path.stat().st_mtime_ns
+        for path in folder.glob("runs/*/*/*/model.safetensors")
+    }
+
+
+def command(monkeypatch, *arguments):
+    """The exit code of `genograph ablate ...`."""
+    monkeypatch.setattr(sys, "argv", ["genograph", "ablate", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code or 0
+
+
+def test_an_ablation_ends_with_its_tables_verdict_and_report(world, finished):
+    arms, differences, strata = (pd.read_csv(finished / name, sep="\t") for name in TABLES[:3])
+    assert list(arms.columns) == ["arm", "runs", "r", "sd", "low", "high", "assay"]
+    assert arms.groupby("assay")["arm"].apply(list).to_dict() == {
+        "coverage": [*ARMS],
+        "expression": [*ARMS],
+        "methylation": [*ARMS],
+    }
+    assert set(arms["runs"]) == {2}
+    assert list(differences.loc[differences["assay"] == "coverage", "arm"]) == ["no_graph", "rewired"]
+    assert set(strata["stratum"]) == {"contacts", "signal"}
+    verdicts = json.loads((finished / "verdict.json").read_text())
+    assert list(verdicts) == ["coverage", "expression", "methylation"]
+    assert html.escape(verdicts["coverage"]["sentence"]) in (finished / "report.html").read_text()
+    assert {path.name for path in finished.iterdir()} == {
+        *TABLES,
+        "config.yaml",
+        "audit.json",
+        "report.html",
+        "runs",
+        "lock",
+    }
+
+
+def test_every_gene_of_the_held_out_chromosome_is_judged(finished):
+    strata = pd.read_csv(finished / "strata.tsv", sep="\t")
+    counted = strata[(strata["assay"] == "coverage") & (strata["arm"] == "hic")]
+    # 15 genes of chrC, from 1,000 to 15,000 bp
+    assert counted.groupby("stratum")["n"].sum().to_dict() == {"contacts": 15, "signal": 15}
+
+
+def test_a_verdict_is_returned_for_the_assay_that_is_asked_about(world, finished, copied):
+    verdicts = json.loads((finished / "verdict.json").read_text())
+    said = ablate(load_config(world, [*SETTINGS, "ablation.assay=expression"]), copied)
+    assert said.sentence == verdicts["expression"]["sentence"]
+
+
+def test_a_second_call_trains_nothing_and_writes_the_same(world, copied, finished):
+    before = trained(copied)
+    for name in (*TABLES, "report.html"):
+        (copied / name).unlink()
+    ablate(load_config(world, SETTINGS), copied)
+    assert trained(copied) == before
+    assert tables(copied) == tables(finished)
+    assert (copied / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("settings", "new"),
+    [
+        (
+            (SETTINGS[0], "ablation.seeds=3"),
+            {f"{arm}/fold0/seed2" for arm in ARMS},
+        ),
+        (
+            ("ablation.arms=[hic,no_graph,rewired,features_only]", SETTINGS[1]),
+            {"features_only/fold0/seed0", "features_only/fold0/seed1"},
+        ),
+    ],
+    ids=["seed", "arm"],
+)
+def test_one_more_seed_or_arm_trains_that_alone(settings, new, world, copied):
+    before = trained(copied)
+    ablate(load_config(world, settings), copied)
+    after = trained(copied)
+    assert after.keys() - before.keys() == new
+    assert {key: after[key] for key in before} == before
+    arms = pd.read_csv(copied / "arms.tsv", sep="\t")
+    assert arms.loc[arms["assay"] == "coverage", "runs"].sum() == len(after)
+
+
+def test_fewer_arms_are_told_of_without_the_others(world, copied):
+    ablate(load_config(world, ["ablation.arms=[hic,no_graph]", "ablation.seeds=1"]), copied)
+    arms = pd.read_csv(copied / "arms.tsv", sep="\t")
+    assert list(arms.loc[arms["assay"] == "coverage", "arm"]) == ["hic", "no_graph"]
+    assert set(arms["runs"]) == {1}
+
+
+def test_another_config_in_the_same_folder_is_refused_with_the_key(world, copied):
+    before = trained(copied), tables(copied)
+    with pytest.raises(InputError, match=r"another config: training\.learning_rate differ\. Name another: --out"):
+        ablate(load_config(world, [*SETTINGS, "training.learning_rate=0.1"]), copied)
+    assert (trained(copied), tables(copied)) == before
+
+
+def test_other_folds_in_the_same_folder_are_refused(world, copied):
+    with pytest.raises(InputError, match=r"hic, fold 0, seed 0 was trained with another config: splits\.test differ"):
+        ablate(load_config(world, [*SETTINGS, "ablation.folds=3"]), copied)
+
+
+def test_another_arm_of_the_same_name_is_refused(world, copied):
+    arms = "ablation.arms=[hic,{{name: few, set: [graph.edges.1.top_k={}]}}]"
+    ablate(load_config(world, [arms.format(1), "ablation.seeds=1"]), copied)
+    with pytest.raises(InputError, match=r"few, fold 0, seed 0 was trained with another config: graph\.edges"):
+        ablate(load_config(world, [arms.format(2), "ablation.seeds=1"]), copied)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("ablation.assay=coverag", r"ablation\.assay: no head 'coverag'\. Did you mean 'coverage'\?"),
+        ("ablation.allow_leakage={mask_predict: x}", r"no check 'mask_predict'\. Did you mean 'mask_predicts'\?"),
+        ("ablation.arms=[hic,no_grap]", r"no arm 'no_grap'\. Did you mean 'no_graph'\?"),
+        ("ablation.folds=2", r"at least 3, to train, choose and judge; got 2"),
+    ],
+)
+def test_what_could_only_fail_late_is_refused_at_once(change, message, world, tmp_path):
+    with pytest.raises(InputError, match=message):
+        ablate(load_config(world, [change]), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_unknown_launcher_is_refused_with_the_nearest(world, tmp_path):
+    with pytest.raises(InputError, match=r"--launcher: no 'slrum'\. Did you mean 'slurm'\?"):
+        ablate(load_config(world), tmp_path, launcher="slrum")
+
+
+def test_the_folder_of_a_run_is_not_written_into(world, finished):
+    with pytest.raises(InputError, match=r"is no folder of an ablation\. Name another: --out FOLDER"):
+        ablate(load_config(world, SETTINGS), finished / "runs" / "hic" / "fold0" / "seed0")
+
+
+def test_folds_are_judged_one_by_one(world, tmp_path):
+    settings = ["ablation.arms=[hic,no_graph]", "ablation.seeds=1", "ablation.folds=3", "graph.edges=[{name: linear}]"]
+    ablate(load_config(world, settings), tmp_path)
+    held_out = [np.load(tmp_path / f"runs/hic/fold{fold}/seed0" / PREDICTIONS)["coverage"] for fold in range(3)]
+    assert [values.shape for values in held_out] == [(1, size // 128) for size in SIZES.values()]
+    arms = pd.read_csv(tmp_path / "arms.tsv", sep="\t")
+    assert list(arms.loc[arms["assay"] == "coverage", "runs"]) == [3, 3]
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="Comparison draws no blocks of a fold that has none")
+def test_a_level_that_a_fold_lacks_is_told_from_the_others(world, tmp_path):
+    settings = ["ablation.arms=[hic,no_graph]", "ablation.seeds=1", "ablation.folds=3"]
+    ablate(load_config(world, settings), tmp_path)
+    assert (tmp_path / "report.html").is_file()
+
+
+# What an unmapped place hides: a world whose masked bins have no signal.
+
+
+@pytest.fixture(scope="module")
+def hiding_world(tmp_path_factory):
+    """Every third node is masked by the map, and its bins have no reads at all."""
+    folder = tmp_path_factory.mktemp("hiding")
+    config = write_world(folder)
+    hidden = {chrom: np.arange(size) // 2000 % 3 == 1 for chrom, size in SIZES.items()}
+    rng = np.random.default_rng(0)
+    for name in ("gc", "fwd", "rev"):
+        write_bigwig(folder / f"{name}.bw", {c: np.where(h, 0, rng.integers(4, 6, len(h))) for c, h in hidden.items()})
+    weight = np.where(np.concatenate([each[::2000] for each in hidden.values()]), np.nan, 1.0)
+    write_map(folder / "map.cool", SIZES, 2000, rng.poisson(3.0, (len(weight), len(weight))), weight)
+    return config
+
+
+def test_a_leak_ends_with_code_2_before_anything_is_trained(hiding_world, tmp_path, monkeypatch, capsys):
+    code = command(monkeypatch, hiding_world, *SETTINGS, "contacts.mask=false", "-o", tmp_path / "out")
+    assert code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("genograph: the audit found 2 leaks, nothing was trained. masked_bins_scored: ")
+    assert "ablation.allow_leakage={check: reason}" in said
+    assert not (tmp_path / "out" / "runs").exists()
+    findings = {each["check"]: each["status"] for each in json.loads((tmp_path / "out" / "audit.json").read_text())[0]}
+    assert {check for check, status in findings.items() if status == "leak"} == {"masked_bins_scored", "mask_predicts"}
+
+
+def test_a_config_that_was_mended_goes_on_in_the_folder_that_was_refused(hiding_world, tmp_path):
+    settings = ["ablation.arms=[hic,no_graph]", "ablation.seeds=1"]
+    with pytest.raises(InputError, match="the audit found"):
+        ablate(load_config(hiding_world, [*settings, "contacts.mask=false"]), tmp_path)
+    ablate(load_config(hiding_world, settings), tmp_path)
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_one_reason_does_not_allow_another_leak(hiding_world, tmp_path):
+    allowed = "ablation.allow_leakage={mask_predicts: known}"
+    with pytest.raises(InputError, match=r"found 1 leak, nothing was trained\. masked_bins_scored: "):
+        ablate(load_config(hiding_world, [*SETTINGS, "contacts.mask=false", allowed]), tmp_path)
+
+
+def test_an_allowed_leak_goes_on_and_the_report_shows_the_reason(hiding_world, tmp_path):
+    allowed = "ablation.allow_leakage={mask_predicts: it is the point, masked_bins_scored: to show the trap}"
+    settings = ["ablation.arms=[hic,no_graph]", "ablation.seeds=1", "contacts.mask=false", allowed]
+    ablate(load_config(hiding_world, settings), tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "it is the point" in page
+    assert "to show the trap" in page
+    assert page.count('class="status allowed"') == 2
+
+
+# Failures of single runs.
+
+
+def test_an_arm_that_fails_is_missing_and_the_others_are_told(world, tmp_path, monkeypatch, capsys, caplog):
+    wild = "{name: wild, set: [training.learning_rate=1e30]}"
+    settings = (f"ablation.arms=[hic,no_graph,{wild}]", "ablation.seeds=1")
+    with caplog.at_level("INFO", "genograph"):
+        assert command(monkeypatch, world, *settings, "-o", tmp_path / "out") == 0
+    assert re.fullmatch(
+        r"1 of 3 runs failed, the same command tries them again\. wild, fold 0, seed 0 failed, see .*train\.log: "
+        r"the loss is not finite at step .*",
+        caplog.messages[-1],
+    )
+    arms = pd.read_csv(tmp_path / "out" / "arms.tsv", sep="\t")
+    assert set(arms["arm"]) == {"hic", "no_graph"}
+    assert "wild, fold 0, seed 0" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_without_a_run_of_the_reference_there_is_no_answer(world, tmp_path, monkeypatch):
+    def failing(runs, *_):
+        yield from ((run, RuntimeError("no memory")) for run in runs)
+
+    monkeypatch.setitem(LAUNCHERS, "local", failing)
+    with pytest.raises(
+        InputError, match=r"no run of 'hic' was finished\. hic, fold 0, seed 0 failed, see .*: no memory"
+    ):
+        ablate(load_config(world, SETTINGS), tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+# Processes of their own, that are killed.
+
+
+def forked(world, folder, *settings, workers=2):
+    """A process of `genograph ablate`, which leads a process group; what it says goes to `said` beside the folder."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.setsid()
+            said = os.open(folder.parent / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(said, 1)
+            os.dup2(said, 2)
+            sys.stdout, sys.stderr = (os.fdopen(number, "w") for number in (1, 2))
+            logging.getLogger().handlers.clear()  # pytest's
+            # This process has imported all; a server of processes would do so again.
+            launchers.get_context = lambda _: get_context("fork")
+            LAUNCHERS["local"] = launchers.local
+            sys.argv = ["genograph", "ablate", str(world), *settings, "-o", str(folder), "-j", str(workers)]
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    return pid
+
+
+def exit_code(pid):
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.killpg(pid, signal.SIGKILL)
+    raise AssertionError("the process did not end")
+
+
+def kill_when(holds, pid):
+    """Kill a process group the moment that something holds."""
+    deadline = time.monotonic() + DEADLINE
+    while not holds():
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0), "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    os.killpg(pid, signal.SIGKILL)
+    assert exit_code(pid) == -signal.SIGKILL
+
+
+MOMENTS = {
+    "in the middle of the first run": "runs/*/*/*/checkpoints/last.ckpt",
+    "between runs": f"runs/*/*/*/{PREDICTIONS}",
+    "while predictions are written": f"runs/*/*/*/{SCRATCH}*",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_ablation_goes_on_to_the_same_tables(moment, world, tmp_path, finished):
+    folder = tmp_path / "out"
+    kill_when(lambda: any(folder.glob(MOMENTS[moment])), forked(world, folder, *SETTINGS))
+    assert not (folder / "arms.tsv").exists()
+    assert len(list(folder.glob(f"runs/*/*/*/{PREDICTIONS}"))) < 6
+    assert exit_code(forked(world, folder, *SETTINGS)) == 0, (tmp_path / "said").read_text()
+    assert tables(folder) == tables(finished)
+    assert (folder / "report.html").is_file()
+    assert list(folder.glob(f"runs/*/*/*/{SCRATCH}*")) == []
+
+
+def test_what_a_kill_left_half_written_is_written_anew(world, finished, copied):
+    """At any moment a file may be cut short, but none that is read again."""
+    for name in TABLES:
+        (copied / f".{name}.partial").write_text("half")
+    (copied / "arms.tsv").unlink()
+    ablate(load_config(world, SETTINGS), copied)
+    assert tables(copied) == tables(finished)
+    assert list(copied.glob(".*partial")) == []
+
+
+def test_two_ablations_at_once_in_one_folder_end_with_the_same_tables(world, tmp_path, finished):
+    folder = tmp_path / "out"
+    both = [forked(world, folder, *SETTINGS) for _ in range(2)]
+    assert [exit_code(pid) for pid in both] == [0, 0], (tmp_path / "said").read_text()
+    assert tables(folder) == tables(finished)
+    log = (folder / "runs" / "hic" / "fold0" / "seed0" / "train.log").read_text()
+    assert log.count("epoch   0") == 1  # trained once
+
+
+def test_two_ablations_at_once_build_one_store(world, tmp_path, finished):
+    store = f"store={tmp_path / 'store'}"
+    both = [forked(world, tmp_path / name, *SETTINGS, "ablation.seeds=1", store) for name in ("one", "other")]
+    assert [exit_code(pid) for pid in both] == [0, 0], (tmp_path / "said").read_text()
+    assert (tmp_path / "said").read_text().count("Preparing") == 1
+    assert tables(tmp_path / "one") == tables(tmp_path / "other")
+
+
+def test_on_a_pipe_every_finished_run_is_a_line_with_score_and_time_left(world, tmp_path):
+    pid = forked(world, tmp_path / "out", "ablation.arms=[hic,no_graph]", "ablation.seeds=2", workers=1)
+    assert exit_code(pid) == 0
+    lines = (tmp_path / "said").read_text().splitlines()
+    lines = lines[: 1 + max(number for number, line in enumerate(lines) if line.startswith("["))]  # then the verdict
+    patterns = [
+        rf"\[{done}/4\] {arm}, fold 0, seed {seed}: r 0\.\d{{3}}{left}"
+        for done, arm, seed, left in [
+            (1, "hic", 0, r" \(about a minute left\)"),
+            (2, "no_graph", 0, r" \(about a minute left\)"),
+            (3, "hic", 1, r" \(about a minute left\)"),
+            (4, "no_graph", 1, ""),
+        ]
+    ]
+    assert len(lines) == 4
+    assert all(re.fullmatch(pattern, line) for pattern, line in zip(patterns, lines, strict=True)), lines
+
+
+def test_runs_that_are_done_count_as_done(world, copied, monkeypatch, caplog):
+    (copied / "runs" / "rewired" / "fold0" / "seed1" / PREDICTIONS).unlink()
+    with caplog.at_level("INFO", "genograph"):
+        ablate(load_config(world, SETTINGS), copied)
+    assert [line[:5] for line in caplog.messages if line.startswith("[")] == ["[6/6]"]
