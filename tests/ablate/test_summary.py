@@ -1,0 +1,199 @@
+"""From finished runs to tables, verdict and report, on predictions that are made by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genograph.ablate import summary
+from genograph.ablate.arms import Arm, make_arms
+from genograph.ablate.grid import COST, PREDICTIONS, Run
+from genograph.ablate.judged import Judged
+from genograph.audit import Finding
+from genograph.config import load_config
+from genograph.experiment import Experiment
+from genograph.genome.splits import TEST
+
+NOISE = {"hic": 0.5, "no_graph": 2.0, "rewired": 1.0}  # sd of what an arm adds to the truth
+MB = {"hic": 300.0, "no_graph": 200.0, "rewired": 400.0}
+
+
+@pytest.fixture(scope="module")
+def experiment(world):
+    return Experiment.open(load_config(world, ["ablation.arms=[hic,no_graph,rewired]", "ablation.seeds=3"]))
+
+
+@pytest.fixture
+def runs(experiment, tmp_path):
+    """Three seeds of each arm, which predict the truth and some noise."""
+    rng = np.random.default_rng(0)
+    made = []
+    for arm, noise in NOISE.items():
+        for seed in range(3):
+            run = Run(arm, 0, seed, tmp_path / "runs" / arm / "fold0" / f"seed{seed}", experiment.config)
+            run.folder.mkdir(parents=True)
+            (run.folder / COST).write_text(json.dumps({"parameters": 10, "seconds": seed, "peak_mb": MB[arm]}))
+            (run.folder / "metrics.csv").write_text(
+                "epoch,step,train_loss,valid_loss,valid_pearsonr,seconds\n0,4,2.0,3.0,0.5,1.0\n1,8,1.0,2.0,0.6,1.0\n"
+            )
+            truth = {assay: experiment.store.signals(assay) for assay in experiment.targets}
+            held = {assay: values[experiment.split_of_bin == TEST].T for assay, values in truth.items()}
+            noisy = {assay: values + noise * rng.normal(size=values.shape) for assay, values in held.items()}
+            np.savez(run.folder / PREDICTIONS, **{assay: np.nan_to_num(values) for assay, values in noisy.items()})
+            made.append(run)
+    return made
+
+
+def outcome(experiment, runs, findings=(), assay="coverage"):
+    return summary.outcome([experiment], runs, findings, assay)
+
+
+def written(experiment, runs, folder, findings=()):
+    arms = make_arms(experiment.config)
+    said = summary.write_summary(folder, arms, [experiment], runs, [findings])
+    return said, (folder / "report.html").read_text()
+
+
+def test_r_of_an_arm_is_the_mean_of_its_runs(experiment, runs):
+    table = outcome(experiment, runs).tables["arms"].set_index("arm")
+    judged = Judged(experiment, "coverage", "genes")
+    kept = np.isfinite(judged.points.target[:, 0])
+    for arm in NOISE:
+        predicted = [judged.of_predictions(run.predictions()["coverage"]) for run in runs if run.arm == arm]
+        r = [np.corrcoef(each[kept, 0], judged.points.target[kept, 0])[0, 1] for each in predicted]
+        assert table.loc[arm, "r"] == pytest.approx(np.mean(r))
+        assert table.loc[arm, "sd"] == pytest.approx(np.std(r, ddof=1))
+
+
+def test_differences_are_the_reference_less_each_arm(experiment, runs):
+    tables = outcome(experiment, runs).tables
+    r, delta = (tables[name].set_index("arm")[column] for name, column in (("arms", "r"), ("differences", "delta")))
+    assert delta.to_dict() == pytest.approx({arm: r["hic"] - r[arm] for arm in ("no_graph", "rewired")})
+
+
+def test_levels_of_strata_have_names(experiment, runs):
+    strata = outcome(experiment, runs).tables["strata"]
+    assert list(dict.fromkeys(strata.loc[strata["stratum"] == "signal", "level"])) == [
+        "lowest quarter",
+        "second quarter",
+        "third quarter",
+        "highest quarter",
+    ]
+    assert set(strata.loc[strata["stratum"] == "contacts", "level"]) <= {"no contact", "1 or 2", "3 to 5", "6 or more"}
+
+
+def test_a_run_that_is_not_done_is_left_out_and_named_in_the_report(experiment, runs, tmp_path):
+    (runs[-1].folder / PREDICTIONS).unlink()
+    assert dict(outcome(experiment, runs).tables["arms"][["arm", "runs"]].to_numpy()) == {
+        "hic": 3,
+        "no_graph": 3,
+        "rewired": 2,
+    }
+    assert "rewired, fold 0, seed 2" in written(experiment, runs, tmp_path)[1]
+
+
+def test_tables_and_verdicts_cover_every_assay_and_that_asked_about_is_returned(experiment, runs, tmp_path):
+    said, _ = written(experiment, runs, tmp_path)
+    verdicts = json.loads((tmp_path / "verdict.json").read_text())
+    assert list(verdicts) == ["coverage", "expression", "methylation"]
+    assert said.sentence == verdicts["coverage"]["sentence"]
+    for name in summary.TABLES:
+        table = pd.read_csv(tmp_path / f"{name}.tsv", sep="\t")
+        assert list(dict.fromkeys(table["assay"])) == list(verdicts)
+
+
+def test_genes_are_judged_where_they_are_known_unless_bins_are_asked_for(world):
+    over = [["ablation.over=null"], ["ablation.over=genes"], ["ablation.over=bins"]]
+    assert [summary.over_genes(Experiment.open(load_config(world, each))) for each in over] == [True, True, False]
+
+
+def test_without_genes_bins_are_judged(world, tmp_path):
+    changes = ["tracks.genes=null", f"tracks.targets={tmp_path / 'targets.tsv'}", f"tracks.folder={world.parent}"]
+    rows = (world.parent / "targets.tsv").read_text().splitlines(keepends=True)
+    (tmp_path / "targets.tsv").write_text("".join(rows[:2]))
+    heads = ["model.heads={coverage: {}}", f"store={tmp_path / 'store'}"]
+    assert not summary.over_genes(Experiment.open(load_config(world, [*changes, *heads])))
+
+
+def test_the_costs_of_an_arm_are_the_means_of_its_runs(runs):
+    table = summary._costs(runs).set_index("arm")
+    assert table["seconds"].to_dict() == {"hic": 1.0, "no_graph": 1.0, "rewired": 1.0}
+    assert table["peak_mb"].to_dict() == MB
+
+
+def test_the_dose_response_ends_with_the_whole_map():
+    arms = pd.DataFrame({"arm": ["hic", "no_graph", "downsampled_50", "downsampled_10"], "r": [0.5, 0.1, 0.4, 0.2]})
+    dose = summary._dose(arms.assign(low=0.0, high=1.0))
+    assert dose[["fraction", "r"]].to_numpy().tolist() == [[0.1, 0.2], [0.5, 0.4], [1.0, 0.5]]
+    assert summary._dose(arms[:2].assign(low=0.0, high=1.0)).empty
+
+
+def test_the_audit_table_has_the_worst_fold_of_each_check_and_says_what_was_allowed():
+    def finding(check, status, count):
+        return Finding(check, status, count, f"{check} {count}.")
+
+    table = summary._audit_table(
+        [finding("a", "ok", 0), finding("b", "leak", 3), finding("a", "note", 2), finding("b", "note", 9)], {"b": "why"}
+    )
+    assert table.to_numpy().tolist() == [["a", "note", 2, "a 2."], ["b", "allowed", 3, "b 3."]]
+
+
+def test_the_verdict_hears_of_the_worst_fold_of_what_it_is_about():
+    findings = [
+        Finding("masked_bins_scored", "note", 4, "", {"coverage": 1.0}),
+        Finding("masked_bins_scored", "ok", 0, ""),
+        Finding("mask_predicts", "note", 1, "", {"coverage.genes": 0.3, "coverage.bins": 0.9, "expression.genes": 0.8}),
+        Finding("mask_predicts", "note", 1, "", {"coverage.genes": float("nan")}),
+        Finding("degree_predicts", "ok", 0, "", {"coverage.genes": 0.1}),
+        Finding("degree_predicts", "ok", 0, "", {"coverage.genes": 0.2}),
+        Finding("split_sizes", "ok", 0, "", {"train": 8.0}),
+    ]
+    assert summary._audit_values(findings, "coverage", "genes") == {
+        "masked_bins_scored": 4.0,
+        "mask_predicts": 0.3,
+        "degree_predicts": 0.2,
+    }
+
+
+def test_the_example_lies_around_the_highest_value_with_the_contacts_inside(experiment, runs):
+    locus = summary._locus(outcome(experiment, runs), experiment, runs)
+    assert (locus.chrom, locus.start, locus.bin_size, locus.track) == ("chrC", 0, 128, "gc")
+    np.testing.assert_array_equal(
+        locus.target, experiment.store.signals("coverage")[experiment.split_of_bin == TEST, 0]
+    )
+    assert set(locus.predictions) == {"hic", "no_graph"}
+    np.testing.assert_array_equal(locus.predictions["hic"], runs[0].predictions()["coverage"][0])
+    graph, span = experiment.graph, experiment.store.nodes.span("chrC")
+    inside = (
+        graph.of_type("hic")
+        & (graph.edge_index >= span.start).all(axis=0)
+        & (graph.edge_index[0] < graph.edge_index[1])
+    )
+    assert len(locus.arcs) == int(inside.sum()) - _beyond(experiment, inside)
+    assert (locus.arcs[:, :2] < locus.end).all()
+
+
+def _beyond(experiment, inside):
+    """Contacts with the last node, of which only 100 bp are there and no bin."""
+    last = experiment.store.nodes.span("chrC").stop - 1
+    return int((experiment.graph.edge_index[1, inside] == last).sum())
+
+
+def test_every_arm_is_described_in_the_report(experiment, runs, tmp_path):
+    page = written(experiment, runs, tmp_path)[1]
+    for arm in make_arms(experiment.config):
+        assert arm.description in page
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    summary.write(tmp_path / "arms.tsv", "old")
+    with pytest.raises(UnicodeEncodeError):
+        summary.write(tmp_path / "arms.tsv", "new \udc80")
+    assert (tmp_path / "arms.tsv").read_text() == "old"
+
+
+def test_an_arm_knows_its_config(experiment):
+    assert make_arms(experiment.config)[0] == Arm("hic", "The config as it stands.", experiment.config)
