@@ -6,7 +6,7 @@ changes. The first line of its docstring is its description in the report.
 
 from __future__ import annotations
 
-import math
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from genograph.config import ArmConfig, Config, changed_keys, parse_config
 from genograph.errors import InputError, nearest
 from genograph.experiment import Experiment
 from genograph.nn.layers import LAYERS
+from genograph.nn.layers.dilated import Dilated, dilation_rates
 from genograph.nn.layers.graph_block import GraphBlock
 from genograph.nn.model import count_parameters
 from genograph.overrides import apply_override
@@ -46,8 +47,10 @@ def make_arms(config: Config) -> list[Arm]:
     an earlier one, is left out of these.
 
     Raises:
-        InputError: If an arm is unknown, named twice, or does not apply to the config.
+        InputError: If an arm is unknown, named twice, or does not apply to the config, or this has no contact edges.
     """
+    if not contact_types(config):
+        raise InputError("ablate: graph.edges has no contact edges, such as hic, whose worth could be asked for.")
     asked = config.ablation.arms
     arms = [_named_arm(config, REFERENCE)]
     for each in ARMS if asked is None else asked:
@@ -159,7 +162,7 @@ def other_contacts(config: Config) -> Config:
 
 def downsampled(config: Config, per_cent: int) -> Config:
     """Contacts from a share of the map's reads."""
-    keep = {"downsample": per_cent / 100, "seed": config.seed}
+    keep = {"downsample": per_cent / 100}
     edges = [{**edge, **keep} if edge["name"] == "hic" else edge for edge in _edges(config)]
     if edges == _edges(config):
         raise NotApplicable(f"arm 'downsampled_{per_cent}': the config has no 'hic' edges to thin.")
@@ -201,12 +204,12 @@ ARMS: dict[str, Callable[[Config], Config]] = {
 
 def _reaching(dilated: Tree, bins: int) -> Tree:
     """A layer of dilated convolutions with as many residuals as reach over some bins, or those it has."""
-    options = {key: value for key, value in dilated.items() if key != "name"}
-    layer = LAYERS["dilated"](1, 0, **options)
-    layers = len(layer.residuals)
-    while layer.span < bins:
+    defaults = inspect.signature(Dilated).parameters
+    layers, kernel, multiplier = (
+        dilated.get(key, defaults[key].default) for key in ("layers", "kernel", "rate_multiplier")
+    )
+    while kernel > 1 and sum(dilation_rates(layers, multiplier)) * (kernel - 1) < bins:
         layers += 1
-        layer = LAYERS["dilated"](1, 0, **{**options, "layers": layers})
     return {**dilated, "layers": layers}
 
 
@@ -228,7 +231,7 @@ def _own_arm(config: Config, arm: ArmConfig) -> Arm:
     before, tree = (config.model_dump(mode="json") for _ in range(2))
     for change in arm.set:
         apply_override(tree, change)
-    after = parse_config(tree)
+    after = parse_config(tree, folder=arm.folder)
     changed = sorted(changed_keys(before, after.model_dump(mode="json")))
     shared = [key for key in changed if key.split(".")[0] in SHARED]
     if shared:
@@ -248,10 +251,10 @@ def _changed(config: Config, **changes: Any) -> Config:
 
 def _controlled(config: Config, name: str, **options: Any) -> Config:
     """The config with one more control of its graph."""
-    if not config.graph.edges:
-        raise NotApplicable(f"arm '{name}': the config has no edges (graph.edges).")
     before = [control.model_dump(mode="json") for control in config.graph.controls]
-    return _changed(config, controls=[*before, {"name": name, **options}])
+    # What drops attributes comes last, as other controls write them anew.
+    first = next((i for i, each in enumerate(before) if each["name"] == "drop_attribute"), len(before))
+    return _changed(config, controls=[*before[:first], {"name": name, **options}, *before[first:]])
 
 
 def _expected(edge: Tree) -> Tree:
@@ -260,6 +263,20 @@ def _expected(edge: Tree) -> Tree:
 
 def _edges(config: Config) -> list[Tree]:
     return [edge.model_dump(mode="json") for edge in config.graph.edges]
+
+
+def contact_types(config: Config) -> list[str]:
+    """Types of the config's edges other than linear ones."""
+    return [kind for kind in _types(config) if kind != LINEAR]
+
+
+def with_seed(config: Config, seed: int) -> Config:
+    """The config with another seed, of what is thinned too."""
+    tree = config.model_dump(mode="json") | {"seed": seed}
+    for edge in tree["graph"]["edges"]:
+        if "downsample" in edge:
+            edge["seed"] = seed
+    return parse_config(tree)
 
 
 def _types(config: Config) -> list[str]:

@@ -11,6 +11,9 @@ from genograph.errors import InputError
 from genograph.store import Store
 
 
+LARGEST = 2  # of a group of chromosomes, over an even share of the genome
+
+
 def fold_configs(config: Config, store: Store) -> list[Config]:
     """The config with the splits of each fold; see `ablation.folds`.
 
@@ -32,7 +35,8 @@ def make_folds(store: Store, count: int, *, gap: int = 0) -> list[SplitsConfig]:
     """Splits that hold out every measured part of a genome once: fold i judges part i and chooses by the part after it.
 
     With as many measured chromosomes as folds, or more, a part is a group of whole chromosomes of about equal
-    length. Otherwise every chromosome is cut into as many stretches as there are folds, which end where nodes do.
+    length. Where there are fewer, or one is most of the genome, every chromosome is cut into as many stretches as there
+    are folds, which end where nodes do.
 
     Args:
         store: Its mask says which chromosomes are measured.
@@ -56,12 +60,14 @@ def _measured(store: Store) -> list[str]:
 
 
 def _chromosomes(store: Store, count: int) -> list[list[str]]:
-    """Groups of chromosomes, each new one to the group that is shortest so far; none if there are too few."""
-    chroms = _measured(store)
+    """Groups of chromosomes, each new one to the group that is shortest so far; none if they cannot be about equal."""
+    chroms, sizes = _measured(store), store.bins.sizes
     groups: list[list[str]] = [[] for _ in range(count)]
     for chrom in chroms:
-        min(groups, key=lambda group: sum(store.bins.sizes[each] for each in group)).append(chrom)
-    return groups if len(chroms) >= count else []
+        min(groups, key=lambda group: sum(sizes[each] for each in group)).append(chrom)
+    largest = max(sum(sizes[each] for each in group) for group in groups)
+    is_even = largest * count <= LARGEST * sum(sizes[chrom] for chrom in chroms)
+    return groups if len(chroms) >= count and is_even else []
 
 
 def _stretches(store: Store, count: int) -> list[list[str]]:

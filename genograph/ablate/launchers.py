@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -73,11 +74,13 @@ def _finish_and_tell(run: Run, threads: int | None, telling: Connection) -> None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who began this ends it
     if threads and not run.config.training.threads:
         torch.set_num_threads(threads)
+    said = None
     try:
         finish(run)
-        telling.send(None)
     except Exception as error:
-        telling.send(error if isinstance(error, InputError) else RuntimeError(f"{type(error).__name__}: {error}"))
+        said = error if isinstance(error, InputError) else RuntimeError(f"{type(error).__name__}: {error}")
+    with suppress(BrokenPipeError):  # who asked was killed
+        telling.send(said)
 
 
 def _told(process: Any, told: Connection) -> Exception | None:

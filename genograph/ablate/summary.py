@@ -61,7 +61,7 @@ def outcome(folds: Sequence[Experiment], runs: Sequence[Run], findings: Sequence
             predictions.setdefault(run.arm, {})[run.fold, run.seed] = held
     comparison = Comparison([each.points for each in judged], predictions, REFERENCE)
     values = _audit_values(findings, assay, over)
-    ceiling = config.ablation.ceiling if assay == judged_assay(config) else None
+    ceiling = config.ablation.ceiling.get(assay)
     said = verdict(comparison, values, score=f"r of {assay} over {over}", ceiling=ceiling)
     tables = {name: getattr(comparison, name)() for name in TABLES}
     names = judged[0].labels()
@@ -124,7 +124,7 @@ def _report(
         locus=_locus(main, folds[0], done),
         config=config.to_yaml(),
         versions=_versions(),
-        ceiling=config.ablation.ceiling,
+        ceiling=config.ablation.ceiling.get(main.assay),
         unfinished=[run.label for run in runs if not run.is_done],
     )
 

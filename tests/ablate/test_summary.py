@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from genograph.ablate import summary
-from genograph.ablate.arms import Arm, make_arms
+from genograph.ablate.arms import make_arms
 from genograph.ablate.grid import COST, PREDICTIONS, Run
 from genograph.ablate.judged import Judged
 from genograph.audit import Finding
@@ -158,28 +158,24 @@ def test_the_verdict_hears_of_the_worst_fold_of_what_it_is_about():
     }
 
 
-def test_the_example_lies_around_the_highest_value_with_the_contacts_inside(experiment, runs):
+def test_the_example_lies_around_the_highest_value(experiment, runs):
     locus = summary._locus(outcome(experiment, runs), experiment, runs)
     assert (locus.chrom, locus.start, locus.bin_size, locus.track) == ("chrC", 0, 128, "gc")
-    np.testing.assert_array_equal(
-        locus.target, experiment.store.signals("coverage")[experiment.split_of_bin == TEST, 0]
-    )
+    held_out = experiment.split_of_bin == TEST
+    np.testing.assert_array_equal(locus.target, experiment.store.signals("coverage")[held_out, 0])
     assert set(locus.predictions) == {"hic", "no_graph"}
     np.testing.assert_array_equal(locus.predictions["hic"], runs[0].predictions()["coverage"][0])
-    graph, span = experiment.graph, experiment.store.nodes.span("chrC")
-    inside = (
-        graph.of_type("hic")
-        & (graph.edge_index >= span.start).all(axis=0)
-        & (graph.edge_index[0] < graph.edge_index[1])
-    )
-    assert len(locus.arcs) == int(inside.sum()) - _beyond(experiment, inside)
-    assert (locus.arcs[:, :2] < locus.end).all()
 
 
-def _beyond(experiment, inside):
-    """Contacts with the last node, of which only 100 bp are there and no bin."""
-    last = experiment.store.nodes.span("chrC").stop - 1
-    return int((experiment.graph.edge_index[1, inside] == last).sum())
+def test_arcs_join_the_middles_of_nodes_that_lie_in_the_stretch(experiment):
+    graph, first = experiment.graph, experiment.store.nodes.span("chrC").start
+    pairs = graph.pairs().take(graph.pairs().kind == graph.edge_types.index("hic"))
+    inside = pairs.take((pairs.first >= first + 1) & (pairs.second < first + 6))  # 2 to 12 kb of chrC
+    assert len(inside.first)
+    middles = 1000 + 2000 * (np.stack([inside.first, inside.second], axis=1) - first)
+    arcs = summary._arcs(experiment, "chrC", 2000, 12_000)
+    np.testing.assert_array_equal(arcs[:, :2], middles)
+    np.testing.assert_array_equal(arcs[:, 2], inside.attr[:, 0])
 
 
 def test_every_arm_is_described_in_the_report(experiment, runs, tmp_path):
@@ -193,7 +189,3 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         summary.write(tmp_path / "arms.tsv", "new \udc80")
     assert (tmp_path / "arms.tsv").read_text() == "old"
-
-
-def test_an_arm_knows_its_config(experiment):
-    assert make_arms(experiment.config)[0] == Arm("hic", "The config as it stands.", experiment.config)
