@@ -228,12 +228,13 @@ class Comparison:
 
     @cached_property
     def _draws(self) -> list[np.ndarray]:
-        """Per fold how often each resample draws each block, (RESAMPLES, blocks)."""
-        blocks = [len(points.starts) for points in self.points]
-        rngs = [np.random.default_rng([RESAMPLES, fold]) for fold in range(len(blocks))]
-        return [
-            rng.multinomial(b, np.full(b, 1 / max(b, 1)), RESAMPLES) * 1.0 for rng, b in zip(rngs, blocks, strict=True)
-        ]
+        """Per fold how often each resample draws each block, (RESAMPLES, blocks); 0 blocks where nothing is judged."""
+        draws = []
+        for fold, points in enumerate(self.points):
+            rng, blocks = np.random.default_rng([RESAMPLES, fold]), len(points.starts)
+            counts = rng.multinomial(blocks, np.full(blocks, 1 / blocks), RESAMPLES) if blocks else []
+            draws.append(np.reshape(counts, (RESAMPLES, blocks)).astype(np.float64))
+        return draws
 
     @cached_property
     def _own(self) -> dict[tuple[str, Run], np.ndarray]:

@@ -6,7 +6,7 @@ docs/ablation.md has the formulas and how often the intervals held the truth.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,7 +100,7 @@ def estimate(scores: Mapping[Run, np.ndarray], moved: Mapping[Run, np.ndarray], 
     """Mean scores and their covariances, from at least one run.
 
     Blocks are drawn within folds. A fold of one block cannot tell how it varies; then the folds themselves are what
-    varies.
+    varies. Seeds vary as those do that all folds have; with one of these there is no interval.
 
     Args:
         scores: By fold and seed, the score of every arm, (arms,).
@@ -119,7 +119,7 @@ def estimate(scores: Mapping[Run, np.ndarray], moved: Mapping[Run, np.ndarray], 
         by_block, freedom = sum(new) / len(folds) ** 2, sum(blocks[fold] - 1 for fold in folds)
     else:
         by_block, freedom = _covariance(means.T) / len(folds), len(folds) - 1
-    by_seed, num_seeds = _seed_covariance(scores, folds, means)
+    by_seed, num_seeds = _seed_covariance(scores, folds)
     return Estimate(means.mean(axis=0), by_block, by_seed, (freedom, num_seeds - 1), len(scores))
 
 
@@ -129,22 +129,18 @@ def nothing(num_arms: int) -> Estimate:
     return Estimate(np.full(num_arms, np.nan), unknown, unknown, (0, 0), 0)
 
 
-def _seed_covariance(
-    scores: Mapping[Run, np.ndarray], folds: Mapping[int, list[Run]], means: np.ndarray
-) -> tuple[np.ndarray, int]:
-    """Covariance of the mean over folds and seeds as seeds vary, and the number of seeds.
+def _seed_covariance(scores: Mapping[Run, np.ndarray], folds: Collection[int]) -> tuple[np.ndarray, int]:
+    """Covariance of the mean over folds and seeds as seeds vary, and the number of seeds that tell it.
 
-    A seed is one draw for all its folds, as its initial weights are the same in each of them.
+    A seed is one draw for all its folds, as its initial weights are the same in each of them. Only seeds that all
+    folds have tell how it varies. The others are in the mean, which varies no more for it (docs/ablation.md).
     """
-    pull: dict[int, np.ndarray] = {}
-    for mean, runs in zip(means, folds.values(), strict=True):
-        for run in runs if len(runs) > 1 else ():
-            pull[run[1]] = pull.get(run[1], 0) + (scores[run] - mean) / (len(runs) * len(folds))
-    seeds = max(len(pull), 1)
-    if seeds == 1:
-        return np.full((means.shape[1], means.shape[1]), np.nan), 1
-    pulls = np.array(list(pull.values()))
-    return pulls.T @ pulls * seeds / (seeds - 1), seeds
+    seeds = sorted(seed for seed in {seed for _, seed in scores} if all((fold, seed) in scores for fold in folds))
+    if len(seeds) < 2:
+        num_arms = len(next(iter(scores.values())))
+        return np.full((num_arms, num_arms), np.nan), 1
+    of_seed = [np.mean([scores[fold, seed] for fold in folds], axis=0) for seed in seeds]
+    return _covariance(np.transpose(of_seed)) / len(seeds), len(seeds)
 
 
 def _covariance(draws: np.ndarray) -> np.ndarray:

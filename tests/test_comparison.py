@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -176,6 +178,33 @@ def test_strata_score_the_points_of_a_level():
 
 def test_without_strata_the_table_is_empty():
     assert compared({"hic": {(0, 0): UP}}).strata().empty
+
+
+def test_a_level_that_one_fold_lacks_is_told_from_the_others():
+    found = ablation(np.random.default_rng(0), {"hic": 1.6, "no_graph": 0.8}, folds=2)
+    levels = [np.zeros(len(found.points[0].block)), np.ones(len(found.points[1].block))]
+    points = [replace(fold, strata={"contacts": level}) for fold, level in zip(found.points, levels, strict=True)]
+    table = replace(found, points=points).strata()
+    alone = replace(found, points=[found.points[0], replace(found.points[1], target=found.points[1].target * np.nan)])
+    assert table["n"].tolist() == [300] * 4
+    assert table.loc[1, ["delta", "low", "high"]].tolist() == alone.differences().loc[0, ["delta", "low", "high"]].tolist()
+
+
+def test_a_fold_without_targets_leaves_the_others_as_they_are():
+    found = ablation(np.random.default_rng(0), {"hic": 1.6, "no_graph": 0.8}, folds=2)
+    empty = replace(found.points[1], target=np.full_like(found.points[1].target, np.nan))
+    table = replace(found, points=[found.points[0], empty]).differences()
+    first = {arm: {run: p for run, p in runs.items() if run[0] == 0} for arm, runs in found.predictions.items()}
+    alone = Comparison(found.points[:1], first, "hic").differences()
+    assert table[["pairs", "left_out"]].to_numpy().tolist() == [[5, 5]]
+    assert table[["delta", "low", "high", "p"]].equals(alone[["delta", "low", "high", "p"]])
+
+
+def test_without_any_target_there_is_no_score():
+    found = compared({"hic": {(0, 0): UP}, "no_graph": {(0, 0): BENT}}, target=TARGET * np.nan)
+    assert found.arms()["r"].isna().all()
+    assert found.differences()[["delta", "low", "p_holm"]].isna().all(axis=None)
+    assert found.shares("no_graph").empty
 
 
 def test_one_block_has_a_score_and_no_interval():

@@ -67,6 +67,21 @@ def test_a_fold_with_a_run_less_counts_as_much_as_the_others():
     assert estimate(scores, dict.fromkeys(scores, STILL), [2, 2]).mean[0] == 0.5
 
 
+def test_the_variance_of_seeds_is_that_of_the_seeds_that_all_folds_have():
+    scores = {(0, seed): np.array([score]) for seed, score in enumerate([1.0, 2.0, 6.0])}
+    scores |= {(1, seed): np.array([score]) for seed, score in enumerate([1.0, 4.0])}
+    found = estimate(scores, dict.fromkeys(scores, STILL), [4, 4])
+    assert found.by_seed[0, 0] == pytest.approx(np.var([1.0, 3.0], ddof=1) / 2)
+    assert found.freedom == (6, 1)
+
+
+def test_one_seed_in_one_of_the_folds_has_no_interval():
+    scores = {(fold, 0): np.array([0.1 * fold]) for fold in range(5)} | {(0, 1): np.array([0.3])}
+    one = estimate(scores, dict.fromkeys(scores, STILL), [8] * 5).contrast(1)
+    assert one.value == pytest.approx((0.15 + 0.1 + 0.2 + 0.3 + 0.4) / 5)
+    assert np.isnan([*one.interval, one.p]).all()
+
+
 def test_resamples_of_few_blocks_are_widened_to_what_new_blocks_would_do():
     moved = np.array([[-1.0, 0.0, 1.0]])
     scores = {(0, seed): np.array([0.5]) for seed in range(2)}
