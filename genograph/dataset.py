@@ -82,8 +82,7 @@ class WindowDataset(Dataset):
         keep_empty: bool = False,
     ) -> None:
         self.store, self.graph, self.batch, self.augment, self.seed = store, graph, batch, augment, seed
-        has_contacts = bool(set(graph.edge_types) - {"linear"})
-        self.num_partners = batch.partners if has_contacts else 0
+        self.num_partners = batch.partners if graph.contact_types else 0
         if self.num_partners and batch.chunk is None:
             raise InputError(
                 "batch.chunk: contact partners are encoded apart from their window, so say how many bins are "

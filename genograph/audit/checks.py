@@ -13,7 +13,6 @@ import torch
 
 from genograph.audit.exposure import edges_between, exposures, splits_of_nodes, strangers
 from genograph.audit.shortcuts import (
-    contact_types,
     counted,
     degree_features,
     label_correlation,
@@ -159,7 +158,7 @@ def masked_bins_scored(experiment: Experiment) -> Finding:
 def degree_predicts(experiment: Experiment) -> Finding:
     """How well do degrees alone predict the tracks of the validation split?"""
     name, graph = "degree_predicts", experiment.graph
-    if not contact_types(graph):
+    if not graph.contact_types:
         return _not_applicable(name, "the graph has no edges but linear ones")
     values = predictability(experiment, degree_features(graph))
     foul = sum(r > SHORTCUT_R for r in values.values())
@@ -188,9 +187,9 @@ def edges_depend_on_label(experiment: Experiment) -> Finding:
     That edges or candidates were made from the labels, as HiChIP loops may be, no data can show.
     """
     name, values = "edges_depend_on_label", {}
-    if not contact_types(experiment.graph) and experiment.candidates is None:
+    if not experiment.graph.contact_types and experiment.candidates is None:
         return _not_applicable(name, "the graph has no edges but linear ones, and all bins are read from sequence")
-    if contact_types(experiment.graph):
+    if experiment.graph.contact_types:
         values |= label_correlation(experiment)
     foul = sum(abs(r) > LABEL_R for r in values.values())
     message = f"Greatest correlation of degree and label over training nodes: {_first(values, key=abs)}."

@@ -83,7 +83,7 @@ def label_correlation(experiment: Experiment) -> dict[str, float]:
     known = {}
     for assay in experiment.targets:
         means = [_means(values, first) for _, values in _tracks(experiment, assay, bins)]
-        for name in contact_types(graph):
+        for name in graph.contact_types:
             degree = np.log1p(graph.degree(name)[node_of_bin[bins[first]]])[:, None]
             known[f"{assay}.{name}"] = mean_of(
                 [_sums(np.broadcast_to(degree, each.shape), each).pearsonr() for each in means]
@@ -124,11 +124,6 @@ def share_inside(experiment: Experiment, bins: np.ndarray, inside: np.ndarray) -
 def counted(experiment: Experiment, split: str) -> np.ndarray:
     """The bins of a split that enter loss and metrics: (n,), ascending."""
     return np.flatnonzero((experiment.split_of_bin == SPLITS[split]) & experiment.store.mask)
-
-
-def contact_types(graph: GenomeGraph) -> list[str]:
-    """The edge types that say who meets whom: all but linear ones."""
-    return [name for name in graph.edge_types if name != "linear"]
 
 
 def drawn(numbers: np.ndarray, limit: int = MAX_BINS) -> np.ndarray:

@@ -51,8 +51,8 @@ class Rewired:
     name: ClassVar[str] = "rewired"
 
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
-        linear, others = _linear_and_others(graph)
-        swapped = swap_partners(others, groups, rng)
+        linear, contacts = _linear_and_contacts(self.name, graph)
+        swapped = swap_partners(contacts, groups, rng)
         return graph.with_pairs(joined(linear, _measured(graph.nodes, swapped)))
 
 
@@ -69,12 +69,12 @@ class DistanceMatched:
     name: ClassVar[str] = "distance_matched"
 
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
-        linear, others = _linear_and_others(graph)
-        is_between = graph.nodes.distance(others.first, others.second) < 0
-        between = swap_partners(others.take(is_between), groups, rng)
+        linear, contacts = _linear_and_contacts(self.name, graph)
+        is_between = graph.nodes.distance(contacts.first, contacts.second) < 0
+        between = swap_partners(contacts.take(is_between), groups, rng)
         within = [
             redrawn(graph, chrom, pairs, groups, rng)
-            for _, chrom, pairs in by_type_and_chrom(graph, others.take(~is_between))
+            for _, chrom, pairs in by_type_and_chrom(graph, contacts.take(~is_between))
         ]
         return graph.with_pairs(joined(linear, _measured(graph.nodes, between), *within))
 
@@ -90,12 +90,12 @@ class NodePermuted:
     name: ClassVar[str] = "node_permuted"
 
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
-        linear, others = _linear_and_others(graph)
+        linear, contacts = _linear_and_contacts(self.name, graph)
         movable = np.flatnonzero(~graph.masked)
         place, shuffled = (movable[np.lexsort((rng.random(len(movable)), groups[movable]))] for _ in range(2))
         moved = np.arange(graph.num_nodes)
         moved[place] = shuffled
-        traded = others._replace(first=moved[others.first], second=moved[others.second])
+        traded = contacts._replace(first=moved[contacts.first], second=moved[contacts.second])
         return graph.with_pairs(joined(linear, traded))
 
 
@@ -123,9 +123,9 @@ class LinearMatched:
     name: ClassVar[str] = "linear_matched"
 
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
-        linear, others = _linear_and_others(graph)
+        linear, contacts = _linear_and_contacts(self.name, graph)
         parts = [linear]
-        for kind, chrom, pairs in by_type_and_chrom(graph, _within_chromosomes(graph, groups, others)):
+        for kind, chrom, pairs in by_type_and_chrom(graph, _within_chromosomes(graph, groups, contacts)):
             cells = group_pair(groups, pairs.first, pairs.second)
             first, second = nearest_free(graph, chrom, cells, linear, groups, rng)
             if len(first) < len(cells):
@@ -184,10 +184,13 @@ CONTROLS: dict[str, type] = {
 }
 
 
-def _linear_and_others(graph: GenomeGraph) -> tuple[Pairs, Pairs]:
+def _linear_and_contacts(name: str, graph: GenomeGraph) -> tuple[Pairs, Pairs]:
+    """Pairs that stay, and those that control `name` changes."""
     pairs = graph.pairs()
-    is_linear = pairs.kind == (graph.edge_types.index("linear") if "linear" in graph.edge_types else -1)
-    return pairs.take(is_linear), pairs.take(~is_linear)
+    is_contact = graph.is_contact(pairs.kind)
+    if not is_contact.any():
+        raise InputError(f"{name}: the graph has no contact edges to change. Leave this control out.")
+    return pairs.take(~is_contact), pairs.take(is_contact)
 
 
 def _measured(nodes: Bins, pairs: Pairs, weight: float | None = None) -> Pairs:

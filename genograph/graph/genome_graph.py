@@ -13,6 +13,7 @@ from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
 from genograph.graph.batch import EDGE_MEASURES
 
+LINEAR = "linear"  # the edges of the genome itself; all others are contacts
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -87,6 +88,15 @@ class GenomeGraph:
         Between chromosomes the distance is the length of the longest one: farther than any other.
         """
         return (*EDGE_MEASURES, *self.edge_types)
+
+    @property
+    def contact_types(self) -> tuple[str, ...]:
+        """The edge types that say who meets whom: all but linear ones."""
+        return tuple(name for name in self.edge_types if name != LINEAR)
+
+    def is_contact(self, kind: np.ndarray) -> np.ndarray:
+        """True for each position in `edge_types` that is of a contact type: shaped as `kind`."""
+        return np.isin(kind, [self.edge_types.index(name) for name in self.contact_types])
 
     @property
     def weight(self) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from genograph.assays.contacts import ContactMap
 from genograph.errors import InputError
 from genograph.genome.bins import Bins
-from genograph.graph.genome_graph import Edges
+from genograph.graph.genome_graph import LINEAR, Edges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class LinearEdges:
     too: the chromosome runs on where a contact map sees nothing.
     """
 
-    name: ClassVar[str] = "linear"
+    name: ClassVar[str] = LINEAR
     needs_contacts: ClassVar[bool] = False
 
     reach: int = 1  # nodes

@@ -21,9 +21,7 @@ def strongest_partners(graph: GenomeGraph, seeds: np.ndarray, k: int, allowed: n
     """
     edges = _edges_into(graph, seeds)
     source = graph.edge_index[0, edges]
-    usable = ~(graph.masked[source] | np.isin(source, seeds))
-    if "linear" in graph.edge_types:
-        usable &= graph.edge_type[edges] != graph.edge_types.index("linear")
+    usable = graph.is_contact(graph.edge_type[edges]) & ~(graph.masked[source] | np.isin(source, seeds))
     if allowed is not None:
         usable &= allowed[source]
     partners, place = np.unique(source[usable], return_inverse=True)

@@ -92,7 +92,7 @@ def differ(one: GenomeGraph, other: GenomeGraph) -> bool:
     return one.num_edges != other.num_edges or (one.edge_index != other.edge_index).any()
 
 
-graphs = st.builds(random_graph, st.integers(0, 10_000), st.integers(0, 150))
+graphs = st.builds(random_graph, st.integers(0, 10_000), st.integers(5, 150))
 
 
 @pytest.mark.parametrize("name", CONTROLS)
@@ -152,11 +152,18 @@ def test_it_is_another_graph_than_before_but_for_linear_edges(name):
     assert linear_rows(control) == linear_rows(graph)
 
 
-@pytest.mark.parametrize("name", CONTROLS)
-def test_every_control_takes_a_graph_without_edges(name):
+@pytest.mark.parametrize("name", [name for name in CONTROLS if name not in RANDOM])
+def test_controls_that_only_drop_take_a_graph_without_edges(name):
     empty = given_graph([])
     empty = empty.with_pairs(empty.pairs().take(np.empty(0, dtype=int)))
     assert applied(name, empty).edge_attr.shape == (0, 4)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+@pytest.mark.parametrize("builders", [[LinearEdges()], [LinearEdges(), GivenEdges(pairs=[])], []])
+def test_a_control_of_contacts_refuses_a_graph_that_has_none(name, builders):
+    with pytest.raises(InputError, match=f"{name}: the graph has no contact edges to change. Leave this control out."):
+        applied(name, build_graph(builders, NODES))
 
 
 @pytest.mark.parametrize("name", ["rewired", "distance_matched", "node_permuted"])

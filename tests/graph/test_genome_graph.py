@@ -144,6 +144,15 @@ def test_degree_counts_the_edges_of_one_type_or_of_all():
     assert graph.degree().tolist() == [3, 2, 2, 2, 1, 3, 1]
 
 
+def test_all_types_but_linear_are_contacts():
+    graph = build_graph([GivenEdges(pairs=((0, 3, 1.0),)), LinearEdges()], NODES)
+    assert graph.edge_types == ("given", "linear")
+    assert graph.contact_types == ("given",)
+    assert graph.is_contact(np.array([1, 0, 1])).tolist() == [False, True, False]
+    assert build_graph([LinearEdges()], NODES).contact_types == ()
+    assert not build_graph([LinearEdges()], NODES).is_contact(np.array([0])).any()
+
+
 def test_an_unknown_type_names_the_nearest():
     with pytest.raises(InputError, match=r"no 'linaer' edges. Did you mean 'linear'\?"):
         build_graph([LinearEdges()], NODES).degree("linaer")
