@@ -1,4 +1,4 @@
-"""Pairs of nodes exchange partners: random graphs in which every node keeps its degree."""
+"""Pairs of nodes exchange partners: random graphs in which every node keeps its degree and about its strength."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from genograph.graph.genome_graph import Pairs
 
 SWAPS = 10  # per pair
+CLASSES = 8  # of weight
 MAX_ROUNDS = 100  # where hardly any swap is possible, such as in a star
 
 
@@ -21,25 +22,40 @@ def pair_key(num_nodes: int, first: np.ndarray, second: np.ndarray) -> np.ndarra
     return np.minimum(first, second) * np.int64(num_nodes) + np.maximum(first, second)
 
 
+def weight_class(pairs: Pairs) -> np.ndarray:
+    """The class of every pair's weight: (pairs,) int, 0 to 7.
+
+    The classes of a type are cut at the eighths of its weights, so that each has about as many pairs; equal weights
+    are in one class.
+    """
+    found = np.zeros(len(pairs.kind), dtype=np.int64)
+    for kind in np.unique(pairs.kind):
+        rows = pairs.kind == kind
+        weight = pairs.attr[rows, 0]
+        found[rows] = np.searchsorted(np.quantile(weight, np.arange(1, CLASSES) / CLASSES), weight)
+    return found
+
+
 def swap_partners(pairs: Pairs, groups: np.ndarray, rng: np.random.Generator) -> Pairs:
-    """Random pairs in which every node has as many of each type to each group as before.
+    """Random pairs in which every node has as many of each type and class of weight to each group as before.
 
     Double-edge swaps (Maslov and Sneppen 2002, Science 296:910): a-b and c-d become a-d and c-b, unless that joins a
-    node to itself or two nodes twice by one type. Many are tried at once, on distinct pairs. For each type and two
-    groups there are `SWAPS` swaps a pair, as far as `MAX_ROUNDS` rounds find them.
+    node to itself or two nodes twice by one type. Many are tried at once, on distinct pairs. For each type, class of
+    weight and two groups there are `SWAPS` swaps a pair, as far as `MAX_ROUNDS` rounds find them.
 
     Args:
         pairs: What is rewired. Its rows of `attr` stay as they are: what they say of distance is then wrong.
         groups: (nodes,) int, group of each node, from 0 on.
         rng: Of the swaps.
     """
-    cell = pairs.kind.astype(np.int64) * (int(groups.max(initial=0)) + 1) ** 2
+    cell = (pairs.kind.astype(np.int64) * CLASSES + weight_class(pairs)) * (int(groups.max(initial=0)) + 1) ** 2
     cell = np.unique(cell + group_pair(groups, pairs.first, pairs.second), return_inverse=True)[1]
     is_turned = groups[pairs.first] > groups[pairs.second]  # ends that trade places must be of one group
     first = np.where(is_turned, pairs.second, pairs.first)
     second = np.where(is_turned, pairs.first, pairs.second)
     is_within = groups[first] == groups[second]
-    missing = SWAPS * np.bincount(cell)
+    count = np.bincount(cell)
+    missing = np.where(count > 1, SWAPS * count, 0)
     for _ in range(MAX_ROUNDS):
         rows = np.flatnonzero(missing[cell] > 0)
         if len(rows) == 0:
@@ -47,7 +63,7 @@ def swap_partners(pairs: Pairs, groups: np.ndarray, rng: np.random.Generator) ->
         turn = rows[is_within[rows] & (rng.random(len(rows)) < 0.5)]
         first[turn], second[turn] = second[turn], first[turn]
         one, other = _partnered(cell, rows, rng)
-        is_allowed = _stays_simple(pairs._replace(first=first, second=second), rows, one, other, len(groups))
+        is_allowed = _stays_simple(pairs._replace(first=first, second=second), one, other, len(groups))
         one, other = one[is_allowed], other[is_allowed]
         second[one], second[other] = second[other], second[one]
         missing -= np.bincount(cell[one], minlength=len(missing))
@@ -62,7 +78,7 @@ def _partnered(cell: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> 
     return rows[:-1][is_first], rows[1:][is_first]
 
 
-def _stays_simple(pairs: Pairs, rows: np.ndarray, one: np.ndarray, other: np.ndarray, num_nodes: int) -> np.ndarray:
+def _stays_simple(pairs: Pairs, one: np.ndarray, other: np.ndarray, num_nodes: int) -> np.ndarray:
     """Whether pairs `one` and `other` may trade second ends, all of them at once: (len(one),) bool."""
 
     def key(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -72,6 +88,7 @@ def _stays_simple(pairs: Pairs, rows: np.ndarray, one: np.ndarray, other: np.nda
 
     new = np.stack([key(one, other), key(other, one)])
     has_ends = (pairs.first[one] != pairs.second[other]) & (pairs.first[other] != pairs.second[one])
+    rows = np.arange(len(pairs.kind))
     is_new = ~np.isin(new, key(rows, rows))
     _, place, count = np.unique(new, return_inverse=True, return_counts=True)
     return has_ends & (is_new & (count[place].reshape(new.shape) == 1)).all(axis=0)

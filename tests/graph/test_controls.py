@@ -20,8 +20,9 @@ from genograph.genome.bins import Bins
 from genograph.genome.splits import NONE, TEST, TRAIN, VALID
 from genograph.graph import CONTROLS, Edges, GenomeGraph, LinearEdges, build_graph, node_groups
 from genograph.graph.controls import DropAttribute, DropType, Rewired
-from genograph.graph.genome_graph import log10_distance
+from genograph.graph.genome_graph import Pairs, log10_distance
 from genograph.graph.neighbours import strongest_partners
+from genograph.graph.rewiring import weight_class
 from tests.tiny import config_tree, write_world
 
 NODES = Bins({"chr1": 40_000, "plasmid": 20_000}, 1000, circular=frozenset({"plasmid"}))
@@ -182,6 +183,56 @@ def test_rewiring_keeps_the_degree_of_every_node_to_every_group(graph, seed):
     np.testing.assert_array_equal(degree_to_groups(applied("rewired", graph, seed)), degree_to_groups(graph))
 
 
+@settings(max_examples=30, deadline=None)
+@given(graph=graphs, seed=st.integers(0, 99))
+def test_rewiring_keeps_the_degree_of_every_node_within_every_class_of_weight(graph, seed):
+    def degrees(graph):
+        first, second, kind, attr = graph.pairs()
+        weight = attr[kind == 1, 0]
+        found = np.zeros((len(NODES), 8), dtype=int)
+        for ends in (first[kind == 1], second[kind == 1]):
+            np.add.at(found, (ends, (weight[:, None] > np.quantile(weight, np.arange(1, 8) / 8)).sum(axis=1)), 1)
+        return found
+
+    np.testing.assert_array_equal(degrees(applied("rewired", graph, seed)), degrees(graph))
+
+
+def test_rewiring_keeps_the_summed_weight_of_nodes_nearly():
+    """Weights of contacts, 1 to 6, on nodes with a strength of their own."""
+    graph = contacts_of_strong_and_weak_nodes(np.random.default_rng(0))
+    before, after = (strength(each) for each in (graph, applied("rewired", graph, 0, np.zeros(1000, dtype=int))))
+    mean = [total / graph.degree("loops").clip(1) for total in (before, after)]
+    assert np.corrcoef(before, after)[0, 1] > 0.99
+    assert np.corrcoef(*mean)[0, 1] > 0.95
+
+
+def test_weights_that_are_all_alike_are_one_class():
+    pairs = Pairs(*np.zeros((3, 5), dtype=int), np.full((5, 4), 2.0))
+    assert weight_class(pairs).tolist() == [0] * 5
+
+
+def test_classes_of_weight_are_the_eighths_of_each_type_equal_weights_together():
+    weight = [*range(1, 17), 5.0, 5.0, 5.0, 9.0]
+    pairs = Pairs(*np.repeat([[0], [1]], 20, axis=1), np.repeat([0, 1], [16, 4]), np.array(weight)[:, None])
+    found = weight_class(pairs).tolist()
+    assert found[:16] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
+    assert len({*found[16:19]}) == 1
+    assert found[19] > found[18]
+
+
+def contacts_of_strong_and_weak_nodes(rng: np.random.Generator) -> GenomeGraph:
+    ends = rng.integers(0, 1000, (3000, 2))
+    own = rng.normal(3, 1, 1000)
+    weight = np.clip(own[ends].mean(axis=1) + rng.normal(0, 0.3, len(ends)), 1, 6)
+    return given_graph([(*pair, w) for pair, w in zip(ends.tolist(), weight, strict=True)], Bins({"chr1": 10**6}, 1000))
+
+
+def strength(graph: GenomeGraph) -> np.ndarray:
+    """(nodes,) summed weight of loops."""
+    loop = graph.of_type("loops")
+    return np.bincount(graph.edge_index[1, loop], weights=graph.weight[loop], minlength=graph.num_nodes)
+
+
 @pytest.mark.parametrize("name", ["rewired", "distance_matched", "linear_matched"])
 def test_moved_edges_have_the_distance_of_their_ends(name):
     control = applied(name, random_graph(3))
@@ -197,6 +248,21 @@ def test_rewiring_leaves_hardly_a_pair_as_it_was():
     control = applied("rewired", graph, groups=np.zeros(1000, dtype=int))
     kept = {*map(tuple, loops(graph).T.tolist())} & {*map(tuple, loops(control).T.tolist())}
     assert len(kept) < 30  # by chance about 2000^2 / (1000^2 / 2) = 8 of them
+
+
+def test_rewiring_within_classes_of_weight_leaves_hardly_a_pair_as_it_was():
+    graph = contacts_of_strong_and_weak_nodes(np.random.default_rng(1))
+    control = applied("rewired", graph, groups=np.zeros(1000, dtype=int))
+    kept = {*map(tuple, loops(graph).T.tolist())} & {*map(tuple, loops(control).T.tolist())}
+    assert len(kept) < 90  # of 3,000
+
+
+def test_pairs_of_two_classes_never_come_to_join_the_same_nodes():
+    """Six nodes, all but one of the fifteen pairs joined: whatever is swapped, a pair of another class is in the way."""
+    pairs = [(a, b, 1.0 + (a + b) % 4) for a in range(6) for b in range(a)][:-1]
+    for seed in range(20):
+        control = applied("rewired", given_graph(pairs, Bins({"chr1": 6000}, 1000)), seed, np.zeros(6, dtype=int))
+        assert len({*map(tuple, loops(control).T.tolist())}) == 14
 
 
 def test_rewiring_finds_every_graph_with_these_degrees():
