@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from genograph.errors import InputError, nearest
-from genograph.estimate import LEVEL, Estimate, Run, estimate, fieller, holm, nothing
+from genograph.estimate import LEVEL, Contrast, Estimate, Run, estimate, fieller, holm, nothing
 
 RESAMPLES = 2000
 FLAT = 1e-12  # a variance this small beside the mean square is rounding
@@ -144,8 +144,8 @@ class Comparison:
             `first second delta low high p p_holm detectable pairs left_out`. `low` and `high` are the 95 % interval
             of one difference and `p` its two-sided test; `p_holm` is corrected over the rows. `detectable` is the
             difference found with a power of .8 whatever the other rows show: at .05 over the number of rows that have
-            runs, where Holm's correction starts. `pairs` counts the folds and seeds that both arms have, `left_out`
-            those that one of them lacks.
+            runs, where Holm's correction starts; NaN if nothing varies. `pairs` counts the folds and seeds that both
+            arms have, `left_out` those that one of them lacks.
         """
         found = {tuple(pair): self._estimate(pair) for pair in pairs}
         level = LEVEL / max(sum(one.runs > 0 for one in found.values()), 1)
@@ -159,6 +159,10 @@ class Comparison:
         table = pd.DataFrame(rows, columns=columns)
         table.insert(6, "p_holm", holm(table["p"]))
         return table
+
+    def contrast(self, weights: Mapping[str, float]) -> Contrast:
+        """The sum of the scores of arms times their weights, over the runs that all of them have."""
+        return self._estimate(list(weights)).contrast(*weights.values())
 
     def shares(self, base: str) -> pd.DataFrame:
         """The part of the reference's gain over `base` that each arm keeps: `arm share low high`.

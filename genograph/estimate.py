@@ -15,6 +15,8 @@ from scipy.special import stdtrit
 
 LEVEL = 0.05
 POWER = 0.8
+ROUNDING = 1e-12  # of a variance
+MOST_SEEDS, MOST_TIMES = 20, 10  # that someone may be asked to run
 
 Run = tuple[int, int]  # fold, seed
 
@@ -66,8 +68,17 @@ class Contrast:
         return 2 * 10 ** brentq(beyond, lowest, np.log10(0.5)) if beyond(lowest) > 0 else 0.0
 
     def detectable(self, level: float) -> float:
-        """The true difference that a two-sided test at `level` finds with a power of .8."""
+        """The true difference that a two-sided test at `level` finds with a power of .8; NaN if nothing varies."""
+        if self.error == 0:
+            return float("nan")
         return (self.reach(level / 2) + self.reach(1 - POWER)) * self.error
+
+    def with_more(self, *, blocks: float, seeds: float) -> Contrast:
+        """The same with so many times the blocks and seeds, if new ones vary as these do."""
+        by_block, by_seed = self.variance
+        of_block, of_seed = self.freedom
+        freedom = round(of_block * blocks), round((of_seed + 1) * seeds) - 1
+        return Contrast(self.value, (by_block / blocks, by_seed / seeds), freedom)
 
 
 @dataclass(frozen=True)
@@ -91,9 +102,8 @@ class Estimate:
     def contrast(self, *weights: float) -> Contrast:
         """The sum of the scores times `weights`, one for each arm."""
         weight = np.asarray(weights, dtype=np.float64)
-        # Rounding can leave a variance of nothing just below zero.
-        blocks, seeds = np.maximum([weight @ matrix @ weight for matrix in (self.by_block, self.by_seed)], 0)
-        return Contrast(float(weight @ self.mean), (float(blocks), float(seeds)), self.freedom)
+        blocks, seeds = (_variance(weight, matrix) for matrix in (self.by_block, self.by_seed))
+        return Contrast(float(weight @ self.mean), (blocks, seeds), self.freedom)
 
 
 def estimate(scores: Mapping[Run, np.ndarray], moved: Mapping[Run, np.ndarray], blocks: Sequence[int]) -> Estimate:
@@ -143,6 +153,12 @@ def _seed_covariance(scores: Mapping[Run, np.ndarray], folds: Collection[int]) -
     return _covariance(np.transpose(of_seed)) / len(seeds), len(seeds)
 
 
+def _variance(weight: np.ndarray, covariance: np.ndarray) -> float:
+    """Variance of a weighted sum; 0 where it is less than rounding leaves of its terms."""
+    variance = float(weight @ covariance @ weight)
+    return 0.0 if variance <= ROUNDING * float(weight**2 @ np.diag(covariance)) else variance
+
+
 def _covariance(draws: np.ndarray) -> np.ndarray:
     """Covariance of (arms, draws) over the draws that are defined; NaN below two of them."""
     defined = draws[:, ~np.isnan(draws).any(axis=0)]
@@ -169,6 +185,25 @@ def fieller(estimate: Estimate) -> tuple[float, float, float]:
         return share, np.nan, np.nan
     root = np.sqrt(max(b**2 - a * c, 0))
     return share, float((b - root) / a), float((b + root) / a)
+
+
+def enough(contrasts: Sequence[Contrast], span: float) -> tuple[int, int] | None:
+    """How many seeds, and how many times the blocks, make the halves of the intervals add up to less than `span`.
+
+    Of all numbers of seeds up to 20 and times up to 10, those with the fewest runs, if they vary as these do. None if
+    none is enough.
+    """
+
+    def width(seeds: int, times: int) -> float:
+        more = [each.with_more(blocks=times, seeds=seeds / now) for each in contrasts]
+        return sum(each.reach(LEVEL / 2) * each.error for each in more)
+
+    now = contrasts[0].freedom[1] + 1
+    designs = [(seeds, times) for seeds in range(now, max(now, MOST_SEEDS) + 1) for times in range(1, MOST_TIMES + 1)]
+    for seeds, times in sorted(designs[1:], key=lambda design: design[0] * design[1]):
+        if width(seeds, times) < span:
+            return seeds, times
+    return None
 
 
 def holm(p: Sequence[float]) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genograph.comparison import Comparison
-from genograph.estimate import LEVEL
+from genograph.estimate import LEVEL, MOST_SEEDS, MOST_TIMES, enough
 
 WITHOUT_EDGES = ("features_only", "no_graph")
 REWIRED, DISTANCE_MATCHED = "rewired", "distance_matched"
@@ -83,11 +83,13 @@ class _Case:
         return self.help()
 
     def too_little(self) -> tuple[str, str] | None:
-        """There is nothing to compare with, or there are no intervals."""
+        """There is nothing to compare with, nothing that differs, or there are no intervals."""
         if not self.baselines:
             return UNKNOWN, f"{self.reference} {_r(self.r[self.reference])}, and no arm without edges: run no_graph"
+        for arm in filter(self.same, self.baselines):
+            return UNKNOWN, f"{self.difference(arm)}; {self.changes_nothing(arm)}"
         if not all(self.known(arm) for arm in self.baselines):
-            needs = "an interval needs two held-out blocks of the genome and two seeds at least"
+            needs = "an interval needs two held-out blocks of the genome and two seeds that all folds have"
             return UNKNOWN, f"{self.difference(self.baseline)}; {needs}"
         return None
 
@@ -103,8 +105,7 @@ class _Case:
         best = 1.0 if self.ceiling is None else self.ceiling
         if self.r[self.baseline] + seen > best:
             return UNKNOWN, f"{figures}; even a perfect model, {_r(best)}, would have been missed"
-        if self.table.loc[self.baseline, "low"] > 0:  # and still here
-            figures += f", p {_p(self.table.loc[self.baseline, 'p_holm'])} after Holm's correction"
+        figures += self._corrected(self.baseline)
         return NO_DIFFERENCE, f"{figures}; the test could have seen r >= {_r(seen)}"
 
     def mappability(self) -> tuple[str, str] | None:
@@ -121,7 +122,7 @@ class _Case:
         return (MAPPABILITY, figures) if brought >= MOST else None
 
     def degree(self) -> tuple[str, str] | None:
-        """Rewired contacts, which keep the degree of every node, do as well."""
+        """Rewired contacts keep every node's degree and, by classes of weight, its strength; they do as well."""
         self.reasons.append(self._could_bring("degree")[1])
         return self._explained(REWIRED, DEGREE)
 
@@ -134,30 +135,52 @@ class _Case:
         figures = f"{self.difference(self.baseline)}; degree and loop strength explain {self._kept(REWIRED)[1]} of it"
         figures += f", contacts are worth what {self.reference} adds over {REWIRED}: {self._delta(REWIRED)}"
         if self.ceiling is not None:
-            closed = self.gain / (self.ceiling - self.r[self.baseline])
-            way = f"{_percent(closed)} of the way from {self.baseline} to the ceiling {_r(self.ceiling)}"
-            self.reasons.append(f"{self.reference} goes {way}")
+            self.reasons.append(self._way(self.ceiling))
             figures += f"; {self.reasons[-1]}"
         return HELP, figures
+
+    def _way(self, ceiling: float) -> str:
+        """How much of what there was to gain the reference gains."""
+        room = ceiling - self.r[self.baseline]
+        if room <= 0:
+            return f"{self.baseline} is at the ceiling {_r(ceiling)} already"
+        way = f"{_percent(self.gain / room)} of the way from {self.baseline} to the ceiling {_r(ceiling)}"
+        return f"{self.reference} goes {way}"
 
     def _explained(self, control: str, label: str) -> tuple[str, str] | None:
         """What it means if the reference does not beat a control; None if it does."""
         figures = self.difference(self.baseline)
+        if control in self.table.index and self.same(control):
+            return UNKNOWN, f"{figures}; {self.changes_nothing(control)}"
         if not self.known(control):
             missing = " and ".join(arm for arm in (REWIRED, DISTANCE_MATCHED) if not self.known(arm))
             return UNKNOWN, f"{figures}; a gain, unexplained: run {missing} with the same folds and seeds"
-        share, told = self._kept(control)
+        at_least, told = self._kept(control)
         self.reasons.append(f"{control} keeps {told} of the gain over {self.baseline}")
         if self.beats(control):
             return None
         figures += f"; {self.reasons[-1]}, and {self.reference} is not clear of it: {self._delta(control)}"
-        return (label if share >= MOST else UNKNOWN), figures
+        if at_least >= MOST and self.table.loc[control, "low"] <= 0:
+            return label, figures
+        return UNKNOWN, f"{figures}{self._corrected(control)}; {self._unclear(control)}"
+
+    def _unclear(self, control: str) -> str:
+        """What is not known of a control, and how many runs would tell.
+
+        What the reference adds to the control, and what the control keeps beyond half of the gain, are half of the
+        gain together. One of them is clear of zero if half their intervals together are shorter than that.
+        """
+        adds = {self.reference: 1, control: -1}
+        keeps = {control: 1, self.reference: -MOST, self.baseline: MOST - 1}
+        runs = enough([self.comparison.contrast(adds), self.comparison.contrast(keeps)], (1 - MOST) * self.gain)
+        open_question = f"unclear is whether {self.reference} adds to {control} or {control} keeps half of the gain"
+        return f"{open_question}; {_would_tell(runs)}"
 
     def _kept(self, arm: str) -> tuple[float, str]:
-        """The share of the gain that an arm keeps, and the same in words."""
+        """The share of the gain that an arm keeps at least, NaN if that is not known, and the share in words."""
         row = self.comparison.shares(self.baseline).set_index("arm").loc[arm]
         interval = "" if np.isnan(row["low"]) else f" [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
-        return float(row["share"]), _percent(row["share"]) + interval
+        return float(row["low"]), _percent(row["share"]) + interval
 
     def _could_bring(self, predictor: str) -> tuple[float, str]:
         """The share of the gain that a predictor brings if it tells nothing of what the baseline does, and the words.
@@ -174,6 +197,15 @@ class _Case:
     def known(self, arm: str) -> bool:
         """Whether there is an interval of the reference less an arm."""
         return arm in self.table.index and not np.isnan(self.table.loc[arm, "low"])
+
+    def same(self, arm: str) -> bool:
+        """Whether an arm has the reference's score in every way, as one does that changes nothing."""
+        delta, high = self.table.loc[arm, ["delta", "high"]]
+        return delta == 0 and (high == 0 or np.isnan(high))
+
+    def changes_nothing(self, arm: str) -> str:
+        """That an arm is the reference."""
+        return f"{self.reference} and {arm} predict the same to the digit: the arm changes nothing"
 
     def beats(self, arm: str) -> bool:
         """Whether the reference is clearly above an arm."""
@@ -192,6 +224,8 @@ class _Case:
         """The sentence about dilated convolutions, if they are there and not what the rules compare with already."""
         if not self.known(DILATED) or DILATED in self.baselines:
             return ""
+        if self.same(DILATED):
+            return f" Beside dilated convolutions: {self.changes_nothing(DILATED)}."
         outcome = "ahead" if self.beats(DILATED) else "behind" if self.loses_to(DILATED) else "no difference found"
         return f" Beside dilated convolutions: {self.difference(DILATED)}, {outcome}."
 
@@ -199,11 +233,25 @@ class _Case:
         delta, low, high = self.table.loc[arm, ["delta", "low", "high"]]
         return _r(delta) if np.isnan(low) else f"{_r(delta)} [{_r(low)}, {_r(high)}]"
 
+    def _corrected(self, arm: str) -> str:
+        """Why the reference does not beat an arm though the interval is above zero; else nothing."""
+        row = self.table.loc[arm]
+        return f", p {_p(row['p_holm'])} after Holm's correction" if row["low"] > 0 else ""
+
     def _compared(self, arm: str) -> str:
         row = self.table.loc[arm]
         left_out = f", runs without a counterpart left out: {row['left_out']}" if row["left_out"] else ""
         p = "" if np.isnan(row["p"]) else f", p {_p(row['p'])}, {_p(row['p_holm'])} after Holm's correction"
         return f"{self.reference} - {arm}: {self._delta(arm)}{p}, over {row['pairs']} pairs of runs{left_out}"
+
+
+def _would_tell(runs: tuple[int, int] | None) -> str:
+    """The runs that `enough` found, in words."""
+    if runs is None:
+        return f"not even {MOST_SEEDS} seeds and {MOST_TIMES} times the held-out blocks would tell"
+    seeds, times = runs
+    more = f" and {times} times the held-out blocks" if times > 1 else ""
+    return f"about {seeds} seeds{more} would tell"
 
 
 def _r(value: float) -> str:

@@ -118,7 +118,8 @@ def test_an_arm_that_predicts_the_same_differs_by_nothing():
     runs = ablation(np.random.default_rng(0), {"hic": 1.0}).predictions["hic"]
     points = ablation(np.random.default_rng(0), {"hic": 1.0}).points
     found = row(Comparison(points, {"hic": runs, "copy": runs}, "hic").differences(), "copy")
-    assert found[["delta", "low", "high", "p", "detectable"]].tolist() == [0, 0, 0, 1, 0]
+    assert found[["delta", "low", "high", "p"]].tolist() == [0, 0, 0, 1]
+    assert np.isnan(found["detectable"])
 
 
 def test_pairing_takes_out_what_arms_have_in_common():
@@ -146,6 +147,11 @@ def test_any_two_arms_can_be_contrasted():
     table = found.contrasts([("rewired", "no_graph")])
     assert table.loc[0, ["first", "second"]].tolist() == ["rewired", "no_graph"]
     assert table["delta"][0] == pytest.approx(0.8 + 1)
+
+
+def test_a_contrast_weighs_the_scores_of_arms():
+    found = compared({"hic": {(0, 0): UP}, "rewired": {(0, 0): BENT}, "no_graph": {(0, 0): DOWN}})
+    assert found.contrast({"rewired": 1, "hic": -0.5, "no_graph": -0.5}).value == pytest.approx(0.8)
 
 
 def test_shares_are_of_the_gain_over_the_base():
@@ -187,7 +193,9 @@ def test_a_level_that_one_fold_lacks_is_told_from_the_others():
     table = replace(found, points=points).strata()
     alone = replace(found, points=[found.points[0], replace(found.points[1], target=found.points[1].target * np.nan)])
     assert table["n"].tolist() == [300] * 4
-    assert table.loc[1, ["delta", "low", "high"]].tolist() == alone.differences().loc[0, ["delta", "low", "high"]].tolist()
+    assert (
+        table.loc[1, ["delta", "low", "high"]].tolist() == alone.differences().loc[0, ["delta", "low", "high"]].tolist()
+    )
 
 
 def test_a_fold_without_targets_leaves_the_others_as_they_are():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from genograph.estimate import Contrast, Estimate, estimate, fieller, holm
+from genograph.estimate import Contrast, Estimate, enough, estimate, fieller, holm
 
 STILL = np.zeros((1, 3))
 
@@ -44,6 +44,39 @@ def test_a_difference_that_never_varies_has_p_zero():
 def test_detectable_is_what_the_quantiles_of_level_and_power_add_up_to():
     expected = 2 * (stats.t.ppf(0.975, 8) + stats.t.ppf(0.8, 8))
     assert Contrast(0.0, (4.0, 0.0), (8, 4)).detectable(0.05) == pytest.approx(expected)
+
+
+def test_what_never_varies_tells_nothing_of_what_could_be_detected():
+    assert np.isnan(Contrast(0.0, (0.0, 0.0), (8, 4)).detectable(0.05))
+
+
+def test_more_blocks_and_seeds_lower_their_variances_and_add_degrees_of_freedom():
+    assert Contrast(0.1, (4.0, 6.0), (8, 4)).with_more(blocks=2, seeds=3) == Contrast(0.1, (2.0, 2.0), (16, 14))
+
+
+def half(contrast):
+    return contrast.interval[1] - contrast.value
+
+
+def test_enough_is_the_fewest_runs_whose_intervals_add_up_to_less_than_the_span():
+    one, other = Contrast(0.1, (1e-6, 4e-4), (9, 2)), Contrast(0.1, (1e-6, 1e-4), (9, 2))
+    seeds, times = enough([one, other], 0.05)
+    assert times == 1
+    width = [
+        sum(half(each.with_more(blocks=1, seeds=count / 3)) for each in (one, other)) for count in (seeds - 1, seeds)
+    ]
+    assert width[1] < 0.05 <= width[0]
+
+
+def test_where_blocks_vary_more_of_them_are_enough():
+    contrast = Contrast(0.1, (4e-4, 1e-9), (9, 4))
+    seeds, times = enough([contrast], 0.025)
+    assert (seeds, times) == (5, 3)
+    assert half(contrast.with_more(blocks=3, seeds=1)) < 0.025 <= half(contrast.with_more(blocks=2, seeds=1))
+
+
+def test_nothing_within_reach_is_enough_for_a_tiny_span():
+    assert enough([Contrast(0.1, (1.0, 1.0), (9, 4))], 1e-6) is None
 
 
 def test_the_variance_of_seeds_is_that_of_their_mean():
@@ -119,6 +152,11 @@ def test_what_two_arms_share_leaves_their_difference():
     one = Estimate(np.array([0.6, 0.5]), common, common, (9, 4), 5).contrast(1, -1)
     assert one.value == pytest.approx(0.1)
     assert one.error == 0
+
+
+def test_a_variance_that_is_rounding_is_none():
+    rounded = np.array([[1.0, 1.0 - 2e-16], [1.0 - 2e-16, 1.0]])
+    assert Estimate(np.array([0.5, 0.5]), rounded, rounded, (9, 4), 5).contrast(1, -1).variance == (0, 0)
 
 
 def three(covariance, mean=(0.7, 0.5, 0.9)):
