@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genograph.audit.shortcuts import drawn
 from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment
 from genograph.genome.splits import SPLITS
 from genograph.graph.batch import GenomeBatch
 from genograph.graph.genome_graph import GenomeGraph
+from genograph.graph.neighbours import induced_edges
 
+SEEN_WINDOWS = 50  # in which edges are counted
 MAX_WINDOWS = 200  # looked at: half drawn evenly, half where a run of bins begins or ends, where other splits are near
 BLOCK = 2**20  # edges at a time
 
@@ -40,9 +43,7 @@ class Exposure:
     @classmethod
     def of(cls, dataset: WindowDataset, window: int, *, shift: int = 0) -> Exposure:
         """What a window shows, its sequence read `shift` bp further on."""
-        run, first = dataset.windows[[window]].T
-        (sample,) = dataset._samples(dataset._bins_of(run, first, dataset.batch.window))
-        return cls(dataset, window, shift, sample.own, sample.partners, dataset.make_batch([window], shift=shift))
+        return cls(dataset, window, shift, *_nodes(dataset, window), dataset.make_batch([window], shift=shift))
 
     @property
     def edges(self) -> np.ndarray:
@@ -86,8 +87,26 @@ def exposures(dataset: WindowDataset, *, shift: int = 0) -> Iterator[Exposure]:
     """What at most `MAX_WINDOWS` windows of a split show."""
     run = dataset.windows[:, 0]
     is_end = np.diff(run, prepend=-1).astype(bool) | np.diff(run, append=-1).astype(bool)
-    for window in np.union1d(_drawn(np.arange(len(run))), _drawn(np.flatnonzero(is_end))):
+    windows, limit = np.arange(len(run)), MAX_WINDOWS // 2
+    for window in np.union1d(drawn(windows, limit), drawn(windows[is_end], limit)):
         yield Exposure.of(dataset, int(window), shift=shift)
+
+
+def seen_edges(dataset: WindowDataset) -> float:
+    """How many contact edges a window's own nodes have within it, the mean over nodes of at most 50 windows.
+
+    Less than their degree in the genome: of an edge to a node that is neither the window's nor one of its partners a
+    model sees nothing. NaN without windows.
+    """
+    pairs = dataset.graph.pairs()
+    contacts = dataset.graph.with_pairs(pairs.take(dataset.graph.is_contact(pairs.kind)))
+    lookup = np.full(contacts.num_nodes, -1, dtype=np.int64)
+    edges, nodes = 0, 0
+    for window in drawn(np.arange(len(dataset)), SEEN_WINDOWS):
+        own, partners = _nodes(dataset, int(window))
+        (_, destination), _ = induced_edges(contacts, np.concatenate([own, partners]), lookup)
+        edges, nodes = edges + np.count_nonzero(destination < len(own)), nodes + len(own)
+    return float(edges / nodes) if nodes else float("nan")
 
 
 def splits_of_nodes(experiment: Experiment) -> np.ndarray:
@@ -120,7 +139,8 @@ def edges_between(graph: GenomeGraph, holds: np.ndarray) -> int:
     return count // 2
 
 
-def _drawn(windows: np.ndarray) -> np.ndarray:
-    """Half of `MAX_WINDOWS`, evenly, if there are more."""
-    limit = MAX_WINDOWS // 2
-    return windows if len(windows) <= limit else windows[np.linspace(0, len(windows) - 1, limit).astype(np.int64)]
+def _nodes(dataset: WindowDataset, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nodes that a window's bins lie in, and its partners."""
+    run, first = dataset.windows[[window]].T
+    (sample,) = dataset._samples(dataset._bins_of(run, first, dataset.batch.window))
+    return sample.own, sample.partners

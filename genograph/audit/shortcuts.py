@@ -1,6 +1,7 @@
-"""What degree or the contact map's mask say of the tracks by themselves: shortcuts that a graph model may take.
+"""What a node's contacts by number, strength and distance, or the map's mask, say of the tracks by themselves.
 
-Where one of them predicts a track, a gain over a model without contacts need not come from who meets whom.
+These are shortcuts that a graph model may take. Where one of them predicts a track, a gain over a model without
+contacts need not come from who meets whom.
 """
 
 from __future__ import annotations
@@ -24,9 +25,18 @@ REACH = 5  # nodes on both sides within which masked ones are counted
 
 
 def degree_features(graph: GenomeGraph) -> np.ndarray:
-    """log1p of each node's degree for every edge type, and its square: (nodes, 2 types)."""
+    """What a node's edges say by their number, strength and reach: (nodes, 2 types + 2).
+
+    For every edge type log1p of the degree, then the squares of these; then of the contact edges the summed weight and
+    the mean of log10 of the distance in bp, 0 where there are none.
+    """
     degree = np.log1p([graph.degree(name) for name in graph.edge_types]).reshape(-1, graph.num_nodes).T
-    return np.concatenate([degree, degree**2], axis=1)
+    is_contact = graph.is_contact(graph.edge_type)
+    node, attr = graph.edge_index[1, is_contact], graph.edge_attr[is_contact]
+    count, strength, distance = (
+        np.bincount(node, weights=weights, minlength=graph.num_nodes) for weights in (None, attr[:, 0], attr[:, 1])
+    )
+    return np.column_stack([degree, degree**2, strength, distance / np.maximum(count, 1)])
 
 
 def mask_features(masked: np.ndarray, nodes: Bins) -> np.ndarray:

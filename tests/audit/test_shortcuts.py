@@ -38,10 +38,20 @@ def of_bins(experiment, per_node):
     return per_node[experiment.store.node_of_bin]
 
 
-def test_degree_features_are_the_log_of_each_types_degree_and_its_square(tmp_path):
-    graph = make_graph(write_store(tmp_path), [(0, 6, 1.0), (0, 7, 1.0)])
-    linear, pairs = math.log(2), math.log(3)  # one neighbour, two contacts
-    assert degree_features(graph)[0] == pytest.approx([linear, pairs, linear**2, pairs**2])
+def test_degree_features_are_number_strength_and_distance_of_contacts(tmp_path):
+    """log1p of each type's degree, its square, then the summed weight and mean log10 distance of contacts in bp."""
+    features = degree_features(make_graph(write_store(tmp_path), [(0, 6, 1.0), (0, 7, 2.5)]))
+    linear, pairs = math.log(2), math.log(3)  # one neighbour, two contacts, 120 and 140 bp away
+    far = (math.log10(120) + math.log10(140)) / 2
+    assert features[0] == pytest.approx([linear, pairs, linear**2, pairs**2, 3.5, far])
+    assert features[3] == pytest.approx([math.log(3), 0, math.log(3) ** 2, 0, 0, 0])
+
+
+@pytest.mark.parametrize(("column", "what"), [(4, "strength"), (5, "distance")])
+def test_a_track_that_strength_or_distance_of_contacts_makes_is_predicted(experiment, column, what):
+    features = degree_features(experiment.graph)
+    set_signal(experiment, "coverage", of_bins(experiment, features[:, column]))
+    assert predictability(experiment, features)["coverage.bins"] == pytest.approx(1, abs=1e-3), what
 
 
 def test_mask_features_are_the_mask_and_the_share_masked_up_to_five_nodes_away_on_the_chromosome():

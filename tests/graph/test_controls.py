@@ -258,7 +258,7 @@ def test_rewiring_within_classes_of_weight_leaves_hardly_a_pair_as_it_was():
 
 
 def test_pairs_of_two_classes_never_come_to_join_the_same_nodes():
-    """Six nodes, all but one of the fifteen pairs joined: whatever is swapped, a pair of another class is in the way."""
+    """Six nodes, all but one of the fifteen pairs joined: almost any swap would make a pair that there is already."""
     pairs = [(a, b, 1.0 + (a + b) % 4) for a in range(6) for b in range(a)][:-1]
     for seed in range(20):
         control = applied("rewired", given_graph(pairs, Bins({"chr1": 6000}, 1000)), seed, np.zeros(6, dtype=int))
