@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from genograph.config import AugmentConfig, BatchConfig
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
-from genograph.graph import LinearEdges, build_graph
+from genograph.graph import CONTROLS, LinearEdges, build_graph
 from tests.numbered import NOT_READ, UNKNOWN, make_graph, read_numbers, write_store
 
 NUM_BINS = 52  # 30 of `line`, 17 of the circular `ring`, 5 of `short`
@@ -260,6 +260,23 @@ def test_a_piece_that_two_windows_need_is_encoded_once(store):
     together = dataset.make_batch([0, 1])
     assert len(together.codes) == 5  # bins 2 and 3 are in both, and node 9 too
     assert together.num_nodes == 2 + 1 + 2 + 1
+
+
+@given(layout=layouts, allowed=splits, shift=st.integers(-3, 3))
+@settings(max_examples=40)
+def test_without_edges_a_batch_reads_what_it_read_with_them(store, layout, allowed, shift):
+    """The same pieces of sequence, so that what is estimated on them, such as batch statistics, is alike."""
+    graph = make_graph(store, PAIRS)
+    isolated = CONTROLS["isolated"]()(graph, np.zeros(graph.num_nodes, dtype=int), np.random.default_rng(0))
+    whole, empty = (make_dataset(store, graph=each, allowed=allowed, **layout) for each in (graph, isolated))
+    windows = range(min(3, len(whole)))
+    batch, other = (dataset.make_batch(windows, shift=shift) for dataset in (whole, empty))
+    assert torch.equal(batch.codes, other.codes)
+    assert torch.equal(batch.source, other.source)
+    assert torch.equal(batch.node_of_bin, other.node_of_bin)
+    assert (batch.layout, batch.num_nodes) == (other.layout, other.num_nodes)
+    assert other.edge_index.shape == (2, 0)
+    assert other.edge_attr.shape == (0, batch.edge_attr.shape[1])
 
 
 def test_only_candidates_are_read_and_all_bins_have_their_node(store):

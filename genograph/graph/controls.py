@@ -106,12 +106,17 @@ class NodePermuted:
 
 @dataclass(frozen=True, kw_only=True)
 class Isolated:
-    """No edges at all, linear ones included: what a node's own features tell, with the graph model's parameters."""
+    """No edges at all, linear ones included: what a node's own features tell, with the graph model's parameters.
+
+    Windows still bring along the partners that the edges gave them, so that a batch reads the same sequence and what is
+    estimated over it, such as batch statistics, is of as many pieces.
+    """
 
     name: ClassVar[str] = "isolated"
 
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
-        return graph.with_pairs(graph.pairs().take(np.empty(0, dtype=np.int64)))
+        emptied = graph.with_pairs(graph.pairs().take(np.empty(0, dtype=np.int64)))
+        return replace(emptied, partners_from=graph.partners_from or graph)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +157,8 @@ class DropType:
 
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
         forward = graph.edge_index[0] < graph.edge_index[1]
-        return graph.with_pairs(graph.pairs().take(~graph.of_type(self.type)[forward]))
+        rest = graph.with_pairs(graph.pairs().take(~graph.of_type(self.type)[forward]))
+        return _for_partners_too(self, rest, groups, rng)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +181,7 @@ class DropAttribute:
         column, attr = names.index(self.attribute), graph.edge_attr.copy()
         if len(attr):
             attr[:, column] = attr[:, column].mean(dtype=np.float64)
-        return replace(graph, edge_attr=attr)
+        return _for_partners_too(self, replace(graph, edge_attr=attr), groups, rng)
 
 
 CONTROLS: dict[str, type] = {
@@ -187,6 +193,15 @@ CONTROLS: dict[str, type] = {
     "drop_type": DropType,
     "drop_attribute": DropAttribute,
 }
+
+
+def _for_partners_too(
+    control: DropType | DropAttribute, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator
+) -> GenomeGraph:
+    """What is dropped no longer says who is a partner either, where another graph says that."""
+    if graph.partners_from is None:
+        return graph
+    return replace(graph, partners_from=control(graph.partners_from, groups, rng))
 
 
 def _linear_and_contacts(name: str, graph: GenomeGraph) -> tuple[Pairs, Pairs]:

@@ -62,6 +62,7 @@ class GenomeGraph:
         edge_types: Names of the kinds of edges.
         masked: (nodes,) True for a node that the contact map masks.
         indptr: (nodes + 1,) edges into node i are `indptr[i]` to `indptr[i + 1]`.
+        partners_from: The graph of these nodes whose edges say which partners a window brings along; None: this one.
     """
 
     nodes: Bins
@@ -71,6 +72,7 @@ class GenomeGraph:
     edge_types: tuple[str, ...]
     masked: np.ndarray = field(repr=False)
     indptr: np.ndarray = field(repr=False)
+    partners_from: GenomeGraph | None = field(default=None, repr=False)
 
     @property
     def num_nodes(self) -> int:

@@ -13,12 +13,13 @@ def strongest_partners(graph: GenomeGraph, seeds: np.ndarray, k: int, allowed: n
     Linear edges do not count: what lies beside a window is no news. Ties go to the lower node.
 
     Args:
-        graph: The genome's graph.
+        graph: The genome's graph; its `partners_from` is asked if it has one.
         seeds: (seeds,) nodes of a window.
         k: How many at most; fewer come back where there are no more.
         allowed: (nodes,) True for nodes that may be used, such as those of one split. Masked nodes
             never are.
     """
+    graph = graph.partners_from or graph
     edges = _edges_into(graph, seeds)
     source = graph.edge_index[0, edges]
     usable = graph.is_contact(graph.edge_type[edges]) & ~(graph.masked[source] | np.isin(source, seeds))

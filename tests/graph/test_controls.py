@@ -379,6 +379,52 @@ def test_isolated_nodes_have_no_edges_but_all_the_columns():
     assert control.indptr.tolist() == [0] * (len(NODES) + 1)
 
 
+def partners_of_first(graph: GenomeGraph) -> list[int]:
+    return strongest_partners(graph, np.array([0, 1]), 3).tolist()
+
+
+PARTNERS = [(0, 5, 4.0), (0, 9, 1.0), (1, 9, 1.0), (1, 7, 2.5)]
+
+
+def test_isolated_nodes_keep_the_partners_of_the_graph_that_was_emptied():
+    graph = given_graph(PARTNERS)
+    assert partners_of_first(applied("isolated", graph)) == partners_of_first(graph) == [5, 7, 9]
+
+
+def test_partners_of_isolated_nodes_are_those_of_the_control_before():
+    rewired = applied("rewired", random_graph(5, 80), 1)
+    assert partners_of_first(rewired) != partners_of_first(random_graph(5, 80))
+    assert partners_of_first(applied("isolated", rewired)) == partners_of_first(rewired)
+
+
+def test_isolated_twice_is_isolated_once():
+    once = applied("isolated", given_graph(PARTNERS))
+    assert partners_of_first(applied("isolated", once)) == [5, 7, 9]
+
+
+@pytest.mark.parametrize(
+    ("control", "partners"),
+    [
+        (DropAttribute(attribute="weight"), [9, 5, 7]),
+        (DropType(type="loops"), []),
+        (DropType(type="linear"), [5, 7, 9]),
+    ],
+)
+def test_what_is_dropped_after_all_edges_is_dropped_for_partners_too(control, partners):
+    """As it is in the graph that is not emptied, so that both read the same sequence."""
+    graph = given_graph(PARTNERS)
+    rng = np.random.default_rng(0)
+    assert partners_of_first(control(graph, GROUPS, rng)) == partners
+    emptied = control(applied("isolated", graph), GROUPS, rng)
+    assert partners_of_first(emptied) == partners
+    assert emptied.num_edges == 0
+
+
+def test_contacts_cannot_be_changed_once_all_edges_are_gone():
+    with pytest.raises(InputError, match="rewired: the graph has no contact edges to change"):
+        applied("rewired", applied("isolated", random_graph(5)))
+
+
 def test_linear_matched_edges_are_the_nearest_that_no_linear_edge_joins():
     """Ten nodes of one group have eight pairs two apart and seven three apart; eleven edges take three of those."""
     nodes = Bins({"chr1": 10_000}, 1000)
