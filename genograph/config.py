@@ -212,20 +212,21 @@ class ArmConfig(Section):
     name: str = Field(pattern=r"^[\w.+-]+$")
     set: list[str] = Field(min_length=1)  # section.key=value, as on the command line
     description: str = ""
+    folder: FilePath = Field(Path(), validate_default=True)  # that paths in `set` start from; left out: the config's
 
 
 class AblationConfig(Section):
-    arms: list[str | ArmConfig] | None = Field(None, min_length=2)  # None: all that the config allows
+    arms: list[str | ArmConfig] | None = Field(None, min_length=1)  # None: all that the config allows
     seeds: int = Field(5, ge=1)  # of each arm: the config's seed and those that follow
     folds: int | list[SplitsConfig] | None = None  # None: the config's splits; k: every part is held out once
     assay: str | None = None  # that the verdict is about; None: the first that has a head
     over: Literal["bins", "genes"] | None = None  # None: genes where they are known
-    block: int | None = Field(None, gt=0)  # bp drawn as a whole; None: a 20th of a fold, at most 1 Mb
-    ceiling: float | None = Field(None, gt=0, le=1)  # r of a perfect model, where it is known
+    block: int | None = Field(None, gt=0)  # bp drawn as a whole; None: a 20th of a fold, a window to 1 Mb
+    ceiling: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field({})  # assay -> r of a perfect model, where known
     other_contacts: CoolerURI | None = None  # the map of the arm of that name
     elements: FilePath | None = None  # BED of candidate elements; scores are also told by the distance to the nearest
     allow_leakage: dict[str, str] = Field({})  # check of the audit -> reason to go on in spite of it
-    slurm: dict[str, Any] = Field({})  # parameters of submitit, such as partition and timeout_min
+    slurm: dict[str, Any] = Field({})  # parameters of submitit, such as slurm_partition and timeout_min
 
 
 class Config(Section):

@@ -70,7 +70,7 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
         seed=config.seed,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(config.to_yaml())
+    _write_config(folder / "config.yaml", config)
     if not checkpoints.is_over:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=NOISE)
@@ -91,6 +91,13 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     return folder
 
 
+def _write_config(path: Path, config: Config) -> None:
+    """Whole or not at all: a run goes on by what stands there."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(config.to_yaml())
+    partial.rename(path)
+
+
 def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:
     """Refuse to write over a file or a run, or to go on with another config than it was begun with."""
     for path in (folder, *folder.parents):
@@ -108,7 +115,7 @@ def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:
         return
     before, now = yaml.safe_load(written.read_text()), yaml.safe_load(config.to_yaml())
     # With a cosine schedule the learning rate of every step follows from the number of epochs.
-    free = {"training.patience", "downloads"} | (
+    free = {"training.patience", "downloads", "store"} | (
         {"training.max_epochs"} if config.training.schedule == "constant" else set()
     )
     changed = sorted(changed_keys(before, now) - free)

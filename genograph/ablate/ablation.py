@@ -22,7 +22,7 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from genograph.ablate.arms import Arm, make_arms
+from genograph.ablate.arms import Arm, make_arms, with_seed
 from genograph.ablate.folds import fold_configs
 from genograph.ablate.grid import Run, locked
 from genograph.ablate.judged import Judged
@@ -37,7 +37,7 @@ from genograph.verdict import Verdict
 
 log = logging.getLogger("genograph")
 
-FREE = {"ablation", "downloads"}  # what may change from one call to the next in one folder
+FREE = {"ablation", "downloads", "store"}  # what may change from one call to the next in one folder
 
 
 def ablate(
@@ -65,13 +65,16 @@ def ablate(
     arms = make_arms(config)
     runs = make_runs(arms, folds, folder)
     _check_runs(runs)
+    _check_sources(folds[0], folder)
+    judged = [_judged(fold) for fold in folds]
     findings = [audit(fold) for fold in folds]
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / "lock"):  # another process may be at the same
+        write(folder / "sources.json", json.dumps(_sources(folds[0]), indent=2))
         write(folder / "config.yaml", config.to_yaml())
         write(folder / "audit.json", json.dumps([[asdict(each) for each in fold] for fold in findings], indent=2))
     _refuse_leaks(findings, config)
-    failed = _work_off(runs, folds, folder, launcher=launcher, workers=workers or cores())
+    failed = _work_off(runs, judged, folder, launcher=launcher, workers=workers or cores())
     if not any(run.is_done for run in runs if run.arm == arms[0].name):
         raise InputError(f"no run of '{arms[0].name}' was finished. {'; '.join(failed)}")
     with locked(folder / "lock"):
@@ -88,7 +91,7 @@ def make_runs(arms: Sequence[Arm], folds: Sequence[Experiment], folder: Path) ->
     for seed in range(first, first + count):
         for number, fold in enumerate(folds):
             for arm in arms:
-                tree = arm.config.model_dump(mode="json") | {"seed": seed, "ablation": {}}
+                tree = with_seed(arm.config, seed).model_dump(mode="json") | {"ablation": {}}
                 if fold.config.splits is not None:
                     tree["splits"] = fold.config.splits.model_dump(mode="json")
                 place = folder / "runs" / arm.name / f"fold{number}" / f"seed{seed}"
@@ -125,6 +128,38 @@ def _check_runs(runs: Sequence[Run]) -> None:
             )
 
 
+def _sources(experiment: Experiment) -> dict[str, str]:
+    """SHA-256 of the files that the store was made of."""
+    return {name: each["sha256"] for name, each in experiment.store.manifest["sources"].items()}
+
+
+def _check_sources(experiment: Experiment, folder: Path) -> None:
+    """Refuse to compare runs on other data than finished ones were trained on."""
+    written, now = folder / "sources.json", _sources(experiment)
+    before = json.loads(written.read_text()) if written.is_file() else now
+    if other := sorted(key for key in {*before, *now} if before.get(key) != now.get(key)):
+        raise InputError(
+            f"{folder} holds an ablation of other data: {', '.join(other)} changed since. Name another: --out FOLDER"
+        )
+
+
+def _judged(fold: Experiment) -> Judged:
+    """What a fold holds out, read before anything is trained.
+
+    Raises:
+        InputError: If genes are asked for and not known, or nothing was measured there.
+    """
+    if fold.config.ablation.over == "genes" and fold.store.genes is None:
+        raise InputError("ablation.over: no genes are known. Name them in tracks.genes, or leave `over` out.")
+    judged = Judged(fold, judged_assay(fold.config), "genes" if over_genes(fold) else "bins")
+    if not np.isfinite(judged.points.target).any():
+        raise InputError(
+            f"no value of {judged.assay} over {judged.over} is measured in what a fold holds out. "
+            "Choose other splits or folds."
+        )
+    return judged
+
+
 def _changed(written: Path, config: Config) -> str:
     """The keys, but for those of `FREE`, in which a config differs from one that was written."""
     before, now = written.read_text(), config.to_yaml()
@@ -142,18 +177,15 @@ def _refuse_leaks(findings: Sequence[Sequence[Finding]], config: Config) -> None
         )
 
 
-def _work_off(
-    runs: Sequence[Run], folds: Sequence[Experiment], folder: Path, *, launcher: str, workers: int
-) -> list[str]:
+def _work_off(runs: Sequence[Run], judged: Sequence[Judged], folder: Path, *, launcher: str, workers: int) -> list[str]:
     """Finish what is not done; returns what went wrong, a line each."""
     missing = [run for run in runs if not run.is_done]
     if not missing:
         return []
-    failed, assay = [], judged_assay(folds[0].config)
-    over = "genes" if over_genes(folds[0]) else "bins"
-    judged = [Judged(fold, assay, over) for fold in folds]
+    failed, assay = [], judged[0].assay
+    options = judged[0].experiment.config.ablation.slurm
     with _progress(len(runs), len(runs) - len(missing)) as tell:
-        for run, error in LAUNCHERS[launcher](missing, workers, folder, folds[0].config.ablation.slurm):
+        for run, error in LAUNCHERS[launcher](missing, workers, folder, options):
             if error is not None:
                 failed.append(f"{run.label} failed, see {run.folder / 'train.log'}: {error}")
                 tell(failed[-1])

@@ -10,7 +10,6 @@ from genograph.config import Config, SplitsConfig, parse_config
 from genograph.errors import InputError
 from genograph.store import Store
 
-
 LARGEST = 2  # of a group of chromosomes, over an even share of the genome
 
 
@@ -71,18 +70,21 @@ def _chromosomes(store: Store, count: int) -> list[list[str]]:
 
 
 def _stretches(store: Store, count: int) -> list[list[str]]:
-    """Stretches of every measured chromosome."""
-    node, parts = store.nodes.bin_size, [[] for _ in range(count)]
+    """Stretches of every measured chromosome; one that is too short goes whole to the part that is shortest so far."""
+    node, parts, lengths = store.nodes.bin_size, [[] for _ in range(count)], np.zeros(count)
     for chrom in _measured(store):
         size = store.bins.sizes[chrom]
         borders = [_first_bin(round(size * i / count / node) * node, store) for i in range(count)] + [size]
-        if any(end <= start for start, end in itertools.pairwise(borders)):
-            raise InputError(
-                f"ablation.folds: {chrom} has {size:,} bp, too few for {count} stretches of whole nodes of {node:,} "
-                "bp. Ask for fewer, or leave it out of genome.chroms."
-            )
-        for part, start, end in zip(parts, borders, borders[1:], strict=False):
-            part.append(f"{chrom}:{start:,}-{end:,}")
+        stretches = list(itertools.pairwise(borders))
+        if any(end <= start for start, end in stretches):
+            stretches = [(0, size) if i == lengths.argmin() else (0, 0) for i in range(count)]
+        for i, (start, end) in enumerate(stretches):
+            parts[i] += [f"{chrom}:{start:,}-{end:,}"] if end > start else []
+            lengths[i] += end - start
+    if not all(parts):
+        raise InputError(
+            f"ablation.folds: the genome is too short for {count} parts of whole nodes of {node:,} bp. Ask for fewer."
+        )
     return parts
 
 

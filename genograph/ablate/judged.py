@@ -16,7 +16,7 @@ from genograph.genome.names import read_aliases
 from genograph.genome.splits import TEST, runs
 
 MAX_BLOCK = 1_000_000  # bp
-BLOCKS = 20  # that a fold is to have at least, if that makes them shorter
+BLOCKS = 20  # that a fold is to have, if that leaves them as long as a window
 DISTANCES = (5_000, 20_000, 100_000)  # bp, between levels of the distance to the nearest candidate element
 QUARTERS = (0.25, 0.5, 0.75)
 
@@ -94,7 +94,9 @@ class Judged:
     def _block(self, place: np.ndarray) -> np.ndarray:
         bins = self.experiment.store.bins
         size = self.experiment.config.ablation.block
-        size = size or min(MAX_BLOCK, max(len(self.bins) // BLOCKS, 1) * bins.bin_size)
+        if size is None:  # not shorter than a window, within which errors go together
+            shortest = self.experiment.config.batch.predicted
+            size = max(shortest, min(MAX_BLOCK // bins.bin_size, len(self.bins) // BLOCKS)) * bins.bin_size
         chrom = bins.chrom_index(place)
         return chrom * (max(bins.sizes.values()) // size + 1) + bins.starts(place) // size
 

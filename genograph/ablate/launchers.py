@@ -10,9 +10,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -72,15 +73,24 @@ def _begun(context: Any, run: Run, threads: int | None) -> tuple[Any, Connection
 
 def _finish_and_tell(run: Run, threads: int | None, telling: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who began this ends it
+    Thread(target=_end_with_parent, daemon=True).start()
     if threads and not run.config.training.threads:
         torch.set_num_threads(threads)
     said = None
     try:
         finish(run)
+    except KeyboardInterrupt:  # what training makes of Ctrl-C all the same
+        return
     except Exception as error:
         said = error if isinstance(error, InputError) else RuntimeError(f"{type(error).__name__}: {error}")
     with suppress(BrokenPipeError):  # who asked was killed
         telling.send(said)
+
+
+def _end_with_parent() -> None:
+    """End this process once the one that began it is gone, however that ended: nobody waits for the run any more."""
+    wait([parent_process().sentinel])
+    os._exit(1)
 
 
 def _told(process: Any, told: Connection) -> Exception | None:

@@ -29,7 +29,7 @@ def config_trees(settings: WorldSettings, chroms: list[str], *, ceiling: float) 
     graph = _tree("graph", settings, chroms, edges=edges, processor=[sage, DILATED, sage])
     graph["ablation"] = {"assay": "expression", "elements": "elements.bed"}
     if ceiling > 0:  # not of a world in which nothing varies
-        graph["ablation"]["ceiling"] = round(ceiling, 4)
+        graph["ablation"]["ceiling"] = {"expression": round(ceiling, 4)}
     basenji = _tree("basenji", settings, chroms, edges=[], processor=[DILATED])
     return {"graph.yaml": graph, "basenji.yaml": basenji}
 

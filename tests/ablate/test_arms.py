@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from genograph.ablate.arms import ARMS, REFERENCE, NotApplicable, basenji, make_arms
+from genograph.ablate.arms import ARMS, REFERENCE, NotApplicable, basenji, make_arms, with_seed
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
@@ -161,10 +161,15 @@ def test_basenji_has_the_references_parameters_within_2_percent(opened):
     assert abs(ours - theirs) < 0.02 * theirs
 
 
-def test_basenji_keeps_the_configs_dilated_layers_but_for_their_filters(load):
+def test_basenji_changes_filters_and_depth_of_the_configs_dilated_layers_alone(load):
     (layer,) = basenji(load(*WIDE)).model.processor
     (given, _) = load(*WIDE).model.processor
-    assert {**layer.options, "filters": 32} == given.options
+    assert {**layer.options, "filters": 32, "layers": 2} == given.options
+
+
+def test_basenji_is_deepened_until_it_reads_the_window_and_no_further(opened):
+    (layer,) = opened("basenji", *WIDE).model().processor.layers
+    assert layer.span == 2 * 63 >= 64 > 2 * 31  # bins; two layers of the config read 6
 
 
 def test_basenji_of_a_config_without_layers_along_the_sequence_reads_the_window(load, opened):
@@ -193,12 +198,37 @@ def test_an_arm_is_described_by_its_docstring(load):
 
 
 def test_an_arm_that_does_not_apply_is_left_out_unless_it_is_named(load):
-    linear = ("graph.edges=[{name: linear}]",)
-    names = [arm.name for arm in make_arms(load(*linear))]
-    assert {"power_law", "downsampled_50", "drop_linear", "drop_hic", "dilated+hic"} & {*names} == set()
+    expected = ("graph.edges=[{name: power_law}]",)
+    names = [arm.name for arm in make_arms(load(*expected))]
+    assert {"downsampled_50", "drop_linear", "drop_hic", "dilated+hic"} & {*names} == set()
     assert {"no_graph", "features_only", "rewired"} <= {*names}
-    with pytest.raises(NotApplicable, match=r"arm 'power_law': the config has no 'hic' edges to replace\."):
-        make_arms(load(*linear, "ablation.arms=[hic,power_law]"))
+    with pytest.raises(NotApplicable, match=r"arm 'downsampled_50': the config has no 'hic' edges to thin\."):
+        make_arms(load(*expected, "ablation.arms=[hic,downsampled_50]"))
+
+
+@pytest.mark.parametrize("edges", ["[]", "[{name: linear}]"])
+def test_a_config_without_contact_edges_has_nothing_to_ask_for(edges, load):
+    with pytest.raises(InputError, match="has no contact edges"):
+        make_arms(load(f"graph.edges={edges}"))
+
+
+def test_a_control_goes_before_what_drops_attributes(load):
+    config = load("graph.controls=[{name: drop_attribute, attribute: weight}]", "ablation.arms=[hic,rewired]")
+    _, arm = make_arms(config)
+    assert [control.name for control in arm.config.graph.controls] == ["rewired", "drop_attribute"]
+
+
+def test_paths_of_an_own_arm_start_from_the_folder_of_the_config(load):
+    arm = "{name: masked, set: [graph.candidates=peaks.bed]}"
+    config = load(f"ablation.arms=[hic,{arm}]")
+    assert make_arms(config)[1].config.graph.candidates == config.genome.fasta.parent / "peaks.bed"
+
+
+def test_each_seed_thins_the_map_anew(load):
+    _, arm = make_arms(load("ablation.arms=[hic,downsampled_50]"))
+    thinned = with_seed(arm.config, 7)
+    assert thinned.seed == 7
+    assert [edge.options.get("seed") for edge in thinned.graph.edges] == [None, 7]
 
 
 def test_the_other_map_is_asked_for_by_name(load):

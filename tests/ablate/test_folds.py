@@ -70,6 +70,15 @@ def test_a_border_lies_where_the_first_bin_of_a_node_starts():
     assert [each.test for each in folds] == [["a:0-3,968"], ["a:3,968-7,936"], ["a:7,936-12,000"]]
 
 
+def test_a_chromosome_that_is_most_of_the_genome_is_cut_and_plasmids_stay_whole():
+    folds = make_folds(store_of({"chr": 12_000, "p1": 2000, "p2": 1000}), 3)
+    assert [each.test for each in folds] == [
+        ["chr:0-4,000", "p1:0-2,000"],
+        ["chr:4,000-8,000", "p2:0-1,000"],
+        ["chr:8,000-12,000"],
+    ]
+
+
 @pytest.mark.parametrize("how", ["unmeasured", "masked"])
 def test_a_chromosome_on_which_nothing_counts_is_no_fold(how):
     store = store_of({"a": 5000, "b": 4000, "c": 3000, "plasmid": 9000}, **{how: ["plasmid"]})
@@ -85,7 +94,7 @@ def test_a_chromosome_on_which_nothing_counts_is_no_fold(how):
 )
 def test_every_bin_is_judged_once_and_no_node_holds_two_splits(sizes, bin_size, node_size, count, gap):
     store = store_of({f"chr{i}": size for i, size in enumerate(sizes)}, bin_size=bin_size, node_size=node_size)
-    assume(len(sizes) >= count or min(sizes) >= 2 * count * node_size)
+    assume(len(sizes) >= count or max(sizes) >= 2 * count * node_size)
     splits = splits_of(store, make_folds(store, count, gap=gap))  # refuses splits that overlap
     np.testing.assert_array_equal((splits == TEST).sum(axis=0), 1)
     np.testing.assert_array_equal((splits == VALID).sum(axis=0), 1)
@@ -108,9 +117,9 @@ def test_fewer_than_3_folds_are_refused(count):
         make_folds(store_of({"a": 10_000}), count)
 
 
-def test_a_chromosome_too_short_for_its_stretches_is_refused():
-    with pytest.raises(InputError, match=r"plasmid has 1,500 bp, too few for 3 stretches of whole nodes of 1,000 bp"):
-        make_folds(store_of({"a": 10_000, "plasmid": 1500}), 3)
+def test_a_genome_too_short_for_its_folds_is_refused():
+    with pytest.raises(InputError, match="the genome is too short for 3 parts of whole nodes of 1,000 bp"):
+        make_folds(store_of({"a": 1500}), 3)
 
 
 def test_the_folds_of_a_config_differ_in_their_splits_alone(world):
