@@ -7,99 +7,52 @@ Bootstrap), the same blocks for all arms.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from genograph.errors import InputError, nearest
-from genograph.estimate import LEVEL, Contrast, Estimate, Run, estimate, fieller, holm, nothing
+from genograph.estimate import LEVEL, Contrast, Estimate, Run, fieller, holm
+from genograph.scores import Points, Scores, pearsonr
 
-RESAMPLES = 2000
-FLAT = 1e-12  # a variance this small beside the mean square is rounding
+__all__ = ["Comparison", "OnDisk", "Points", "pearsonr"]
 
 
 @dataclass(frozen=True)
-class Points:
-    """What one fold holds out, of the tracks that are judged.
+class OnDisk(Mapping[Run, np.ndarray]):
+    """Predictions of an arm that are read whenever they are asked for, and not held.
 
     Args:
-        target: Measured values, (n, tracks); NaN where masked or missing.
-        block: The stretch of genome that each point lies in, (n,) int. Blocks are drawn as wholes.
-        strata: By name, the level of each point, (n,) int; -1 for none.
-
-    Raises:
-        InputError: If the shapes do not agree.
+        read: By fold and seed, what reads them: (n, tracks).
     """
 
-    target: np.ndarray
-    block: np.ndarray
-    strata: Mapping[str, np.ndarray] = field(default_factory=dict)
+    read: Mapping[Run, Callable[[], np.ndarray]]
 
-    def __post_init__(self) -> None:
-        if np.ndim(self.target) != 2:
-            raise InputError(f"The target of a fold is (n, tracks); got {np.shape(self.target)}.")
-        for name, values in {"block": self.block, **self.strata}.items():
-            if np.shape(values) != (len(self.target),):
-                raise InputError(
-                    f"'{name}' is (n,), one for each of {len(self.target)} points; got {np.shape(values)}."
-                )
+    def __getitem__(self, run: Run) -> np.ndarray:
+        return self.read[run]()
 
-    @cached_property
-    def order(self) -> np.ndarray:
-        """The points that have a target, block by block."""
-        kept = np.flatnonzero(~np.isnan(self.target).all(axis=1))
-        return kept[np.argsort(self.block[kept], kind="stable")]
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.read)
 
-    @cached_property
-    def starts(self) -> np.ndarray:
-        """Where in `order` each block starts, (blocks,)."""
-        return np.unique(self.block[self.order], return_index=True)[1]
-
-    def only(self, kept: np.ndarray) -> Points:
-        """The points where `kept`, (n,) bool, holds."""
-        return Points(self.target[kept], self.block[kept], {name: level[kept] for name, level in self.strata.items()})
-
-    def sums(self, predicted: np.ndarray) -> np.ndarray:
-        """Per block n, sums of x, y, x^2, y^2 and xy of predictions x and targets y: (blocks, 6, tracks).
-
-        x and y are taken about their means over the fold, so that large values keep their small differences.
-        """
-        x, y = (np.asarray(values, dtype=np.float64)[self.order] for values in (predicted, self.target))
-        kept = ~(np.isnan(x) | np.isnan(y))
-        n = np.maximum(kept.sum(axis=0), 1)
-        x, y = (np.where(kept, values, 0) for values in (x, y))
-        x, y = (np.where(kept, values - values.sum(axis=0) / n, 0) for values in (x, y))
-        of_point = (kept.astype(np.float64), x, y, x * x, y * y, x * y)
-        if not len(self.starts):
-            return np.zeros((0, 6, self.target.shape[1]))
-        return np.stack([np.add.reduceat(values, self.starts, axis=0) for values in of_point], axis=1)
-
-
-def pearsonr(sums: np.ndarray) -> np.ndarray:
-    """Pearson's r from sums (..., 6, tracks) as `Points.sums` gives them: (..., tracks).
-
-    NaN below 2 points or where either side is constant.
-    """
-    n, x, y, xx, yy, xy = np.moveaxis(sums, -2, 0)
-    var_x, var_y = n * xx - x * x, n * yy - y * y
-    defined = (n >= 2) & (var_x > FLAT * n * xx) & (var_y > FLAT * n * yy)
-    scale = np.sqrt(np.where(defined, var_x, 1)) * np.sqrt(np.where(defined, var_y, 1))
-    return np.where(defined, np.clip((n * xy - x * y) / scale, -1, 1), np.nan)
+    def __len__(self) -> int:
+        return len(self.read)
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The runs of an ablation, and what they say about its arms.
 
-    The score of a run is Pearson's r over the points that its fold holds out, the mean over the tracks where it is
-    defined. The score of an arm is the mean over folds of the mean over seeds.
+    Predictions are taken one run at a time, twice: to find what is not predicted, and for their sums over blocks, of
+    which alone all tables are made. A value that some run fails to predict is left out of all runs of its fold, but
+    for runs that predict nothing of a track: they have no score there.
 
     Args:
         points: What each fold holds out.
-        predictions: By arm, by fold and seed, what was predicted at the points of the fold, (n, tracks).
+        predictions: By arm, by fold and seed, what was predicted at the points of the fold, (n, tracks). `OnDisk`
+            holds one of them at a time.
         reference: The arm that is asked about.
 
     Raises:
@@ -113,20 +66,24 @@ class Comparison:
     def __post_init__(self) -> None:
         self._require(self.reference)
         for arm, runs in self.predictions.items():
-            for (fold, seed), predicted in runs.items():
+            for fold, _ in runs:
                 if not 0 <= fold < len(self.points):
                     raise InputError(f"'{arm}' has a run of fold {fold}; folds are 0 to {len(self.points) - 1}.")
-                if np.shape(predicted) != self.points[fold].target.shape:
-                    raise InputError(
-                        f"'{arm}' predicts {np.shape(predicted)} for fold {fold} and seed {seed}, where "
-                        f"{self.points[fold].target.shape} are judged. Predict each point of the fold once."
-                    )
+        _ = self._scores  # what does not fit is refused now
+
+    @property
+    def unpredicted(self) -> int:
+        """How many points have a value that some run does not predict."""
+        return sum(int(lost.any(axis=1).sum()) for lost in self._lost)
 
     def arms(self) -> pd.DataFrame:
         """The score of every arm: `arm runs r sd low high`; sd over seeds of the mean over folds, 95 % interval."""
+        return self._arms(self._scores[None])
+
+    def _arms(self, scores: Scores) -> pd.DataFrame:
         rows = []
         for arm in self.predictions:
-            found = self._estimate([arm])
+            found = scores.estimate([arm])
             seeds = found.freedom[1] + 1
             sd = np.sqrt(found.by_seed[0, 0] * seeds) if seeds > 1 else np.nan
             rows.append((arm, found.runs, found.mean[0], sd, *found.contrast(1).interval))
@@ -134,7 +91,10 @@ class Comparison:
 
     def differences(self) -> pd.DataFrame:
         """The reference less each other arm: `arm delta low high p p_holm detectable pairs left_out`."""
-        table = self.contrasts([(self.reference, arm) for arm in self.predictions if arm != self.reference])
+        return self._differences(self._scores[None])
+
+    def _differences(self, scores: Scores) -> pd.DataFrame:
+        table = _contrasts(scores, [(self.reference, arm) for arm in self.predictions if arm != self.reference])
         return table.drop(columns="first").rename(columns={"second": "arm"})
 
     def contrasts(self, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
@@ -147,18 +107,10 @@ class Comparison:
             runs, where Holm's correction starts; NaN if nothing varies. `pairs` counts the folds and seeds that both
             arms have, `left_out` those that one of them lacks.
         """
-        found = {tuple(pair): self._estimate(pair) for pair in pairs}
-        level = LEVEL / max(sum(one.runs > 0 for one in found.values()), 1)
-        rows = []
-        for pair, one in found.items():
-            delta = one.contrast(1, -1)
-            either = set().union(*(self.predictions[arm] for arm in pair))
-            counts = one.runs, len(either) - one.runs
-            rows.append((*pair, delta.value, *delta.interval, delta.p, delta.detectable(level), *counts))
-        columns = ["first", "second", "delta", "low", "high", "p", "detectable", "pairs", "left_out"]
-        table = pd.DataFrame(rows, columns=columns)
-        table.insert(6, "p_holm", holm(table["p"]))
-        return table
+        pairs = list(pairs)
+        for arm in {arm for pair in pairs for arm in pair}:
+            self._require(arm)
+        return _contrasts(self._scores[None], pairs)
 
     def contrast(self, weights: Mapping[str, float]) -> Contrast:
         """The sum of the scores of arms times their weights, over the runs that all of them have."""
@@ -179,26 +131,53 @@ class Comparison:
 
         `n` counts points; `delta` is the reference less the arm with its 95 % interval, NaN for the reference.
         """
-        tables = []
-        for name in dict.fromkeys(name for points in self.points for name in points.strata):
-            levels = np.unique(np.concatenate([points.strata.get(name, []) for points in self.points]))
-            tables += [self._within(name, level)._stratum(name, level) for level in levels[levels >= 0].astype(int)]
+        tables = [
+            self._arms(scores)[["arm", "r"]]
+            .merge(self._differences(scores)[["arm", "delta", "low", "high"]], "left", on="arm")
+            .assign(stratum=level[0], level=level[1], n=scores.n)
+            for level, scores in self._scores.items()
+            if level is not None
+        ]
         columns = ["stratum", "level", "arm", "n", "r", "delta", "low", "high"]
         return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
-    def _within(self, name: str, level: int) -> Comparison:
-        nowhere = (np.full(len(points.target), -1) for points in self.points)
-        kept = [points.strata.get(name, none) == level for points, none in zip(self.points, nowhere, strict=True)]
-        predictions = {
-            arm: {run: np.asarray(predicted)[kept[run[0]]] for run, predicted in runs.items()}
-            for arm, runs in self.predictions.items()
-        }
-        points = [points.only(inside) for points, inside in zip(self.points, kept, strict=True)]
-        return replace(self, points=points, predictions=predictions)
+    @cached_property
+    def _lost(self) -> list[np.ndarray]:
+        """Per fold which values some run does not predict, (n, tracks)."""
+        lost = [np.zeros(points.target.shape, dtype=bool) for points in self.points]
+        for arm, run, predicted in self._runs():
+            expected = self.points[run[0]].target
+            if np.shape(predicted) != expected.shape:
+                raise InputError(
+                    f"'{arm}' predicts {np.shape(predicted)} for fold {run[0]} and seed {run[1]}, where "
+                    f"{expected.shape} are judged. Predict each point of the fold once."
+                )
+            missing, judged = np.isnan(predicted), ~np.isnan(expected)
+            lost[run[0]] |= missing & judged & ~(missing | ~judged).all(axis=0)
+        return lost
 
-    def _stratum(self, name: str, level: int) -> pd.DataFrame:
-        table = self.arms()[["arm", "r"]].merge(self.differences()[["arm", "delta", "low", "high"]], "left", on="arm")
-        return table.assign(stratum=name, level=level, n=sum(len(points.order) for points in self.points))
+    @cached_property
+    def _scores(self) -> dict[tuple[str, int] | None, Scores]:
+        """The runs on all points, under None, and on those of each level of each stratum."""
+        points = [each.without(lost) for each, lost in zip(self.points, self._lost, strict=True)]
+        kept = {None: [np.ones(len(each.target), dtype=bool) for each in points]}
+        kept |= {(name, level): [each.is_in(name, level) for each in points] for name, level in _levels(points)}
+        parts = {
+            key: Scores(
+                [each.only(inside) for each, inside in zip(points, mask, strict=True)],
+                {arm: {} for arm in self.predictions},
+            )
+            for key, mask in kept.items()
+        }
+        for arm, run, predicted in self._runs():
+            for key, part in parts.items():
+                part.sums[arm][run] = part.points[run[0]].sums(predicted[kept[key][run[0]]])
+        return parts
+
+    def _runs(self) -> Iterator[tuple[str, Run, np.ndarray]]:
+        for arm, runs in self.predictions.items():
+            for run in runs:
+                yield arm, run, np.asarray(runs[run])
 
     def _require(self, arm: str) -> None:
         if arm not in self.predictions:
@@ -207,52 +186,28 @@ class Comparison:
     def _estimate(self, arms: Sequence[str]) -> Estimate:
         for arm in arms:
             self._require(arm)
-        scores, moved = {}, {}
-        for run in sorted(set.intersection(*(set(self.predictions[arm]) for arm in arms))):
-            score, draws = self._score(arms, run)
-            if not np.isnan(score).any():
-                scores[run], moved[run] = score, draws
-        if not scores:
-            return nothing(len(arms))
-        return estimate(scores, moved, [len(points.starts) for points in self.points])
+        return self._scores[None].estimate(arms)
 
-    def _score(self, arms: Sequence[str], run: Run) -> tuple[np.ndarray, np.ndarray]:
-        """The score of a run of each arm, (arms,), and how it moves as blocks are drawn, (arms, RESAMPLES)."""
-        sums = self._sums(arms, run)
-        r = pearsonr(sums.sum(axis=1))
-        tracks = ~np.isnan(r).any(axis=0)  # of an arm that predicts a constant the track is left out of all
-        if not tracks.any():
-            return np.full(len(arms), np.nan), np.full((len(arms), RESAMPLES), np.nan)
-        drawn = self._draws[run[0]] @ sums[..., tracks].reshape(*sums.shape[:2], -1)
-        shift = pearsonr(drawn.reshape(len(arms), RESAMPLES, 6, -1)) - r[:, None, tracks]
-        both = ~np.isnan(shift).any(axis=0)
-        count = both.sum(axis=1)
-        moved = np.where(both, shift, 0).sum(axis=2) / np.maximum(count, 1)
-        return r[:, tracks].mean(axis=1), np.where(count > 0, moved, np.nan)
 
-    @cached_property
-    def _draws(self) -> list[np.ndarray]:
-        """Per fold how often each resample draws each block, (RESAMPLES, blocks); 0 blocks where nothing is judged."""
-        draws = []
-        for fold, points in enumerate(self.points):
-            rng, blocks = np.random.default_rng([RESAMPLES, fold]), len(points.starts)
-            counts = rng.multinomial(blocks, np.full(blocks, 1 / blocks), RESAMPLES) if blocks else []
-            draws.append(np.reshape(counts, (RESAMPLES, blocks)).astype(np.float64))
-        return draws
+def _levels(points: Sequence[Points]) -> list[tuple[str, int]]:
+    """Every stratum with its levels."""
+    found = []
+    for name in dict.fromkeys(name for each in points for name in each.strata):
+        levels = np.unique(np.concatenate([each.strata.get(name, []) for each in points]))
+        found += [(name, int(level)) for level in levels[levels >= 0]]
+    return found
 
-    @cached_property
-    def _own(self) -> dict[tuple[str, Run], np.ndarray]:
-        return {}
 
-    def _sums(self, arms: Sequence[str], run: Run) -> np.ndarray:
-        """Sums of the points that all arms predict: (arms, blocks, 6, tracks)."""
-        points = self.points[run[0]]
-        predicted = [np.asarray(self.predictions[arm][run]) for arm in arms]
-        missing = [np.isnan(p).any() for p in predicted]
-        if len(arms) > 1 and any(missing):
-            lost = np.any([np.isnan(p) for p in predicted], axis=0)
-            return np.stack([points.sums(np.where(lost, np.nan, p)) for p in predicted])
-        for arm, values in zip(arms, predicted, strict=True):
-            if (arm, run) not in self._own:
-                self._own[arm, run] = points.sums(values)
-        return np.stack([self._own[arm, run] for arm in arms])
+def _contrasts(scores: Scores, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
+    found = {tuple(pair): scores.estimate(pair) for pair in pairs}
+    level = LEVEL / max(sum(one.runs > 0 for one in found.values()), 1)
+    rows = []
+    for pair, one in found.items():
+        delta = one.contrast(1, -1)
+        either = set().union(*(scores.sums[arm] for arm in pair))
+        counts = one.runs, len(either) - one.runs
+        rows.append((*pair, delta.value, *delta.interval, delta.p, delta.detectable(level), *counts))
+    columns = ["first", "second", "delta", "low", "high", "p", "detectable", "pairs", "left_out"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(6, "p_holm", holm(table["p"]))
+    return table

@@ -67,6 +67,8 @@ class _Case:
         table = comparison.contrasts([(self.reference, arm) for arm in arms]).set_index("second")
         self.table = table[table["pairs"] > 0]
         self.reasons = [self._compared(arm) for arm in self.table.index]
+        if lost := comparison.unpredicted:
+            self.reasons.append(f"{lost} points are left out of all runs of their fold: some run does not predict them")
         bare = [arm for arm in self.table.index if arm in WITHOUT_EDGES]
         self.baselines = bare or [arm for arm in self.table.index if arm == DILATED]
         if self.baselines:

@@ -44,6 +44,7 @@ ORDER = (
     "kmer",
     "verdict",
     "comparison",
+    "scores",
     "estimate",
     "metrics",
     "graph",

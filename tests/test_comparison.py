@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from genograph import comparison
-from genograph.comparison import Comparison, Points, pearsonr
+from genograph import scores
+from genograph.comparison import Comparison, OnDisk, Points
 from genograph.errors import InputError
 from tests.ablated import ablation
 
@@ -70,24 +72,6 @@ def test_an_arm_that_predicts_a_constant_has_no_score():
     assert row(found.differences(), "dead")[["pairs", "left_out"]].tolist() == [0, 1]
 
 
-def test_r_from_sums_of_blocks_is_that_of_scipy():
-    rng = np.random.default_rng(0)
-    target, predicted = rng.gamma(2, 3, size=(2, 60, 2)) + 1e6
-    sums = Points(target, rng.integers(0, 4, 60)).sums(predicted)
-    assert sums.shape == (4, 6, 2)
-    expected = [stats.pearsonr(predicted[:, track], target[:, track])[0] for track in range(2)]
-    assert pearsonr(sums.sum(axis=0)) == pytest.approx(expected, abs=1e-9)
-
-
-def test_a_block_drawn_twice_counts_its_points_twice():
-    rng = np.random.default_rng(1)
-    target, predicted = rng.normal(size=(2, 20, 1))
-    block = np.repeat([0, 1], 10)
-    sums = Points(target, block).sums(predicted)
-    twice = np.concatenate([predicted, predicted[10:]])[:, 0], np.concatenate([target, target[10:]])[:, 0]
-    assert pearsonr(sums[0] + 2 * sums[1])[0] == pytest.approx(stats.pearsonr(*twice)[0])
-
-
 def test_differences_are_the_reference_less_the_arm():
     runs = {(0, 0): BENT, (0, 1): BENT}
     found = compared({"no_graph": {(0, 0): DOWN, (0, 1): UP}, "hic": runs}).differences()
@@ -102,10 +86,43 @@ def test_differences_are_paired_by_fold_and_seed():
     assert found[["pairs", "left_out"]].tolist() == [1, 2]
 
 
-def test_differences_are_over_the_points_that_both_arms_predict():
+def test_a_value_that_one_run_does_not_predict_is_left_out_of_all_of_its_fold():
     half = column(1, 3, 2, np.nan)
-    found = compared({"hic": {(0, 0): half}, "no_graph": {(0, 0): BENT}}).differences()
-    assert found["delta"][0] == pytest.approx(0, abs=1e-12)
+    found = compared(
+        {"hic": {(0, 0): UP, (1, 0): UP}, "no_graph": {(0, 0): BENT, (1, 0): BENT}, "other": {(0, 1): half}}
+    )
+    expected = (stats.pearsonr([1, 3, 2], [1, 2, 3])[0] + 0.8) / 2
+    assert row(found.arms(), "no_graph")["r"] == pytest.approx(expected)
+    assert row(found.differences(), "no_graph")["delta"] == pytest.approx(1 - expected)
+    assert found.unpredicted == 1
+
+
+def test_a_run_that_predicts_nothing_costs_the_others_nothing():
+    found = compared({"hic": {(0, 0): UP}, "no_graph": {(0, 0): BENT}, "dead": {(0, 0): UP * np.nan}})
+    assert row(found.differences(), "no_graph")["delta"] == pytest.approx(0.2)
+    assert row(found.differences(), "dead")[["pairs", "left_out"]].tolist() == [0, 1]
+    assert found.unpredicted == 0
+
+
+def test_what_has_no_target_need_not_be_predicted():
+    found = compared({"hic": {(0, 0): column(1, 2, 3, np.nan)}}, target=column(1, 2, 3, np.nan))
+    assert found.unpredicted == 0
+
+
+def test_predictions_on_disk_are_held_one_at_a_time():
+    whole = ablation(np.random.default_rng(0), {"hic": 1.0, "no_graph": 0.9}, folds=2)
+    alive, most = [], 0
+
+    def read(values):
+        nonlocal most
+        copy = values.copy()
+        alive[:] = [each for each in alive if each() is not None] + [weakref.ref(copy)]
+        most = max(most, len(alive))
+        return copy
+
+    arms = {arm: OnDisk({run: partial(read, p) for run, p in runs.items()}) for arm, runs in whole.predictions.items()}
+    assert Comparison(whole.points, arms, "hic").differences().equals(whole.differences())
+    assert most <= 2  # the next is read before the last is let go
 
 
 def test_differences_are_over_the_tracks_that_both_arms_predict():
@@ -228,13 +245,11 @@ def test_what_does_not_fit_is_refused():
         compared({"hic": {(0, 2): UP[:3]}})
     with pytest.raises(InputError, match="a run of fold 1; folds are 0 to 0"):
         Comparison([Points(TARGET, np.zeros(4))], {"hic": {(1, 0): UP}}, "hic")
-    with pytest.raises(InputError, match=r"'block' is \(n,\), one for each of 4 points; got \(3,\)"):
-        Points(TARGET, np.zeros(3))
 
 
 @pytest.mark.parametrize(("blocks", "seeds"), [(3, 5), (10, 2), (10, 5)])
 def test_intervals_hold_the_truth_in_95_percent_of_ablations(blocks, seeds, monkeypatch):
-    monkeypatch.setattr(comparison, "RESAMPLES", 200)
+    monkeypatch.setattr(scores, "RESAMPLES", 200)
     rng = np.random.default_rng(blocks)
     held = []
     for _ in range(200):

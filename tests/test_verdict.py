@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genograph import comparison
+from genograph import scores
 from genograph.verdict import ASKED, DEGREE, DISTANCE, HELP, HURT, MAPPABILITY, NO_DIFFERENCE, UNKNOWN, verdict
 from tests.ablated import ablation
 
@@ -155,7 +155,7 @@ def test_what_is_unclear_is_named_with_the_runs_that_would_tell():
 
 
 def test_a_control_that_keeps_half_of_a_gain_is_not_said_to_explain_it(monkeypatch):
-    monkeypatch.setattr(comparison, "RESAMPLES", 100)
+    monkeypatch.setattr(scores, "RESAMPLES", 100)
     labels = [controlled(1.14, seed=seed, seeds=3).label for seed in range(60)]
     assert labels.count("degree explains it") <= 0.025 * len(labels)
 
@@ -252,9 +252,20 @@ def test_runs_without_a_counterpart_are_counted():
     assert any("over 4 pairs of runs, runs without a counterpart left out: 1" in reason for reason in reasons)
 
 
+def test_points_that_a_run_does_not_predict_are_counted():
+    found = ablation(np.random.default_rng(0), ALL)
+    holes = found.predictions["rewired"][0, 3].copy()
+    holes[[4, 9]] = np.nan
+    found = replace(found, predictions=found.predictions | {"rewired": found.predictions["rewired"] | {(0, 3): holes}})
+    assert (
+        "2 points are left out of all runs of their fold: some run does not predict them"
+        in verdict(found, {}, score="r").reasons
+    )
+
+
 @pytest.mark.parametrize("seeds", [2, 5])
 def test_a_world_without_an_effect_shows_no_difference_in_95_percent_of_ablations(seeds, monkeypatch):
-    monkeypatch.setattr(comparison, "RESAMPLES", 100)
+    monkeypatch.setattr(scores, "RESAMPLES", 100)
     rng = np.random.default_rng(seeds)
     arms = dict.fromkeys(("hic", "no_graph", "rewired"), 0.8)
     labels = [verdict(ablation(rng, arms, blocks=8, seeds=seeds), {}, score="r").label for _ in range(200)]
