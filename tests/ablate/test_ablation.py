@@ -100,6 +100,7 @@ def test_an_ablation_ends_with_its_tables_verdict_and_report(world, finished):
         *TABLES,
         "config.yaml",
         "audit.json",
+        "sources.json",
         "report.html",
         "runs",
         "lock",

@@ -105,12 +105,13 @@ def test_blocks_are_stretches_of_the_asked_length_on_one_chromosome(judged):
 
 
 def test_a_block_is_a_twentieth_of_a_fold_if_nothing_is_said(judged):
-    block = judged("coverage", "bins", "batch.window=5", "batch.crop=0").points.block  # 125 bins: blocks of 6
+    """125 bins: blocks of 6."""
+    block = judged("coverage", "bins", "batch.window=22").points.block  # of which 6 are predicted
     np.testing.assert_array_equal(np.unique(block, return_counts=True)[1], [6] * 20 + [5])
 
 
 def test_a_block_is_not_shorter_than_what_a_window_predicts(judged):
-    block = judged("coverage", "bins").points.block  # windows of 64 bins, cropped by 8 on both sides
+    block = judged("coverage", "bins").points.block
     np.testing.assert_array_equal(np.unique(block, return_counts=True)[1], [48, 48, 29])
 
 
