@@ -123,8 +123,12 @@ class Isolated:
 class LinearMatched:
     """As many edges of every type and two groups, but to the nearest nodes that no linear edge joins yet.
 
-    Nearest first; of the last distance that is needed, pairs are drawn at random. They have weight 1, as linear
-    edges do. A pair between chromosomes gives way to one near its end in the larger group. Masked nodes get none.
+    Nearest first, from `min_distance` on; of the last distance that is needed, pairs are drawn at random. They have
+    weight 1, as linear edges do, and contacts that are as many as their distance makes one expect: with the
+    `min_distance` of `hic` edges these are the contacts of a map in which distance is all there is (power law,
+    Lieberman-Aiden et al. 2009, Science 326:289). A pair between chromosomes gives way to one near its end in the
+    larger group. Masked nodes get none. Windows bring along the partners that these edges give them, near ones and
+    mostly fewer, so that batches read other sequence than with the edges as they were, and less.
 
     Raises:
         InputError: If the groups have fewer pairs than are to be placed.
@@ -132,12 +136,18 @@ class LinearMatched:
 
     name: ClassVar[str] = "linear_matched"
 
+    min_distance: int = 0  # bp
+
+    def __post_init__(self) -> None:
+        if self.min_distance < 0:
+            raise InputError(f"linear_matched: min_distance must not be negative; got {self.min_distance}.")
+
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
         linear, contacts = _linear_and_contacts(self.name, graph)
-        parts = [linear]
+        parts, start = [linear], max(-(-self.min_distance // graph.nodes.bin_size), 1)
         for kind, chrom, pairs in by_type_and_chrom(graph, _within_chromosomes(graph, groups, contacts)):
             cells = group_pair(groups, pairs.first, pairs.second)
-            first, second = nearest_free(graph, chrom, cells, linear, groups, rng)
+            first, second = nearest_free(graph, chrom, cells, linear, groups, rng, start=start)
             if len(first) < len(cells):
                 raise InputError(
                     f"linear_matched: {chrom} has room for {len(first)} edges in place of its {len(cells)} "

@@ -48,7 +48,14 @@ def redrawn(graph: GenomeGraph, chrom: str, pairs: Pairs, groups: np.ndarray, rn
 
 
 def nearest_free(
-    graph: GenomeGraph, chrom: str, cells: np.ndarray, taken: Pairs, groups: np.ndarray, rng: np.random.Generator
+    graph: GenomeGraph,
+    chrom: str,
+    cells: np.ndarray,
+    taken: Pairs,
+    groups: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    start: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The nearest pairs of a chromosome's unmasked nodes: two of (pairs,), fewer than asked for if there are no more.
 
@@ -61,12 +68,13 @@ def nearest_free(
         taken: Pairs that are not free.
         groups: (nodes,) int, group of each node, from 0 on.
         rng: Of the draw.
+        start: The least distance in nodes.
     """
     wanted, missing = np.unique(cells, return_counts=True)
     taken_keys = pair_key(graph.num_nodes, taken.first, taken.second)
     taken_distance = graph.nodes.distance(taken.first, taken.second)
     found, span = [np.empty((2, 0), dtype=np.int64)], graph.nodes.span(chrom)
-    for distance in range(1, span.stop - span.start):
+    for distance in range(start, span.stop - span.start):
         first, second = pairs_apart(graph.nodes, chrom, distance)
         is_taken = np.isin(pair_key(graph.num_nodes, first, second), taken_keys[taken_distance == distance])
         is_free = ~(is_taken | graph.masked[first] | graph.masked[second])

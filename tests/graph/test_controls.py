@@ -19,7 +19,7 @@ from genograph.experiment import Experiment
 from genograph.genome.bins import Bins
 from genograph.genome.splits import NONE, TEST, TRAIN, VALID
 from genograph.graph import CONTROLS, Edges, GenomeGraph, LinearEdges, build_graph, node_groups
-from genograph.graph.controls import DropAttribute, DropType, Rewired
+from genograph.graph.controls import DropAttribute, DropType, LinearMatched, Rewired
 from genograph.graph.genome_graph import Pairs, log10_distance
 from genograph.graph.neighbours import strongest_partners
 from genograph.graph.rewiring import weight_class
@@ -444,6 +444,30 @@ def test_linear_matched_goes_on_where_linear_edges_end():
     control = applied("linear_matched", given_graph([(0, 9, 1.0)], nodes, linear=3), groups=np.zeros(10, dtype=int))
     low, high = loops(control)
     assert (high - low).tolist() == [4]
+
+
+@pytest.mark.parametrize(("min_distance", "nearest"), [(4000, 4), (3500, 4), (3001, 4), (3000, 3), (1000, 2), (0, 2)])
+def test_linear_matched_starts_at_the_least_distance(min_distance, nearest):
+    """Seven contacts of ten nodes; at four nodes apart there are six pairs, and one more is five apart."""
+    nodes = Bins({"chr1": 10_000}, 1000)
+    graph = given_graph([(0, other, 2.0) for other in range(2, 9)], nodes)
+    control = LinearMatched(min_distance=min_distance)(graph, np.zeros(10, dtype=int), np.random.default_rng(0))
+    low, high = loops(control)
+    count = 10 - nearest
+    assert Counter((high - low).tolist()) == Counter([nearest] * min(count, 7) + [nearest + 1] * (7 - min(count, 7)))
+    assert set(weights(control)) == {1.0}
+
+
+def test_linear_matched_keeps_the_number_of_every_chromosome_and_group_from_any_distance():
+    graph = given_graph([(0, 5, 2.0), (1, 9, 2.0), (26, 38, 2.0), (41, 49, 2.0), (42, 58, 2.0)])
+    control = LinearMatched(min_distance=7000)(graph, GROUPS, np.random.default_rng(0))
+    assert group_pairs(control) == group_pairs(graph) == {(0, 0): 2, (1, 1): 1, (2, 2): 2}
+    assert set(NODES.distance(*loops(control)).tolist()) == {7}
+
+
+def test_a_least_distance_below_zero_is_refused():
+    with pytest.raises(InputError, match="linear_matched: min_distance must not be negative; got -1"):
+        LinearMatched(min_distance=-1)
 
 
 def test_linear_matched_keeps_the_number_between_groups_and_spares_masked_nodes():
