@@ -172,15 +172,21 @@ class _Case:
         What the reference adds to the control, and what the control keeps beyond half of the gain, are half of the
         gain together. One of them is clear of zero if half their intervals together are shorter than that.
         """
-        adds = {self.reference: 1, control: -1}
-        keeps = {control: 1, self.reference: -MOST, self.baseline: MOST - 1}
-        runs = enough([self.comparison.contrast(adds), self.comparison.contrast(keeps)], (1 - MOST) * self.gain)
-        open_question = f"unclear is whether {self.reference} adds to {control} or {control} keeps half of the gain"
-        return f"{open_question}; {_would_tell(runs)}"
+        adds = self.comparison.contrast({self.reference: 1, control: -1})
+        keeps = self.comparison.contrast({control: 1, self.reference: -MOST, self.baseline: MOST - 1})
+        if np.isnan(keeps.error):
+            would_tell = f"run {self.reference}, {control} and {self.baseline} with the same folds and seeds"
+        else:
+            would_tell = _would_tell(enough([adds, keeps], (1 - MOST) * self.gain))
+        return (
+            f"unclear is whether {self.reference} adds to {control} or {control} keeps half of the gain; {would_tell}"
+        )
 
     def _kept(self, arm: str) -> tuple[float, str]:
         """The share of the gain that an arm keeps at least, NaN if that is not known, and the share in words."""
         row = self.comparison.shares(self.baseline).set_index("arm").loc[arm]
+        if np.isnan(row["share"]):
+            return np.nan, "an unknown part"
         interval = "" if np.isnan(row["low"]) else f" [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
         return float(row["low"]), _percent(row["share"]) + interval
 

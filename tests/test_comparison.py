@@ -256,3 +256,15 @@ def test_intervals_hold_the_truth_in_95_percent_of_ablations(blocks, seeds, monk
         found = ablation(rng, {"hic": 0.8, "no_graph": 0.8}, blocks=blocks, seeds=seeds).differences()
         held.append(found["low"][0] <= 0 <= found["high"][0])
     assert np.mean(held) >= 0.95
+
+
+@pytest.mark.parametrize("is_there", [lambda fold, seed: fold == 0 or seed < 2, lambda fold, seed: fold != seed])
+def test_intervals_hold_the_truth_where_runs_are_missing(is_there, monkeypatch):
+    monkeypatch.setattr(scores, "RESAMPLES", 100)
+    rng, held = np.random.default_rng(3), []
+    for _ in range(60):
+        whole = ablation(rng, {"hic": 0.8, "no_graph": 0.8}, folds=3, blocks=4, seeds=5, points=15, seed_sd=0.2)
+        arms = {arm: {run: p for run, p in runs.items() if is_there(*run)} for arm, runs in whole.predictions.items()}
+        found = replace(whole, predictions=arms).differences()
+        held.append(found["low"][0] <= 0 <= found["high"][0])
+    assert np.mean(held) >= 0.95

@@ -154,6 +154,18 @@ def test_what_is_unclear_is_named_with_the_runs_that_would_tell():
     assert more_blocks in controlled(1.6, seed=11, seeds=3).sentence
 
 
+def test_a_control_that_shares_no_run_with_the_baseline_explains_nothing():
+    found = ablation(np.random.default_rng(0), ALL | {"rewired": 1.6}, seeds=6, seed_sd=0)
+    some = {
+        arm: {run: p for run, p in found.predictions[arm].items() if (run[1] < 3) == (arm == "rewired")}
+        for arm in ("no_graph", "rewired")
+    }
+    said = verdict(replace(found, predictions=found.predictions | some), {}, score="r")
+    assert said.label == "not enough to tell"
+    assert "rewired keeps an unknown part of the gain" in said.sentence
+    assert said.sentence.endswith("run hic, rewired and no_graph with the same folds and seeds.")
+
+
 def test_a_control_that_keeps_half_of_a_gain_is_not_said_to_explain_it(monkeypatch):
     monkeypatch.setattr(scores, "RESAMPLES", 100)
     labels = [controlled(1.14, seed=seed, seeds=3).label for seed in range(60)]
