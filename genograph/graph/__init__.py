@@ -4,12 +4,10 @@ from genograph.graph.controls import CONTROLS, node_groups
 from genograph.graph.genome_graph import Edges, GenomeGraph, build_graph
 from genograph.graph.hic import HiCEdges
 from genograph.graph.linear import LinearEdges
-from genograph.graph.power_law import PowerLawEdges
 
 EDGES = {
     "linear": LinearEdges,
     "hic": HiCEdges,
-    "power_law": PowerLawEdges,
 }
 
 __all__ = [
@@ -19,7 +17,6 @@ __all__ = [
     "GenomeGraph",
     "HiCEdges",
     "LinearEdges",
-    "PowerLawEdges",
     "build_graph",
     "node_groups",
 ]
