@@ -268,3 +268,13 @@ def test_intervals_hold_the_truth_where_runs_are_missing(is_there, monkeypatch):
         found = replace(whole, predictions=arms).differences()
         held.append(found["low"][0] <= 0 <= found["high"][0])
     assert np.mean(held) >= 0.95
+
+
+def test_intervals_are_too_narrow_where_neighbouring_blocks_are_alike(monkeypatch):
+    monkeypatch.setattr(scores, "RESAMPLES", 100)
+    rng, held = np.random.default_rng(4), []
+    for _ in range(60):
+        found = ablation(rng, {"hic": 0.8, "no_graph": 0.8}, folds=5, blocks=9, points=10, seed_sd=0.02, alike=3)
+        low, high = found.contrast({"hic": 1, "no_graph": -1}).interval
+        held.append(low <= 0 <= high)
+    assert np.mean(held) < 0.92
