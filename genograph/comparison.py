@@ -16,9 +16,7 @@ import pandas as pd
 
 from genograph.errors import InputError, nearest
 from genograph.estimate import LEVEL, Contrast, Estimate, Run, fieller, holm
-from genograph.scores import Points, Scores, pearsonr
-
-__all__ = ["Comparison", "OnDisk", "Points", "pearsonr"]
+from genograph.scores import Points, Scores
 
 
 @dataclass(frozen=True)

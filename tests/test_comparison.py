@@ -11,8 +11,9 @@ import pytest
 from scipy import stats
 
 from genograph import scores
-from genograph.comparison import Comparison, OnDisk, Points
+from genograph.comparison import Comparison, OnDisk
 from genograph.errors import InputError
+from genograph.scores import Points
 from tests.ablated import ablation
 
 

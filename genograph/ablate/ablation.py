@@ -29,10 +29,10 @@ from genograph.ablate.judged import Judged
 from genograph.ablate.launchers import LAUNCHERS, cores
 from genograph.ablate.summary import judged_assay, over_genes, write, write_summary
 from genograph.audit import CHECKS, Finding, audit
-from genograph.comparison import Points, pearsonr
 from genograph.config import Config, changed_keys, parse_config
 from genograph.errors import InputError, nearest
 from genograph.experiment import Experiment
+from genograph.scores import Points, pearsonr
 from genograph.verdict import Verdict
 
 log = logging.getLogger("genograph")

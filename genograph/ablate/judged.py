@@ -8,12 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from genograph.comparison import Points
 from genograph.evaluate import GeneRows, Held
 from genograph.experiment import Experiment
 from genograph.genome.bed import read_bed
 from genograph.genome.names import read_aliases
 from genograph.genome.splits import TEST, runs
+from genograph.scores import Points
 
 MAX_BLOCK = 1_000_000  # bp
 BLOCKS = 20  # that a fold is to have, if that leaves them as long as a window
@@ -103,7 +103,7 @@ class Judged:
     def _contacts(self, place: np.ndarray) -> np.ndarray:
         """Level by how many contact edges the node has: none, 1 or 2, 3 to 5, more."""
         graph = self.experiment.graph
-        degree = sum((graph.degree(kind) for kind in graph.edge_types if kind != "linear"), np.zeros(graph.num_nodes))
+        degree = sum((graph.degree(kind) for kind in graph.contact_types), np.zeros(graph.num_nodes))
         return np.digitize(degree[self.experiment.store.node_of_bin[place]], (1, 3, 6))
 
     def _distance(self, place: np.ndarray) -> dict[str, np.ndarray]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from genograph.ablate.grid import Run
 from genograph.ablate.judged import Judged
 from genograph.assays.assay import ASSAYS
 from genograph.audit import Finding
-from genograph.comparison import Comparison
+from genograph.checkpoint import PACKAGES
+from genograph.comparison import Comparison, OnDisk
 from genograph.config import Config
 from genograph.experiment import Experiment
 from genograph.report import Ablation, Locus, write_report
@@ -25,7 +27,6 @@ from genograph.verdict import DILATED, WITHOUT_EDGES, Verdict, verdict
 
 SCATTERED = 400  # points of an arm in the scatter plot
 SHOWN = 100_000  # bp of the example on each side
-PACKAGES = ("genograph", "torch", "torch-geometric", "pytorch-lightning", "numpy", "cooler")
 TABLES = ("arms", "differences", "strata")
 
 
@@ -54,12 +55,12 @@ def outcome(folds: Sequence[Experiment], runs: Sequence[Run], findings: Sequence
     """Compare the arms on one assay, over the runs that are done."""
     config, over = folds[0].config, "genes" if over_genes(folds[0]) else "bins"
     judged = [Judged(each, assay, over) for each in folds]
-    predictions: dict[str, dict[tuple[int, int], np.ndarray]] = {}
+    predictions: dict[str, dict[tuple[int, int], Callable[[], np.ndarray]]] = {}
     for run in runs:
         if run.is_done:
-            held = judged[run.fold].of_predictions(run.predictions()[assay])
-            predictions.setdefault(run.arm, {})[run.fold, run.seed] = held
-    comparison = Comparison([each.points for each in judged], predictions, REFERENCE)
+            predictions.setdefault(run.arm, {})[run.fold, run.seed] = partial(_held, judged[run.fold], run, assay)
+    on_disk = {arm: OnDisk(read) for arm, read in predictions.items()}
+    comparison = Comparison([each.points for each in judged], on_disk, REFERENCE)
     values = _audit_values(findings, assay, over)
     ceiling = config.ablation.ceiling.get(assay)
     said = verdict(comparison, values, score=f"r of {assay} over {over}", ceiling=ceiling)
@@ -70,6 +71,10 @@ def outcome(folds: Sequence[Experiment], runs: Sequence[Run], findings: Sequence
         tables["strata"]["level"] = tables["strata"]["level"].astype(object)
         tables["strata"].loc[here, "level"] = [names[stratum][int(i)] for i in tables["strata"].loc[here, "level"]]
     return Outcome(assay, comparison, said, tables)
+
+
+def _held(judged: Judged, run: Run, assay: str) -> np.ndarray:
+    return judged.of_predictions(run.predictions()[assay])
 
 
 def write_summary(
@@ -234,9 +239,7 @@ def _arcs(fold: Experiment, chrom: str, start: int, end: int) -> np.ndarray:
     span = nodes.span(chrom)
     source, destination = graph.edge_index
     kept = (source < destination) & (source >= span.start) & (destination < span.stop)
-    for name in graph.edge_types:
-        if name == "linear":
-            kept &= ~graph.of_type(name)
+    kept &= np.isin(graph.edge_type, [graph.edge_types.index(name) for name in graph.contact_types])
     source, destination, weight = source[kept], destination[kept], graph.weight[kept]
     ends = [(nodes.starts(each) + nodes.ends(each)) / 2 for each in (source, destination)]
     inside = (ends[0] >= start) & (ends[1] < end)
