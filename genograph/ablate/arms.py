@@ -15,6 +15,8 @@ from typing import Any
 from genograph.config import ArmConfig, Config, changed_keys, parse_config
 from genograph.errors import InputError, nearest
 from genograph.experiment import Experiment
+from genograph.graph import HiCEdges
+from genograph.graph.genome_graph import LINEAR
 from genograph.nn.layers import LAYERS
 from genograph.nn.layers.dilated import Dilated, dilation_rates
 from genograph.nn.layers.graph_block import GraphBlock
@@ -22,7 +24,6 @@ from genograph.nn.model import count_parameters
 from genograph.overrides import apply_override
 
 REFERENCE = "hic"
-LINEAR = "linear"
 FRACTIONS = (50, 25, 10)  # per cent of the reads of the map
 MAX_FILTERS = 4096
 # Sections that decide what is predicted and judged; an arm of one's own leaves them as they are.
@@ -127,7 +128,7 @@ def linear_only(config: Config) -> Config:
 
 
 def rewired(config: Config) -> Config:
-    """Contact edges exchanged at random, the degree of every node kept, in training and test."""
+    """Contact edges exchanged at random, degree and strength of every node kept, in training and test."""
     return _controlled(config, "rewired")
 
 
@@ -142,11 +143,11 @@ def node_permuted(config: Config) -> Config:
 
 
 def power_law(config: Config) -> Config:
-    """Edges to the nodes that distance alone makes one expect."""
-    edges = [_expected(edge) if edge["name"] == "hic" else edge for edge in _edges(config)]
-    if edges == _edges(config):
+    """As many edges, to the nearest nodes at the least distance of contacts: what distance alone makes one expect."""
+    least = [HiCEdges(**edge.options).min_distance for edge in config.graph.edges if edge.name == HiCEdges.name]
+    if not least:
         raise NotApplicable("arm 'power_law': the config has no 'hic' edges to replace.")
-    return _changed(config, edges=edges)
+    return _controlled(config, "linear_matched", min_distance=min(least))
 
 
 def other_contacts(config: Config) -> Config:
@@ -255,10 +256,6 @@ def _controlled(config: Config, name: str, **options: Any) -> Config:
     # What drops attributes comes last, as other controls write them anew.
     first = next((i for i, each in enumerate(before) if each["name"] == "drop_attribute"), len(before))
     return _changed(config, controls=[*before[:first], {"name": name, **options}, *before[first:]])
-
-
-def _expected(edge: Tree) -> Tree:
-    return {"name": "power_law", **{key: edge[key] for key in ("top_k", "min_distance") if key in edge}}
 
 
 def _edges(config: Config) -> list[Tree]:

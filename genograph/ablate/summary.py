@@ -239,7 +239,7 @@ def _arcs(fold: Experiment, chrom: str, start: int, end: int) -> np.ndarray:
     span = nodes.span(chrom)
     source, destination = graph.edge_index
     kept = (source < destination) & (source >= span.start) & (destination < span.stop)
-    kept &= np.isin(graph.edge_type, [graph.edge_types.index(name) for name in graph.contact_types])
+    kept &= graph.is_contact(graph.edge_type)
     source, destination, weight = source[kept], destination[kept], graph.weight[kept]
     ends = [(nodes.starts(each) + nodes.ends(each)) / 2 for each in (source, destination)]
     inside = (ends[0] >= start) & (ends[1] < end)

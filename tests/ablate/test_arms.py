@@ -22,6 +22,7 @@ SAME_PARAMETERS = (
     "distance_matched",
     "node_permuted",
     "linear_only",
+    "power_law",
     *(name for name in ARMS if name.startswith("drop_")),
 )
 WIDE = (  # enough parameters that one filter more or less is little
@@ -93,9 +94,10 @@ HOLDS = {
         sorted(a.graph.degree("hic")) == sorted(b.graph.degree("hic")) and pairs(a.graph) != pairs(b.graph)
     ),
     "power_law": lambda a, b: (
-        a.graph.edge_types == ("linear", "power_law")
-        and {weight for *_, weight in pairs(a.graph, "power_law")} == {1.0}
-        and min(distances(a.graph, "power_law")) == 2  # min_distance of 4 kb is kept
+        len(pairs(a.graph, "hic")) == len(pairs(b.graph, "hic"))
+        and {weight for *_, weight in pairs(a.graph, "hic")} == {1.0}
+        and min(distances(a.graph, "hic")) == 2  # min_distance of 4 kb is kept
+        and sum(distances(a.graph, "hic")) < sum(distances(b.graph, "hic"))
     ),
     "other_contacts": lambda a, b: pairs(a.graph, "hic") != pairs(b.graph, "hic") and a.store.path != b.store.path,
     **{
@@ -198,12 +200,12 @@ def test_an_arm_is_described_by_its_docstring(load):
 
 
 def test_an_arm_that_does_not_apply_is_left_out_unless_it_is_named(load):
-    expected = ("graph.edges=[{name: power_law}]",)
-    names = [arm.name for arm in make_arms(load(*expected))]
-    assert {"downsampled_50", "drop_linear", "drop_hic", "dilated+hic"} & {*names} == set()
-    assert {"no_graph", "features_only", "rewired"} <= {*names}
-    with pytest.raises(NotApplicable, match=r"arm 'downsampled_50': the config has no 'hic' edges to thin\."):
-        make_arms(load(*expected, "ablation.arms=[hic,downsampled_50]"))
+    alone = ("graph.edges=[{name: hic}]", "ablation.other_contacts=null")
+    names = [arm.name for arm in make_arms(load(*alone))]
+    assert {"drop_linear", "drop_hic", "dilated+hic", "other_contacts"} & {*names} == set()
+    assert {"no_graph", "features_only", "rewired", "power_law"} <= {*names}
+    with pytest.raises(NotApplicable, match=r"no 'linear' edges beside others in graph\.edges to drop"):
+        make_arms(load(*alone, "ablation.arms=[hic,drop_linear]"))
 
 
 @pytest.mark.parametrize("edges", ["[]", "[{name: linear}]"])
