@@ -195,7 +195,7 @@ def test_an_ablation_of_a_world_knows_its_ceiling_and_its_elements(world):
         "identifier == 'expression' and over == 'promoters' and region == 'held-out' and predictor == 'truth'"
     )
     settings = load_config(world / "graph.yaml").ablation
-    assert settings.ceiling == pytest.approx(row["pearsonr"].item(), abs=5e-5)
+    assert settings.ceiling == {"expression": pytest.approx(row["pearsonr"].item(), abs=5e-5)}
     assert (settings.assay, settings.elements) == ("expression", world / "elements.bed")
 
 
