@@ -24,6 +24,7 @@ log = logging.getLogger("genograph")
 REACH = 1_000_000  # bp; beyond, nothing meets
 LOOPS = (20_000, 400_000)  # bp between the ends of a loop
 STRENGTH = (0.8, 1.0)  # of a loop; contacts are stated in units of those of two adjacent nodes
+ROUNDS = 2000  # of balancing at most; a chromosome of 2 Mb takes up to about 500
 DATE = "2000-01-01T00:00:00"  # of every map, so that two runs are equal to the byte
 
 
@@ -174,7 +175,7 @@ def _balance(clr: cooler.Cooler) -> None:
     """Write cooler's weights within chromosomes; a chromosome with too few reads has none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of the mean of no bins
-        cooler.balance_cooler(clr, cis_only=True, tol=1e-4, store=True, chunksize=10_000_000)
+        cooler.balance_cooler(clr, cis_only=True, tol=1e-4, max_iters=ROUNDS, store=True, chunksize=10_000_000)
 
 
 def _tell_if_shallow(clr: cooler.Cooler, visible: np.ndarray, settings: WorldSettings) -> None:
