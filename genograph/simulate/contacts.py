@@ -24,7 +24,7 @@ log = logging.getLogger("genograph")
 REACH = 1_000_000  # bp; beyond, nothing meets
 LOOPS = (20_000, 400_000)  # bp between the ends of a loop
 STRENGTH = (0.8, 1.0)  # of a loop; contacts are stated in units of those of two adjacent nodes
-ROUNDS = 2000  # of balancing at most; a chromosome of 2 Mb takes up to about 500
+ROUNDS = 2000  # of balancing at most; for some chromosomes 200, the default of cooler, are too few
 DATE = "2000-01-01T00:00:00"  # of every map, so that two runs are equal to the byte
 
 
