@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
+from genograph.audit.exposure import seen_edges
 from genograph.checkpoint import load_run
 from genograph.config import Config
 from genograph.evaluate import predict_split
@@ -62,7 +63,7 @@ class Run:
             return dict(arrays)
 
     def cost(self) -> dict[str, float]:
-        """`parameters`, `seconds` of training and `peak_mb` of memory."""
+        """`parameters`, `contacts` of a node that a window shows, `seconds` of training and `peak_mb` of memory."""
         return json.loads((self.folder / COST).read_text())
 
 
@@ -99,6 +100,7 @@ def _predict(run: Run) -> None:
         np.savez(partial, **{assay: np.array(each.prediction) for assay, each in held})
     cost = {
         "parameters": count_parameters(model).trainable,
+        "contacts": seen_edges(windows),
         "seconds": float(pd.read_csv(run.folder / "metrics.csv")["seconds"].sum()),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }

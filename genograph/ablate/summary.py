@@ -167,7 +167,7 @@ def _audit_table(findings: Sequence[Finding], allowed: Mapping[str, str]) -> pd.
 
 
 def _costs(done: Sequence[Run]) -> pd.DataFrame:
-    """Parameters, seconds of training and peak memory of each arm, the mean of its runs."""
+    """Parameters, contacts that a window shows, seconds of training and peak memory of each arm, means of its runs."""
     table = pd.DataFrame([{"arm": run.arm, **run.cost()} for run in done])
     return table.groupby("arm", sort=False).mean().reset_index()
 

@@ -68,7 +68,7 @@ COLUMNS = {
         Column("Runs", "runs", whole),
         Column("r", "r", decimal),
         INTERVAL,
-        Column("SD over runs", "sd", decimal),
+        Column("SD over seeds", "sd", decimal),
     ),
     "differences": (
         Column("Arm", "arm"),
@@ -97,6 +97,7 @@ COLUMNS = {
     "cost": (
         Column("Arm", "arm"),
         Column("Parameters", "parameters", whole),
+        Column("Contacts seen", "contacts", decimal),
         Column("Time of a run", "seconds", duration),
         Column("Peak memory (MB)", "peak_mb", whole),
     ),

@@ -146,4 +146,9 @@ def test_a_lock_ends_with_its_block(tmp_path):
 
 
 def test_costs_are_plain_json(finished):
-    assert set(json.loads((finished.folder / grid.COST).read_text())) == {"parameters", "seconds", "peak_mb"}
+    assert set(json.loads((finished.folder / grid.COST).read_text())) == {
+        "parameters",
+        "contacts",
+        "seconds",
+        "peak_mb",
+    }

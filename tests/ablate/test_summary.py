@@ -35,7 +35,9 @@ def runs(experiment, tmp_path):
         for seed in range(3):
             run = Run(arm, 0, seed, tmp_path / "runs" / arm / "fold0" / f"seed{seed}", experiment.config)
             run.folder.mkdir(parents=True)
-            (run.folder / COST).write_text(json.dumps({"parameters": 10, "seconds": seed, "peak_mb": MB[arm]}))
+            (run.folder / COST).write_text(
+                json.dumps({"parameters": 10, "contacts": 2.0, "seconds": seed, "peak_mb": MB[arm]})
+            )
             (run.folder / "metrics.csv").write_text(
                 "epoch,step,train_loss,valid_loss,valid_pearsonr,seconds\n0,4,2.0,3.0,0.5,1.0\n1,8,1.0,2.0,0.6,1.0\n"
             )
