@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -232,6 +233,28 @@ def test_an_engine_that_is_not_installed_is_named_with_how_to_get_it(launcher, e
         InputError, match=rf"--launcher {launcher} needs {engine}.*pip install 'genograph\[{launcher}\]'"
     ):
         list(LAUNCHERS[launcher]([], 1, tmp_path, {}))
+
+
+BEGIN = """
+import sys
+from pathlib import Path
+from genograph.ablate.launchers import local
+from genograph.config import load_config
+from tests.ablate.test_launchers import Told
+run = Told("endless", 0, 0, Path(sys.argv[2]), load_config(sys.argv[1], ["training.threads=0"]))
+list(local([run], 1, run.folder, {}))
+"""
+
+
+def test_trainings_end_with_who_began_them_however_that_ended(told, world, tmp_path):
+    (endless,) = told("endless")
+    endless.folder.mkdir()
+    root = Path(__file__).parents[2]
+    parent = subprocess.Popen([sys.executable, "-c", BEGIN, str(world), str(endless.folder)], cwd=root)
+    (pid,) = until(lambda: endless.noted("begun"), "the run")
+    parent.kill()
+    parent.wait()
+    until(lambda: not Path(f"/proc/{pid}").exists() or _is_zombie(pid), "its end")
 
 
 def _is_zombie(pid):
