@@ -118,7 +118,7 @@ class Judged:
             middles[each.chrom].append((each.start + each.end) // 2)
         nodes = self.experiment.store.nodes
         nearest = np.full(len(place), np.inf)
-        for chrom, index in zip(bins.chroms, range(len(bins.chroms)), strict=True):
+        for index, chrom in enumerate(bins.chroms):
             here = np.flatnonzero(bins.chrom_index(place) == index)
             middle = np.sort(np.asarray(middles[chrom], dtype=np.int64))
             at = bins.starts(place[here]) + bins.bin_size // 2
