@@ -33,19 +33,21 @@ def reverse_complement(batch: GenomeBatch, piece_bins: int, targets: Mapping[str
     place = source % piece_bins
     mirrored = torch.where(source >= 0, source - place + piece_bins - 1 - place, source)
 
-    def turn(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {assay: each.flip(1)[:, :, strand_permutation(targets[assay])] for assay, each in values.items()}
-
     return replace(
         batch,
         codes=torch.from_numpy(COMPLEMENT)[batch.codes.flip(1).long()],
         source=mirrored,
         node_of_bin=batch.node_of_bin[order],
         position=batch.position.flip(1),
-        target=turn(batch.target),
-        coverage=turn(batch.coverage),
-        mask=turn(batch.mask),
+        target=turned(batch.target, targets),
+        coverage=turned(batch.coverage, targets),
+        mask=turned(batch.mask, targets),
     )
+
+
+def turned(values: Mapping[str, Tensor], targets: Mapping[str, Sequence[Target]]) -> dict[str, Tensor]:
+    """Values of bins (windows, bins, tracks) of each assay as the other strand shows them; twice gives them back."""
+    return {assay: each.flip(1)[:, :, strand_permutation(targets[assay])] for assay, each in values.items()}
 
 
 def _reversed_stretches(layout: Sequence[tuple[int, int]]) -> Tensor:

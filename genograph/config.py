@@ -197,6 +197,11 @@ class TrainingConfig(Section):
         return self
 
 
+class PredictionConfig(Section):
+    reverse_complement: bool = False  # the mean over both strands
+    shifts: list[int] = Field([0], min_length=1)  # bp: the mean over sequence read so much further on
+
+
 class EvaluationConfig(Section):
     split: Literal["valid", "test"] = "test"
     kmer_ridge: int | None = Field(4, ge=1, le=8)  # k of the baseline; None: no baseline
@@ -247,6 +252,7 @@ class Config(Section):
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
+    prediction: PredictionConfig = PredictionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     ablation: AblationConfig = AblationConfig()
     downloads: list[DownloadConfig] = Field([])  # what `genograph download` fetches
@@ -276,6 +282,11 @@ class Config(Section):
         if self.augment.shift >= size:
             raise InputError(
                 f"augment.shift: {self.augment.shift} bp parts sequence from tracks in bins of {size} bp; "
+                f"choose at most {size - 1}."
+            )
+        if far := [shift for shift in self.prediction.shifts if abs(shift) >= size]:
+            raise InputError(
+                f"prediction.shifts: {far[0]} bp parts sequence from tracks in bins of {size} bp; "
                 f"choose at most {size - 1}."
             )
         if (self.evaluation.kmer_ridge or 0) > 3 * size:

@@ -31,7 +31,7 @@ from genograph.experiment import Experiment
 from genograph.genome.genes import Genes, gene_bins
 from genograph.metrics import track_accuracy, warn_of_undefined
 from genograph.nn.model import GenomeModel
-from genograph.predict import device_for, predictions
+from genograph.predict import predictions
 from genograph.store import Store
 
 
@@ -197,7 +197,7 @@ def predict_split(
     }
     for by_kind in arrays.values():
         by_kind["prediction"][:] = np.nan  # a bin that no window predicts has no prediction
-    for position, *values in predictions(model, windows, device=device_for(experiment.config), title="Evaluating"):
+    for position, *values in predictions(model, windows, experiment.config, title="Evaluating"):
         inside = position >= 0
         rows = row_of_bin[position[inside]]
         for kind, by_assay in zip(kinds, values, strict=True):

@@ -7,7 +7,7 @@ window can be seen; on a circular chromosome the last one blends into the first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,11 +15,14 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
+from torch import Tensor
 
 from genograph.assays.bigwig import write_bigwig
+from genograph.augment import reverse_complement, turned
 from genograph.checkpoint import load_run
 from genograph.config import Config
 from genograph.dataset import WindowDataset
+from genograph.graph.batch import GenomeBatch
 from genograph.nn.model import GenomeModel
 from genograph.store import Store
 
@@ -57,7 +60,7 @@ def predict(run: str | Path, out: str | Path | None = None, *, config: Config | 
             )
             for assay, targets in experiment.targets.items()
         }
-        _blend(model, windows, overlap, device_for(experiment.config), blended)
+        _blend(model, windows, overlap, experiment.config, blended)
         for assay, targets in experiment.targets.items():
             for values, target in zip(blended[assay], targets, strict=True):
                 write_track(folder / f"{target.identifier}.bw", experiment.store, values)
@@ -65,34 +68,53 @@ def predict(run: str | Path, out: str | Path | None = None, *, config: Config | 
 
 
 def predictions(
-    model: GenomeModel, windows: WindowDataset, *, device: torch.device, title: str
+    model: GenomeModel, windows: WindowDataset, config: Config, *, title: str
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]]:
-    """Batch by batch: bin numbers (windows, bins); predictions, targets and masks (windows, bins, tracks) by assay."""
+    """Batch by batch: bin numbers (windows, bins); predictions, targets and masks (windows, bins, tracks) by assay.
+
+    A prediction is the mean over the views of its sequence that `config.prediction` names, as Basenji's tests take it
+    (Kelley et al. 2018).
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() and config.training.accelerator != "cpu" else "cpu")
     model = model.to(device).eval()
+    starts = range(0, len(windows), windows.batch.size)
     with torch.inference_mode():
-        for batch in track(windows.loader(shuffle=False), title, transient=True, console=_STDERR):
-            rates = model(batch.to(device))
+        for start in track(starts, title, transient=True, console=_STDERR):
+            numbers = range(start, min(start + windows.batch.size, len(windows)))
+            batches = [windows.make_batch(numbers, shift=shift) for shift in config.prediction.shifts]
+            views = [rates for batch in batches for rates in _views(model, batch, windows, config, device)]
+            batch = batches[0]  # bins and targets are the same in all
             yield (
                 batch.position.numpy(),
-                {assay: rate.float().cpu().numpy() for assay, rate in rates.items()},
+                {assay: np.mean([view[assay] for view in views], axis=0) for assay in views[0]},
                 {assay: target.numpy() for assay, target in batch.target.items()},
                 {assay: mask.numpy() for assay, mask in batch.mask.items()},
             )
 
 
-def device_for(config: Config) -> torch.device:
-    """Where a trained model runs: on a GPU if there is one, unless `training.accelerator` is `cpu`."""
-    return torch.device("cuda" if torch.cuda.is_available() and config.training.accelerator != "cpu" else "cpu")
+def _views(
+    model: GenomeModel, batch: GenomeBatch, windows: WindowDataset, config: Config, device: torch.device
+) -> Iterator[dict[str, np.ndarray]]:
+    """Predictions from one strand or from both, each in the order of the first."""
+    yield _on_host(model(batch.to(device)))
+    if config.prediction.reverse_complement:
+        targets = windows.store.targets
+        other = reverse_complement(batch, windows.reader.chunk, targets)
+        yield _on_host(turned(model(other.to(device)), targets))
+
+
+def _on_host(rates: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    return {assay: rate.float().cpu().numpy() for assay, rate in rates.items()}
 
 
 def _blend(
-    model: GenomeModel, windows: WindowDataset, overlap: int, device: torch.device, blended: dict[str, np.ndarray]
+    model: GenomeModel, windows: WindowDataset, overlap: int, config: Config, blended: dict[str, np.ndarray]
 ) -> None:
     """Fill (tracks, bins) arrays with the weighted mean of all windows that predict a bin."""
     ramp = np.minimum(np.arange(1, windows.batch.predicted + 1), overlap + 1) / (overlap + 1)
     weight = np.minimum(ramp, ramp[::-1]).astype(np.float32)
     total = np.zeros(len(windows.store.bins), dtype=np.float32)
-    for position, rates, _, _ in predictions(model, windows, device=device, title="Predicting"):
+    for position, rates, _, _ in predictions(model, windows, config, title="Predicting"):
         for row, bins in enumerate(position):
             inside = bins >= 0
             total[bins[inside]] += weight[inside]

@@ -58,6 +58,7 @@ def test_overrides_reach_sections_and_list_items(tmp_path):
         ("model.heads={expresion: {}}", "model.heads: no head 'expresion'. Did you mean 'expression'?"),
         ("model.heads={expression: {loss: bce}}", "'expression': loss: "),
         ("augment.shift=128", "augment.shift: 128 bp parts sequence from tracks in bins of 128 bp; choose at most 127"),
+        ("prediction.shifts=[0, -128]", "prediction.shifts: -128 bp parts sequence from tracks in bins of 128 bp;"),
         ("bins={bin_size: 1}", "augment.shift: 3 bp parts sequence from tracks in bins of 1 bp; choose at most 0."),
         ("training.learning_rate=fast", "training.learning_rate: "),
         ("batch.crop=40", "crop 40 on both sides leaves nothing of a window of 64 bins."),

@@ -11,7 +11,7 @@ from scipy import stats
 from genograph.config import load_config
 from genograph.evaluate import evaluate, summarize
 from genograph.experiment import Experiment
-from genograph.predict import predict, write_track
+from genograph.predict import predict, predictions, write_track
 from genograph.train import train
 from tests.tiny import BIN, SIZES, write_world
 
@@ -144,6 +144,44 @@ def test_the_last_window_of_a_circle_hands_over_to_the_first(tmp_path, monkeypat
     of_last = np.minimum(past_the_end - np.arange(past_the_end), predicted - stride + 1)
     np.testing.assert_allclose(values[:past_the_end], last * of_last / (own + of_last), rtol=1e-5)
     assert values[past_the_end] == 0
+
+
+class StrandTold(torch.nn.Module):
+    """Predicts the number of each bin, ten times that for its second track, and a base of its second piece."""
+
+    halo = 1
+
+    def forward(self, batch):
+        position = batch.position[..., None].float()
+        first = batch.codes[1:2, 500:501].float().expand(batch.num_windows, 1)[..., None] * torch.ones_like(position)
+        return {"coverage": first, "expression": torch.cat([position, 10 * position], dim=2), "methylation": position}
+
+
+def of_views(run, *changes):
+    """The first batch of `predictions` with some changes: bins, and what is predicted."""
+    experiment = Experiment.open(load_config(run, list(changes)))
+    windows = experiment.dataset("test", StrandTold.halo)
+    bins, rates, *_ = next(predictions(StrandTold(), windows, experiment.config, title=""))
+    return bins.astype(float), rates
+
+
+def test_both_strands_are_averaged_bin_by_bin_and_stranded_tracks_trade_places(run):
+    bins, rates = of_views(run, "prediction.reverse_complement=true")
+    np.testing.assert_allclose(rates["methylation"][..., 0], bins)
+    np.testing.assert_allclose(rates["expression"][..., 0], 5.5 * bins)
+    np.testing.assert_allclose(rates["expression"][..., 1], 5.5 * bins)
+
+
+def test_without_a_word_one_strand_is_read(run):
+    bins, rates = of_views(run)
+    np.testing.assert_array_equal(rates["expression"][..., 1], 10 * bins)
+
+
+def test_shifts_are_averaged(run):
+    apart = [of_views(run, f"prediction.shifts=[{shift}]")[1]["coverage"][0, 0, 0] for shift in range(-5, 6)]
+    _, together = of_views(run, f"prediction.shifts={list(range(-5, 6))}")
+    assert len(set(apart)) > 1
+    assert together["coverage"][0, 0, 0] == pytest.approx(np.mean(apart))
 
 
 def test_bins_without_a_value_are_not_written(run, tmp_path):

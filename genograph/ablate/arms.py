@@ -27,7 +27,7 @@ REFERENCE = "hic"
 FRACTIONS = (50, 25, 10)  # per cent of the reads of the map
 MAX_FILTERS = 4096
 # Sections that decide what is predicted and judged; an arm of one's own leaves them as they are.
-SHARED = {"seed", "genome", "tracks", "tfrecords", "bins", "splits", "ablation"}
+SHARED = {"seed", "genome", "tracks", "tfrecords", "bins", "splits", "prediction", "ablation"}
 
 Tree = dict[str, Any]
 
