@@ -279,16 +279,11 @@ class Config(Section):
     @model_validator(mode="after")
     def _bins_are_long_enough(self) -> Config:
         size = self.bins.bin_size
-        if self.augment.shift >= size:
-            raise InputError(
-                f"augment.shift: {self.augment.shift} bp parts sequence from tracks in bins of {size} bp; "
-                f"choose at most {size - 1}."
-            )
-        if far := [shift for shift in self.prediction.shifts if abs(shift) >= size]:
-            raise InputError(
-                f"prediction.shifts: {far[0]} bp parts sequence from tracks in bins of {size} bp; "
-                f"choose at most {size - 1}."
-            )
+        for key, shifts in ("augment.shift", [self.augment.shift]), ("prediction.shifts", self.prediction.shifts):
+            if far := [shift for shift in shifts if abs(shift) >= size]:
+                raise InputError(
+                    f"{key}: {far[0]} bp parts sequence from tracks in bins of {size} bp; choose at most {size - 1}."
+                )
         if (self.evaluation.kmer_ridge or 0) > 3 * size:
             raise InputError(
                 f"evaluation.kmer_ridge: a {self.evaluation.kmer_ridge}-mer does not fit into the {3 * size} bp that "

@@ -28,6 +28,7 @@ from genograph.graph.neighbours import induced_edges, strongest_partners
 from genograph.pieces import PieceReader, Stretches
 from genograph.store import Store
 
+COUNTED_WINDOWS = 50  # to tell how many contacts windows show
 NO_AUGMENTATION = AugmentConfig(reverse_complement=False, shift=0)
 
 
@@ -139,6 +140,24 @@ class WindowDataset(Dataset):
             position=torch.from_numpy(predicted),
             **self._observed(predicted),
         )
+
+    def contacts_shown(self) -> tuple[float, float]:
+        """How many contact edges of its own nodes a window shows: the mean over nodes, and the share of all they have.
+
+        Of an edge to a node that is neither the window's nor one of its partners a model sees nothing. At most 50
+        windows are counted, drawn evenly. NaN without nodes, or for the share without contacts.
+        """
+        pairs = self.graph.pairs()
+        contacts = self.graph.with_pairs(pairs.take(self.graph.is_contact(pairs.kind)))
+        degree, (shown, had, nodes) = contacts.degree(), np.zeros(3)
+        drawn = np.linspace(0, len(self) - 1, min(len(self), COUNTED_WINDOWS)).astype(np.int64)
+        run, first = self.windows[drawn].T
+        for sample in self._samples(self._bins_of(run, first, self.batch.window)):
+            (_, destination), _ = induced_edges(contacts, np.concatenate([sample.own, sample.partners]), self._lookup)
+            shown += np.count_nonzero(destination < len(sample.own))
+            had += degree[sample.own].sum()
+            nodes += len(sample.own)
+        return shown / nodes if nodes else float("nan"), shown / had if had else float("nan")
 
     def loader(self, *, shuffle: bool, workers: int = 0, rank: int = 0, world_size: int = 1) -> DataLoader:
         """Batches in order, or shuffled anew each epoch as the seed says; shared out among processes."""

@@ -25,6 +25,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from genograph.checkpoint import WEIGHTS, save_model
 from genograph.config import Config, TrainingConfig, changed_keys
+from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.trainer import Checkpoints, MetricsTable, TrainingModule
@@ -62,10 +63,12 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     experiment = Experiment.open(config)
     torch.manual_seed(config.seed)
     model = experiment.model()
+    windows = experiment.dataset("train", model.halo, augment=True)
+    _tell_contacts(windows)
     module = TrainingModule(
         model,
         config.training,
-        train=experiment.dataset("train", model.halo, augment=True),
+        train=windows,
         valid=experiment.dataset("valid", model.halo),
         seed=config.seed,
     )
@@ -89,6 +92,14 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
         save_model(model, experiment, folder)
     trainer.strategy.barrier()
     return folder
+
+
+def _tell_contacts(windows: WindowDataset) -> None:
+    _, share = windows.contacts_shown()
+    if share < 1:  # not NaN, without contacts
+        log.info(
+            "A window shows %.0f %% of the contacts of its nodes: batch.partners=%d.", 100 * share, windows.num_partners
+        )
 
 
 def _write_config(path: Path, config: Config) -> None:

@@ -349,3 +349,40 @@ def test_worker_processes_make_the_same_batches(store):
 def test_a_loader_makes_batches_of_the_configs_size_in_order(store):
     positions = [batch.position[:, 0].tolist() for batch in make_dataset(store, size=3).loader(shuffle=False)]
     assert positions == [[0, 4, 8], [12, 16, 20], [24, 28]]
+
+
+def test_contacts_shown_are_those_of_a_windows_own_nodes_that_reach_its_partners_or_each_other(store):
+    """Window of nodes 0 to 2: of its five ends of contacts, one leads to node 9, which is not among its partners."""
+    pairs = [(0, 2, 1.0), (0, 6, 2.0), (1, 7, 2.0), (1, 9, 0.5), (6, 7, 9.0)]
+    dataset = make_dataset(store, pairs=pairs, crop=0, allowed=bins((0, 30)))
+    assert first_window(dataset).contacts_shown() == pytest.approx((4 / 3, 4 / 5))
+    dataset = make_dataset(store, pairs=pairs, crop=0, partners=3)
+    assert first_window(dataset).contacts_shown() == pytest.approx((5 / 3, 1))
+
+
+def test_contacts_shown_are_counted_in_few_windows_drawn_evenly(store, monkeypatch):
+    monkeypatch.setattr("genograph.dataset.COUNTED_WINDOWS", 2)
+    dataset = make_dataset(store, pairs=[(0, 9, 1.0), (4, 9, 1.0), (11, 0, 1.0)], window=1, crop=0, chunk=1)
+    assert len(dataset) == 30
+    assert dataset.contacts_shown()[0] == pytest.approx((2 + 1) / 2)  # the first window and the last: nodes 0 and 11
+
+
+def test_a_graph_that_is_isolated_shows_no_contacts_of_none(store):
+    graph = make_graph(store, [(0, 6, 1.0)])
+    empty = graph.with_pairs(graph.pairs().take(np.empty(0, dtype=int)))
+    assert make_dataset(store, graph=empty).contacts_shown() == pytest.approx((0, np.nan), nan_ok=True)
+    assert make_dataset(store, graph=graph).contacts_shown()[0] > 0
+
+
+def first_window(dataset):
+    """The dataset with its first window alone."""
+    dataset.windows = dataset.windows[:1]
+    return dataset
+
+
+@pytest.mark.parametrize(("partners", "share"), [(0, 2 / 5), (1, 4 / 5), (2, 1.0)])
+def test_the_share_of_contacts_that_a_window_shows_grows_with_its_partners(store, partners, share):
+    # Window 0 has nodes 0 to 2, with five ends of edges: two of the pair among them, two at node 6, one at node 7.
+    pairs = [(0, 2, 1.0), (0, 6, 2.0), (1, 6, 2.0), (1, 7, 1.0)]
+    dataset = make_dataset(store, pairs=pairs, crop=0, partners=partners)
+    assert first_window(dataset).contacts_shown()[1] == pytest.approx(share)

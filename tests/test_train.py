@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import subprocess
 import sys
 import time
@@ -64,6 +65,14 @@ def assert_equal_weights(run, other):
     assert ours.keys() == theirs.keys()
     for name in ours:
         assert torch.equal(ours[name], theirs[name]), name
+
+
+@pytest.mark.parametrize(("partners", "is_told"), [(1, True), (100, False)])
+def test_contacts_that_windows_do_not_show_are_told_of(world, tmp_path, caplog, partners, is_told):
+    caplog.set_level("INFO", logger="genograph")
+    train(load_config(world, [f"batch.partners={partners}", "training.max_epochs=1"]), tmp_path / "run")
+    told = re.findall(r"A window shows (\d+) % of the contacts of its nodes: batch.partners=(\d+)", caplog.text)
+    assert [(0 < int(share) < 100, number) for share, number in told] == ([(True, "1")] if is_told else [])
 
 
 def test_a_run_folder_says_all_about_the_run(world, tmp_path):

@@ -19,7 +19,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
-from genograph.audit.exposure import seen_edges
 from genograph.checkpoint import load_run
 from genograph.config import Config
 from genograph.evaluate import predict_split
@@ -100,7 +99,7 @@ def _predict(run: Run) -> None:
         np.savez(partial, **{assay: np.array(each.prediction) for assay, each in held})
     cost = {
         "parameters": count_parameters(model).trainable,
-        "contacts": seen_edges(windows),
+        "contacts": windows.contacts_shown()[0],
         "seconds": float(pd.read_csv(run.folder / "metrics.csv")["seconds"].sum()),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }

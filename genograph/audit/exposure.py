@@ -13,9 +13,7 @@ from genograph.experiment import Experiment
 from genograph.genome.splits import SPLITS
 from genograph.graph.batch import GenomeBatch
 from genograph.graph.genome_graph import GenomeGraph
-from genograph.graph.neighbours import induced_edges
 
-SEEN_WINDOWS = 50  # in which edges are counted
 MAX_WINDOWS = 200  # looked at: half drawn evenly, half where a run of bins begins or ends, where other splits are near
 BLOCK = 2**20  # edges at a time
 
@@ -90,23 +88,6 @@ def exposures(dataset: WindowDataset, *, shift: int = 0) -> Iterator[Exposure]:
     windows, limit = np.arange(len(run)), MAX_WINDOWS // 2
     for window in np.union1d(drawn(windows, limit), drawn(windows[is_end], limit)):
         yield Exposure.of(dataset, int(window), shift=shift)
-
-
-def seen_edges(dataset: WindowDataset) -> float:
-    """How many contact edges a window's own nodes have within it, the mean over nodes of at most 50 windows.
-
-    Less than their degree in the genome: of an edge to a node that is neither the window's nor one of its partners a
-    model sees nothing. NaN without windows.
-    """
-    pairs = dataset.graph.pairs()
-    contacts = dataset.graph.with_pairs(pairs.take(dataset.graph.is_contact(pairs.kind)))
-    lookup = np.full(contacts.num_nodes, -1, dtype=np.int64)
-    edges, nodes = 0, 0
-    for window in drawn(np.arange(len(dataset)), SEEN_WINDOWS):
-        own, partners = _nodes(dataset, int(window))
-        (_, destination), _ = induced_edges(contacts, np.concatenate([own, partners]), lookup)
-        edges, nodes = edges + np.count_nonzero(destination < len(own)), nodes + len(own)
-    return float(edges / nodes) if nodes else float("nan")
 
 
 def splits_of_nodes(experiment: Experiment) -> np.ndarray:

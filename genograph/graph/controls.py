@@ -48,8 +48,8 @@ class Rewired:
     a node's contacts tell. Kept are the degree of every node, exactly, and its summed weight, up to the width of a
     class. Not kept are partners and distances: random ones are mostly far, and the distance of an edge is that of its
     new ends. Nor is the degree that a model sees: a window takes only its strongest partners, and random
-    ones rarely have edges among themselves (`genograph.audit.exposure.seen_edges`). A pair that is alone with its type,
-    groups and class stays.
+    ones rarely have edges among themselves (`genograph.dataset.WindowDataset.contacts_shown`). A pair that is alone
+    with its type, groups and class stays.
     """
 
     name: ClassVar[str] = "rewired"

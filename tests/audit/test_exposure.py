@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genograph.audit import exposure
-from genograph.audit.exposure import Exposure, edges_between, exposures, seen_edges, strangers
+from genograph.audit.exposure import Exposure, edges_between, exposures, strangers
 from tests.numbered import BIN, make_graph, write_store
 from tests.test_dataset import bins, make_dataset
 
@@ -79,38 +79,6 @@ def test_partners_and_nodes_wholly_of_other_splits_are_strangers_and_divided_one
     holds[[1, 2, 7], 1] = True  # valid; node 1 is divided
     foreign, divided = strangers(Exposure.of(dataset, 0), holds, 0)
     assert (foreign.tolist(), divided.tolist()) == ([2, 7], [1])
-
-
-def test_seen_edges_are_the_contacts_of_a_windows_own_nodes_that_reach_its_partners_or_each_other(store):
-    """Window of nodes 0 to 2: of its five ends of contacts, one leads to node 9, which is not among its partners."""
-    pairs = [(0, 2, 1.0), (0, 6, 2.0), (1, 7, 2.0), (1, 9, 0.5), (6, 7, 9.0)]
-    dataset = make_dataset(store, pairs=pairs, crop=0, allowed=bins((0, 30)))
-    seen = seen_edges(replace_windows(dataset, [0]))
-    assert seen == pytest.approx(4 / 3)
-    assert seen_edges(replace_windows(make_dataset(store, pairs=pairs, crop=0, partners=3), [0])) == pytest.approx(
-        5 / 3
-    )
-
-
-def test_seen_edges_of_many_windows_are_those_of_at_most_fifty_drawn_evenly(store, monkeypatch):
-    monkeypatch.setattr(exposure, "SEEN_WINDOWS", 2)
-    dataset = make_dataset(store, pairs=[(0, 9, 1.0), (4, 9, 1.0), (11, 0, 1.0)], window=1, crop=0, chunk=1)
-    assert len(dataset) == 30
-    assert seen_edges(dataset) == pytest.approx((2 + 1) / 2)  # the first window and the last: nodes 0 and 11
-    assert seen_edges(replace_windows(dataset, [])) != seen_edges(replace_windows(dataset, []))  # NaN
-
-
-def test_a_graph_that_is_isolated_shows_no_edges(store):
-    graph = make_graph(store, [(0, 6, 1.0)])
-    empty = graph.with_pairs(graph.pairs().take(np.empty(0, dtype=int)))
-    assert seen_edges(make_dataset(store, graph=empty)) == 0
-    assert seen_edges(make_dataset(store, graph=graph)) > 0
-
-
-def replace_windows(dataset, numbers):
-    """The dataset with some of its windows."""
-    dataset.windows = dataset.windows[numbers]
-    return dataset
 
 
 def test_edges_between_splits_count_once_and_gaps_join_nothing(store):
