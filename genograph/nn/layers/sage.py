@@ -1,6 +1,8 @@
-"""GraphSAGE with a mean for each type of edge, and learned edge weights."""
+"""GraphSAGE with a mean or a sum for each type of edge, and learned edge weights."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -11,20 +13,30 @@ from genograph.nn.layers.scatter import EdgeWeight, scatter_sum
 
 
 class SAGE(GraphBlock):
-    """A node beside the weighted mean of its neighbours (Hamilton et al. 2017, NeurIPS), one for each edge type.
+    """A node beside the weighted mean, or sum, of its neighbours (Hamilton et al. 2017, NeurIPS) for each edge type.
 
     A type has a mean and a matrix of its own, as in a relational graph convolution (Schlichtkrull et al. 2018,
     ESWC), so that what loops bring is not diluted by what lies beside. The weight of an edge is learned from its
-    attributes; a node without edges of a type has a mean of 0.
+    attributes; a node without edges of a type has a mean of 0. A sum also tells how many neighbours there are, which a
+    mean hides (Xu et al. 2019, ICLR): that may help, and it is how a model can learn from a node's degree alone.
 
     Args:
         channels: Of the bins.
         edge_dim: Edge attributes.
+        aggregate: `mean` or `sum`.
         dropout: Probability, after the messages.
     """
 
-    def __init__(self, channels: int, edge_dim: int, *, dropout: Probability = 0.0) -> None:
+    def __init__(
+        self,
+        channels: int,
+        edge_dim: int,
+        *,
+        aggregate: Literal["mean", "sum"] = "mean",
+        dropout: Probability = 0.0,
+    ) -> None:
         super().__init__(channels, dropout=dropout)
+        self.aggregate = aggregate
         num_types = edge_dim - len(EDGE_MEASURES)
         self.edge_weight = EdgeWeight(edge_dim)
         self.of_self = nn.Linear(channels, channels)
@@ -37,5 +49,7 @@ class SAGE(GraphBlock):
         for linear, is_type in zip(self.of_neighbours, edge_attr[:, len(EDGE_MEASURES) :].T, strict=True):
             of_type = weight * is_type[:, None]
             total = scatter_sum(of_type * neighbours, destination, len(x))
-            out = out + linear(total / scatter_sum(of_type, destination, len(x)).clamp(min=1e-12))
+            if self.aggregate == "mean":
+                total = total / scatter_sum(of_type, destination, len(x)).clamp(min=1e-12)
+            out = out + linear(total)
         return out
