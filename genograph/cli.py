@@ -129,13 +129,16 @@ def ablate(
     ] = None,
 ) -> None:
     """Compare a config with its controls and say whether contacts help (default: into runs/NAME-ablation)."""
-    from genograph.ablate import ablate
+    from genograph.ablate import RunsFailed, ablate
     from genograph.config import load_config
 
     settings = load_config(config, overrides or [])
     folder = out or Path("runs") / f"{settings.name}-ablation"
+    failed = None
     try:
         verdict = ablate(settings, folder, launcher=launcher, workers=workers)
+    except RunsFailed as error:
+        verdict, failed = error.verdict, error
     except KeyboardInterrupt:
         print("genograph: stopped. The same command goes on.", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -143,6 +146,9 @@ def ablate(
     for reason in verdict.reasons:
         print(f"  - {reason}")
     print(f"report     {folder / 'report.html'}")
+    if failed:
+        print(f"genograph: {failed}", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -1,5 +1,5 @@
 """Ablations: arms x folds x seeds, audited, compared and reported. `ablate` does all of it."""
 
-from genograph.ablate.ablation import ablate
+from genograph.ablate.ablation import RunsFailed, ablate
 
-__all__ = ["ablate"]
+__all__ = ["RunsFailed", "ablate"]

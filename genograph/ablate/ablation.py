@@ -40,6 +40,18 @@ log = logging.getLogger("genograph")
 FREE = {"ablation", "downloads", "store"}  # what may change from one call to the next in one folder
 
 
+class RunsFailed(Exception):
+    """Some runs could not be finished. The answer is written all the same, from the others.
+
+    Attributes:
+        verdict: That answer.
+    """
+
+    def __init__(self, message: str, verdict: Verdict) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+
+
 def ablate(
     config: Config, out: str | Path | None = None, *, launcher: str = "local", workers: int | None = None
 ) -> Verdict:
@@ -56,6 +68,7 @@ def ablate(
     Raises:
         InputError: If the config is wrong, the audit finds a leak that `ablation.allow_leakage` does not name, the
             folder holds another ablation, or no run of an arm that is needed could be finished.
+        RunsFailed: After the answer is written, if other runs could not be finished.
     """
     folder = Path(out) if out is not None else Path("runs") / f"{config.name}-ablation"
     if launcher not in LAUNCHERS:
@@ -80,7 +93,9 @@ def ablate(
     with locked(folder / "lock"):
         said = write_summary(folder, arms, folds, runs, findings)
     if failed:
-        log.warning("%d of %d runs failed, the same command tries them again. %s", len(failed), len(runs), failed[0])
+        raise RunsFailed(
+            f"{len(failed)} of {len(runs)} runs failed, the same command tries them again. {failed[0]}", said
+        )
     return said
 
 

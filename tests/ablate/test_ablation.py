@@ -270,15 +270,16 @@ def test_an_allowed_leak_goes_on_and_the_report_shows_the_reason(hiding_world, t
 # Failures of single runs.
 
 
-def test_an_arm_that_fails_is_missing_and_the_others_are_told(world, tmp_path, monkeypatch, capsys, caplog):
+def test_an_arm_that_fails_is_missing_and_the_others_are_told(world, tmp_path, monkeypatch, capsys):
     wild = "{name: wild, set: [training.learning_rate=1e30]}"
     settings = (f"ablation.arms=[hic,no_graph,{wild}]", "ablation.seeds=1")
-    with caplog.at_level("INFO", "genograph"):
-        assert command(monkeypatch, world, *settings, "-o", tmp_path / "out") == 0
+    assert command(monkeypatch, world, *settings, "-o", tmp_path / "out") == 1
+    said = capsys.readouterr()
+    assert "report " in said.out
     assert re.fullmatch(
-        r"1 of 3 runs failed, the same command tries them again\. wild, fold 0, seed 0 failed, see .*train\.log: "
+        r"genograph: 1 of 3 runs failed, the same command tries them again\. wild, fold 0, seed 0 failed, see .*train\.log: "
         r"the loss is not finite at step .*",
-        caplog.messages[-1],
+        said.err.splitlines()[-1],
     )
     arms = pd.read_csv(tmp_path / "out" / "arms.tsv", sep="\t")
     assert set(arms["arm"]) == {"hic", "no_graph"}
