@@ -24,9 +24,9 @@ def config_trees(settings: WorldSettings, chroms: list[str], *, ceiling: float) 
         chroms: Its chromosomes; the last is held out, the one before chooses the epoch.
         ceiling: r of a perfect model over the promoters that are held out.
     """
-    edges = [{"name": "linear", "reach": 1}, {"name": "hic", "top_k": 6, "min_distance": 10_000, "min_oe": 4.0}]
-    sage = {"name": "sage", "dropout": 0.1}
-    graph = _tree("graph", settings, chroms, edges=edges, processor=[sage, DILATED, sage])
+    edges = [{"name": "linear", "reach": 10}, {"name": "hic", "top_k": 6, "min_distance": 10_000, "min_oe": 4.0}]
+    gat = {"name": "gat", "dropout": 0.1}
+    graph = _tree("graph", settings, chroms, edges=edges, processor=[gat, DILATED, gat])
     graph["ablation"] = {"assay": "expression", "elements": "elements.bed"}
     if ceiling > 0:  # not of a world in which nothing varies
         graph["ablation"]["ceiling"] = {"expression": round(ceiling, 4)}
@@ -47,7 +47,7 @@ def _tree(
         "bins": {"bin_size": BIN, "node_size": settings.resolution},
         "splits": {"valid": [chroms[-2]], "test": [chroms[-1]]},
         "graph": {"edges": edges},
-        "batch": {"window": 1024, "crop": 64, "stride": 896, "size": 1, "partners": 48, "chunk": 16},
+        "batch": {"window": 1024, "crop": 64, "stride": 896, "size": 1, "partners": 64, "chunk": 16},
         "augment": {"reverse_complement": True, "shift": 3},
         "model": {
             "encoder": {
@@ -62,7 +62,7 @@ def _tree(
             "trunk": {"filters": 96, "dropout": 0.1},
             "heads": {
                 "expression": {"loss": "poisson", "weight": 10.0},
-                "accessibility": {"loss": "poisson", "weight": 3.0},
+                "accessibility": {"loss": "poisson", "weight": 15.0},
                 "methylation": {"weight": 20.0},
             },
         },
@@ -77,4 +77,5 @@ def _tree(
             "patience": 10,
             "threads": 1,
         },
+        "prediction": {"reverse_complement": True, "shifts": [-3, 0, 3]},
     }

@@ -277,8 +277,8 @@ def test_an_arm_that_fails_is_missing_and_the_others_are_told(world, tmp_path, m
     said = capsys.readouterr()
     assert "report " in said.out
     assert re.fullmatch(
-        r"genograph: 1 of 3 runs failed, the same command tries them again\. wild, fold 0, seed 0 failed, see .*train\.log: "
-        r"the loss is not finite at step .*",
+        r"genograph: 1 of 3 runs failed, the same command tries them again\. wild, fold 0, seed 0 failed, see "
+        r".*train\.log: the loss is not finite at step .*",
         said.err.splitlines()[-1],
     )
     arms = pd.read_csv(tmp_path / "out" / "arms.tsv", sep="\t")
