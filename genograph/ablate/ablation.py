@@ -13,7 +13,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -199,8 +199,9 @@ def _work_off(runs: Sequence[Run], judged: Sequence[Judged], folder: Path, *, la
         return []
     failed, assay = [], judged[0].assay
     options = judged[0].experiment.config.ablation.slurm
-    with _progress(len(runs), len(runs) - len(missing)) as tell:
-        for run, error in LAUNCHERS[launcher](missing, workers, folder, options):
+    outcomes = closing(LAUNCHERS[launcher](missing, workers, folder, options))
+    with _progress(len(runs), len(runs) - len(missing)) as tell, outcomes as each:
+        for run, error in each:
             if error is not None:
                 failed.append(f"{run.label} failed, see {run.folder / 'train.log'}: {error}")
                 tell(failed[-1])

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing import get_context, parent_process
@@ -25,10 +25,10 @@ ATTEMPTS = 3
 POLL = 1.0  # seconds between looks at the jobs of a cluster
 
 Outcome = tuple[Run, Exception | None]
-Launcher = Callable[[Sequence[Run], int, Path, dict[str, Any]], Iterator[Outcome]]
+Launcher = Callable[[Sequence[Run], int, Path, dict[str, Any]], Generator[Outcome]]
 
 
-def local(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Iterator[Outcome]:
+def local(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Generator[Outcome]:
     """Processes of this machine, a fresh one for each run, so that its memory is its own.
 
     They share the cores evenly, if neither `training.threads` nor OMP_NUM_THREADS says otherwise. A run whose process
@@ -103,7 +103,7 @@ def _told(process: Any, told: Connection) -> Exception | None:
             return Killed(f"its process ended with code {process.exitcode}, {ATTEMPTS} times. Is there enough memory?")
 
 
-def slurm(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Iterator[Outcome]:
+def slurm(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Generator[Outcome]:
     """Jobs of SLURM, as many at a time as `workers`; without SLURM, processes that submitit starts here.
 
     `options` are submitit's parameters, such as `slurm_partition`, `timeout_min` and `gpus_per_node`.
@@ -112,22 +112,26 @@ def slurm(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, An
     executor = submitit.AutoExecutor(folder=folder / "slurm")
     executor.update_parameters(**{"timeout_min": 24 * 60, "slurm_array_parallelism": workers, **options})
     waiting, jobs = deque(runs), {}
-    while waiting or jobs:
-        # SLURM holds back what is too much by itself, submitit's own processes would all start at once.
-        room = len(waiting) if executor.cluster == "slurm" else workers - len(jobs)
-        begun = [waiting.popleft() for _ in range(min(room, len(waiting)))]
-        if begun:
-            with executor.batch():
-                submitted = [executor.submit(finish, run) for run in begun]
-            jobs |= dict(zip(submitted, begun, strict=True))
-        done = [job for job in jobs if job.done()]
-        for job in done:
-            yield jobs.pop(job), job.exception()
-        if not done:
-            time.sleep(POLL)
+    try:
+        while waiting or jobs:
+            # SLURM holds back what is too much by itself, submitit's own processes would all start at once.
+            room = len(waiting) if executor.cluster == "slurm" else workers - len(jobs)
+            begun = [waiting.popleft() for _ in range(min(room, len(waiting)))]
+            if begun:
+                with executor.batch():
+                    submitted = [executor.submit(finish, run) for run in begun]
+                jobs |= dict(zip(submitted, begun, strict=True))
+            done = [job for job in jobs if job.done()]
+            for job in done:
+                yield jobs.pop(job), job.exception()
+            if not done:
+                time.sleep(POLL)
+    finally:  # interrupted: nobody waits for what is queued or runs
+        for job in jobs:
+            job.cancel(check=False)
 
 
-def ray(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Iterator[Outcome]:
+def ray(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Generator[Outcome]:
     """Tasks of the Ray cluster that one is connected to, or of one started here; a worker process for each run."""
     engine = _engine("ray", "ray")
     if not engine.is_initialized():

@@ -175,6 +175,7 @@ class Cluster:
 
     def __init__(self, cluster):
         self.cluster, self.parameters, self.batches, self.working, self.most = cluster, {}, [], [], 0
+        self.cancelled = 0
         self.AutoExecutor = lambda folder: self
         self.update_parameters = self.parameters.update
 
@@ -201,6 +202,9 @@ class Job:
     def exception(self):
         self.cluster.working.remove(self)
 
+    def cancel(self, check):
+        self.cluster.cancelled += 1
+
 
 def test_slurm_gets_one_array_of_all_runs_and_what_the_config_says(told, tmp_path, monkeypatch):
     cluster = Cluster("slurm")
@@ -209,6 +213,15 @@ def test_slurm_gets_one_array_of_all_runs_and_what_the_config_says(told, tmp_pat
     assert sorted(found) == [0, 1, 2, 3, 4]
     assert cluster.batches == [5]
     assert cluster.parameters == {"timeout_min": 1440, "slurm_array_parallelism": 2, "slurm_partition": "gpu"}
+
+
+def test_an_interrupted_ablation_leaves_no_jobs_in_the_queue(told, tmp_path, monkeypatch):
+    cluster = Cluster("slurm")
+    monkeypatch.setattr(launchers, "_engine", lambda *_: cluster)
+    outcomes = slurm(told(*["quick"] * 5), 2, tmp_path, {})
+    next(outcomes)
+    outcomes.close()  # as Ctrl-C does
+    assert cluster.cancelled == 4
 
 
 def test_without_slurm_submitit_gets_as_many_jobs_as_may_work(told, tmp_path, monkeypatch):
