@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from genograph.ablate.arms import Arm, make_arms, with_seed
+from genograph.ablate.arms import ARMS, Arm, make_arms, with_seed
 from genograph.ablate.folds import fold_configs
 from genograph.ablate.grid import Run, locked
 from genograph.ablate.judged import Judged
@@ -80,7 +80,7 @@ def ablate(
     _check_runs(runs)
     _check_sources(folds[0], folder)
     judged = [_judged(fold) for fold in folds]
-    findings = [audit(fold) for fold in folds]
+    findings = [[*audit(fold), *_leaks_of_arms(arms, fold)] for fold in folds]
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / "lock"):  # another process may be at the same
         write(folder / "sources.json", json.dumps(_sources(folds[0]), indent=2))
@@ -106,9 +106,7 @@ def make_runs(arms: Sequence[Arm], folds: Sequence[Experiment], folder: Path) ->
     for seed in range(first, first + count):
         for number, fold in enumerate(folds):
             for arm in arms:
-                tree = with_seed(arm.config, seed).model_dump(mode="json") | {"ablation": {}}
-                if fold.config.splits is not None:
-                    tree["splits"] = fold.config.splits.model_dump(mode="json")
+                tree = _of_fold(with_seed(arm.config, seed), fold).model_dump(mode="json") | {"ablation": {}}
                 place = folder / "runs" / arm.name / f"fold{number}" / f"seed{seed}"
                 runs.append(Run(arm.name, number, seed, place.resolve(), parse_config(tree)))
     return runs
@@ -173,6 +171,33 @@ def _judged(fold: Experiment) -> Judged:
             "Choose other splits or folds."
         )
     return judged
+
+
+def _leaks_of_arms(arms: Sequence[Arm], fold: Experiment) -> list[Finding]:
+    """The leaks of arms that read other contacts or windows than the reference; what controls do leaks nothing."""
+    leaks = []
+    for arm in arms:
+        if (arm.name in ARMS and arm.name != "other_contacts") or not _reads_otherwise(arm.config, arms[0].config):
+            continue
+        found = audit(Experiment.open(_of_fold(arm.config, fold)))
+        leaks += [
+            replace(each, arm=arm.name, message=f"In arm '{arm.name}': {each.message}")
+            for each in found
+            if each.status == "leak"
+        ]
+    return leaks
+
+
+def _reads_otherwise(config: Config, reference: Config) -> bool:
+    return any(getattr(config, key) != getattr(reference, key) for key in ("contacts", "graph", "batch", "augment"))
+
+
+def _of_fold(config: Config, fold: Experiment) -> Config:
+    """The config with the splits of a fold."""
+    tree = config.model_dump(mode="json")
+    if fold.config.splits is not None:
+        tree["splits"] = fold.config.splits.model_dump(mode="json")
+    return parse_config(tree)
 
 
 def _changed(written: Path, config: Config) -> str:

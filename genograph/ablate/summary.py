@@ -135,9 +135,11 @@ def _report(
 
 
 def _audit_values(findings: Sequence[Finding], assay: str, over: str) -> dict[str, float]:
-    """What the verdict wants to know of the audit: the worst fold's."""
+    """What the verdict wants to know of the audit of the reference: the worst fold's."""
     values: dict[str, float] = {}
     for finding in findings:
+        if finding.arm:
+            continue
         found = {"masked_bins_scored": float(finding.count)}.get(finding.check)
         if finding.check in ("mask_predicts", "degree_predicts"):
             found = finding.values.get(f"{assay}.{over}", float("nan"))

@@ -51,6 +51,7 @@ class Finding:
         count: How many edges, nodes, bases, bins or tracks fall foul; 0 if ok.
         message: One line: what, with numbers and the way out.
         values: Figures, such as the Pearson r `expression.genes`.
+        arm: Of an ablation in which it was found; empty for the config itself.
     """
 
     check: str
@@ -58,6 +59,7 @@ class Finding:
     count: int
     message: str
     values: dict[str, float] = field(default_factory=dict)
+    arm: str = ""
 
 
 def audit(experiment: Experiment) -> list[Finding]:

@@ -257,6 +257,12 @@ def test_one_reason_does_not_allow_another_leak(hiding_world, tmp_path):
         ablate(load_config(hiding_world, [*SETTINGS, "contacts.mask=false", allowed]), tmp_path)
 
 
+def test_an_arm_of_ones_own_that_leaks_is_refused_too(hiding_world, tmp_path):
+    arms = "ablation.arms=[hic,no_graph,{name: unmasked, set: [contacts.mask=false]}]"
+    with pytest.raises(InputError, match=r"found 2 leaks, nothing was trained\. masked_bins_scored: In arm 'unmasked': "):
+        ablate(load_config(hiding_world, [arms, "ablation.seeds=1"]), tmp_path)
+
+
 def test_an_allowed_leak_goes_on_and_the_report_shows_the_reason(hiding_world, tmp_path):
     allowed = "ablation.allow_leakage={mask_predicts: it is the point, masked_bins_scored: to show the trap}"
     settings = ["ablation.arms=[hic,no_graph]", "ablation.seeds=1", "contacts.mask=false", allowed]

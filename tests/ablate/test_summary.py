@@ -147,6 +147,7 @@ def test_the_verdict_hears_of_the_worst_fold_of_what_it_is_about():
     findings = [
         Finding("masked_bins_scored", "note", 4, "", {"coverage": 1.0}),
         Finding("masked_bins_scored", "ok", 0, ""),
+        Finding("masked_bins_scored", "leak", 9, "", arm="unmasked"),  # the verdict is about the reference
         Finding("mask_predicts", "note", 1, "", {"coverage.genes": 0.3, "coverage.bins": 0.9, "expression.genes": 0.8}),
         Finding("mask_predicts", "note", 1, "", {"coverage.genes": float("nan")}),
         Finding("degree_predicts", "ok", 0, "", {"coverage.genes": 0.1}),
