@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
-import torch
 
+from genograph.ablate import ablate
 from genograph.checkpoint import load_run
 from genograph.config import load_config
 from genograph.describe import CONFIGS
+from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
 from genograph.genome.splits import SPLITS
@@ -51,7 +52,7 @@ def test_the_first_bin_of_the_circle_is_blended_from_the_last_window_and_the_fir
     predicted = experiment.config.batch.predicted
     windows = experiment.genome_windows(model.halo, stride=predicted - predicted // 4)
     windows.windows = windows.windows[[0, -1]]
-    batches = predictions(model, windows, device=torch.device("cpu"), title="")
+    batches = predictions(model, windows, experiment.config, title="")
     in_each = np.concatenate([rates["expression"][position == 0] for position, rates, _, _ in batches])
     assert in_each.shape == (2, 24)
     for target, values in zip(experiment.targets["expression"], in_each.T, strict=True):
@@ -85,3 +86,13 @@ def test_bins_that_the_yeast_map_masks_leave_loss_and_metrics(tmp_path_factory):
     assert masked.sum() > 1000
     assert not experiment.store.mask[masked].any()
     assert (experiment.split_of_bin[masked] == SPLITS["test"]).any()
+
+
+@pytest.mark.needs_shared_data
+def test_an_ablation_of_yeast_with_masked_bins_counted_is_refused(tmp_path_factory, tmp_path):
+    """They are empty in the map and in the tracks alike, which only a model that sees the map can tell."""
+    store = tmp_path_factory.getbasetemp() / "store-unmasked"
+    settings = ["contacts.mask=false", f"store={store}", "ablation.arms=[hic, features_only]", "ablation.seeds=1"]
+    with pytest.raises(InputError, match=r"masked_bins_scored: .* ablation\.allow_leakage"):
+        ablate(quick("yeast", tmp_path_factory, *settings), tmp_path / "out")
+    assert not (tmp_path / "out" / "runs").exists()

@@ -259,7 +259,9 @@ def test_one_reason_does_not_allow_another_leak(hiding_world, tmp_path):
 
 def test_an_arm_of_ones_own_that_leaks_is_refused_too(hiding_world, tmp_path):
     arms = "ablation.arms=[hic,no_graph,{name: unmasked, set: [contacts.mask=false]}]"
-    with pytest.raises(InputError, match=r"found 2 leaks, nothing was trained\. masked_bins_scored: In arm 'unmasked': "):
+    with pytest.raises(
+        InputError, match=r"found 2 leaks, nothing was trained\. masked_bins_scored: In arm 'unmasked': "
+    ):
         ablate(load_config(hiding_world, [arms, "ablation.seeds=1"]), tmp_path)
 
 
