@@ -47,7 +47,7 @@ def _tree(
         "bins": {"bin_size": BIN, "node_size": settings.resolution},
         "splits": {"valid": [chroms[-2]], "test": [chroms[-1]]},
         "graph": {"edges": edges},
-        "batch": {"window": 1024, "crop": 64, "stride": 896, "size": 1, "partners": 64, "chunk": 16},
+        "batch": {"window": 1024, "crop": 64, "stride": 896, "size": 4, "partners": 64, "chunk": 16},
         "augment": {"reverse_complement": True, "shift": 3},
         "model": {
             "encoder": {
@@ -68,13 +68,13 @@ def _tree(
         },
         "training": {
             "optimizer": "adamw",
-            "learning_rate": 0.01,
+            "learning_rate": 0.02,
             "weight_decay": 0.1,
             "warmup": 50,
             "schedule": "cosine",
             "clip_norm": 2.0,
-            "max_epochs": 10,
-            "patience": 10,
+            "max_epochs": 20,
+            "patience": 20,
             "threads": 1,
         },
         "prediction": {"reverse_complement": True, "shifts": [-3, 0, 3]},
