@@ -174,13 +174,16 @@ def test_graph_convolution_divides_by_the_roots_of_both_degrees():
     assert out.flatten().tolist() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("aggregate", "of_node_0"), [("mean", 1 + 3 + 50), ("sum", 1 + 6 + 50)])
+# In a sum each of the three messages brings its bias of 100.
+@pytest.mark.parametrize(("aggregate", "of_node_0"), [("mean", 1 + 3 + 50), ("sum", 1 + 6 + 50 + 300)])
 def test_sage_adds_the_mean_or_sum_of_the_neighbours_of_each_edge_type(aggregate, of_node_0):
     sage = unweighted(SAGE(1, 4, aggregate=aggregate))
     edges = torch.tensor([[1, 2, 3], [0, 0, 0]])
     is_type = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     for linear, factor in zip(sage.of_neighbours, (1.0, 10.0), strict=True):
         torch.nn.init.constant_(linear.weight, factor)
+        if linear.bias is not None:
+            torch.nn.init.constant_(linear.bias, 100)
     x = torch.tensor([[1.0], [2.0], [4.0], [5.0]])
     out = sage.message(x, edges, torch.cat([torch.rand(3, 2), is_type], dim=1))
     assert out.flatten().tolist() == pytest.approx([of_node_0, 2, 4, 5])

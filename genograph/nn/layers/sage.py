@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genograph.graph.batch import EDGE_MEASURES
@@ -17,8 +18,9 @@ class SAGE(GraphBlock):
 
     A type has a mean and a matrix of its own, as in a relational graph convolution (Schlichtkrull et al. 2018,
     ESWC), so that what loops bring is not diluted by what lies beside. The weight of an edge is learned from its
-    attributes; a node without edges of a type has a mean of 0. A sum also tells how many neighbours there are, which a
-    mean hides (Xu et al. 2019, ICLR): that may help, and it is how a model can learn from a node's degree alone.
+    attributes; a node without edges of a type has a mean of 0. A sum, whose messages have a bias each, also tells how
+    many neighbours there are, which a mean hides (Xu et al. 2019, ICLR): that may help, and it is how a model can learn
+    from a node's degree alone.
 
     Args:
         channels: Of the bins.
@@ -40,7 +42,9 @@ class SAGE(GraphBlock):
         num_types = edge_dim - len(EDGE_MEASURES)
         self.edge_weight = EdgeWeight(edge_dim)
         self.of_self = nn.Linear(channels, channels)
-        self.of_neighbours = nn.ModuleList(nn.Linear(channels, channels, bias=False) for _ in range(num_types))
+        self.of_neighbours = nn.ModuleList(
+            nn.Linear(channels, channels, bias=aggregate == "sum") for _ in range(num_types)
+        )
 
     def message(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         source, destination = edge_index
@@ -49,7 +53,9 @@ class SAGE(GraphBlock):
         for linear, is_type in zip(self.of_neighbours, edge_attr[:, len(EDGE_MEASURES) :].T, strict=True):
             of_type = weight * is_type[:, None]
             total = scatter_sum(of_type * neighbours, destination, len(x))
+            weights = scatter_sum(of_type, destination, len(x))
             if self.aggregate == "mean":
-                total = total / scatter_sum(of_type, destination, len(x)).clamp(min=1e-12)
-            out = out + linear(total)
+                out = out + linear(total / weights.clamp(min=1e-12))
+            else:  # the bias comes with every message
+                out = out + F.linear(total, linear.weight) + weights * linear.bias
         return out
