@@ -8,6 +8,7 @@ import numpy as np
 
 from genograph.config import Config, SplitsConfig, parse_config
 from genograph.errors import InputError
+from genograph.genome.splits import assign_splits
 from genograph.store import Store
 
 LARGEST = 2  # of a group of chromosomes, over an even share of the genome
@@ -43,12 +44,21 @@ def make_folds(store: Store, count: int, *, gap: int = 0) -> list[SplitsConfig]:
         gap: bp around held-out parts in which nothing trains.
 
     Raises:
-        InputError: If there are less than 3 folds, or a chromosome is too short for them.
+        InputError: If there are less than 3 folds, or a chromosome is too short for them and their gaps.
     """
     if count < 3:
         raise InputError(f"ablation.folds: at least 3, to train, choose and judge; got {count}.")
     parts = _chromosomes(store, count) or _stretches(store, count)
-    return [SplitsConfig(valid=parts[(i + 1) % count], test=part, gap=gap) for i, part in enumerate(parts)]
+    folds = [SplitsConfig(valid=parts[(i + 1) % count], test=part, gap=gap) for i, part in enumerate(parts)]
+    for each in folds:
+        try:
+            assign_splits(store.bins, train=None, valid=each.valid, test=each.test, gap=gap)
+        except InputError as error:
+            raise InputError(
+                f"ablation.folds: {count} parts with gaps of {gap:,} bp do not fit into the genome. {error} "
+                "Ask for fewer, or lower splits.gap."
+            ) from None
+    return folds
 
 
 def _measured(store: Store) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from genograph.ablate.folds import fold_configs, make_folds
@@ -95,13 +96,29 @@ def test_a_chromosome_on_which_nothing_counts_is_no_fold(how):
 def test_every_bin_is_judged_once_and_no_node_holds_two_splits(sizes, bin_size, node_size, count, gap):
     store = store_of({f"chr{i}": size for i, size in enumerate(sizes)}, bin_size=bin_size, node_size=node_size)
     assume(len(sizes) >= count or max(sizes) >= 2 * count * node_size)
-    splits = splits_of(store, make_folds(store, count, gap=gap))  # refuses splits that overlap
+    try:
+        folds = make_folds(store, count, gap=gap)
+    except InputError as error:
+        if "with gaps of 700 bp do not fit" in str(error):
+            reject()
+        raise
+    splits = splits_of(store, folds)  # refuses splits that overlap
     np.testing.assert_array_equal((splits == TEST).sum(axis=0), 1)
     np.testing.assert_array_equal((splits == VALID).sum(axis=0), 1)
     node = bins_to_nodes(store.bins, store.nodes)
     for split in splits:
         kinds = [len(np.unique(split[(node == each) & (split != NONE)])) for each in np.unique(node)]
         assert max(kinds) <= 1
+
+
+def test_folds_whose_gaps_leave_nothing_to_train_are_refused():
+    store = store_of({"a": 6000}, bin_size=333)
+    message = (
+        "ablation.folds: 3 parts with gaps of 700 bp do not fit into the genome. No bin of 333 bp is left for the "
+        "train split, the rest. Ask for fewer, or lower splits.gap."
+    )
+    with pytest.raises(InputError, match=re.escape(message)):
+        make_folds(store, 3, gap=700)
 
 
 def test_nothing_trains_within_the_gap_around_what_is_held_out():
