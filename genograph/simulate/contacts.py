@@ -14,6 +14,7 @@ import cooler
 import h5py
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from genograph.genome.bins import Bins
 from genograph.simulate.layout import Feature
@@ -41,11 +42,6 @@ class Loops:
     first: np.ndarray
     second: np.ndarray
     strength: np.ndarray
-
-    @classmethod
-    def none(cls) -> Loops:
-        """Of a world before its loops are drawn."""
-        return cls(*np.empty((2, 0), dtype=np.int64), np.empty(0))
 
     def __len__(self) -> int:
         return len(self.first)
@@ -105,25 +101,24 @@ class Architecture:
             yield first, first + distance, self.intensity(first, first + distance)
 
 
-def draw_loops(
-    settings: WorldSettings, features: list[Feature], expression_rank: np.ndarray, rng: np.random.Generator
-) -> Loops:
+def draw_loops(settings: WorldSettings, features: list[Feature], hidden: np.ndarray, rng: np.random.Generator) -> Loops:
     """Loops of every promoter with distal elements, a quarter as many between elements, and those of the borders.
 
     Args:
-        settings: How many; with `degree_leak` a promoter has from none to four times that by its rank.
+        settings: How many; with `degree_leak` a promoter has from none to four times that by its rank in `hidden`.
         features: All features.
-        expression_rank: (features,) from 0 to 1 among promoters.
+        hidden: (features,) the hidden cause at each.
         rng: Of the draws.
     """
     middle = np.array([feature.middle for feature in features])
     kind = np.array([feature.kind for feature in features])
     chrom = np.array([feature.chrom for feature in features])
+    promoters = np.flatnonzero(kind == "promoter")
+    counts = np.full(len(promoters), settings.loops_per_gene)
+    if settings.degree_leak:
+        counts = np.rint(4 * settings.loops_per_gene * (rankdata(hidden[promoters]) - 1) / max(len(promoters) - 1, 1))
     pairs: set[tuple[int, int]] = set()
-    for each in np.flatnonzero(kind == "promoter"):
-        count = settings.loops_per_gene
-        if settings.degree_leak:
-            count = round(4 * count * expression_rank[each])
+    for each, count in zip(promoters, counts.astype(int), strict=True):
         pairs |= _partners(each, count, (kind == "element") & (chrom == chrom[each]), middle, rng)
     elements = np.flatnonzero(kind == "element")
     for each in rng.permutation(elements)[: len(pairs) // 4]:

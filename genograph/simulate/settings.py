@@ -32,7 +32,7 @@ class WorldSettings(Section):
     dispersion: float = Field(0.05, ge=0)  # variance of counts beyond Poisson, in squared means
     variants: int = Field(1000, ge=0, le=100_000)
 
-    degree_leak: bool = False  # highly expressed genes have more loops, and contacts carry nothing
+    degree_leak: bool = False  # a hidden cause makes expression and loops, and contacts carry nothing
     mappability_leak: bool = False  # stretches that neither the map nor the tracks see
 
     @model_validator(mode="after")
@@ -54,8 +54,3 @@ class WorldSettings(Section):
     def chrom_size(self) -> int:
         """bp of each chromosome, whole bins of the map."""
         return self.size // self.chroms // self.resolution * self.resolution
-
-    @property
-    def carried(self) -> float:
-        """How much of an effect contacts carry; none in a world whose degree leaks."""
-        return 0.0 if self.degree_leak else self.effect_scale

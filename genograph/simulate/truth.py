@@ -34,6 +34,7 @@ class Truth:
         sites: Their binding sites.
         architecture: The true contacts.
         codes: By chromosome.
+        hidden: (nodes,) a cause of expression that no sequence shows, standard normal; at work with `degree_leak`.
     """
 
     settings: WorldSettings
@@ -41,6 +42,7 @@ class Truth:
     sites: list[list[Site]]
     architecture: Architecture
     codes: dict[str, np.ndarray]
+    hidden: np.ndarray
 
     @cached_property
     def bins(self) -> Bins:
@@ -87,7 +89,12 @@ class Truth:
 
     @cached_property
     def carried(self) -> np.ndarray:
-        """(nodes,) activity that contacts carry to each node, in standard deviations from the mean of promoters."""
+        """(nodes,) what moves a node's promoter beside its own sequence, in standard deviations.
+
+        The activity that contacts carry to it, from the mean of promoters; with `degree_leak` the hidden cause.
+        """
+        if self.settings.degree_leak:
+            return self.hidden
         mean, spread = self._scale
         return (self.touched[0] - mean) / spread
 
@@ -97,12 +104,12 @@ class Truth:
         return self.of_kind("promoter")
 
     def respond(self, carried: np.ndarray) -> np.ndarray:
-        """Share of its full expression, 0 to 1, that what contacts carry lets a promoter reach; it saturates."""
-        return 1 / (1 + np.exp(-self.settings.carried * EFFECT * carried))
+        """Share of its full expression, 0 to 1, that what is carried lets a promoter reach; it saturates."""
+        return 1 / (1 + np.exp(-self.settings.effect_scale * EFFECT * carried))
 
     @cached_property
     def response(self) -> np.ndarray:
-        """(promoters,) what contacts let each promoter reach; see `respond`."""
+        """(promoters,) the share that each promoter reaches; see `respond`."""
         return self.respond(self.carried[self.architecture.node_of_feature[self.promoters]])
 
     def effect_of(self, element: int, change: float, promoters: np.ndarray) -> np.ndarray:
@@ -113,6 +120,8 @@ class Truth:
             change: Of its activity.
             promoters: Positions, among the promoters, of those to look at; all on the element's chromosome.
         """
+        if self.settings.degree_leak:
+            return np.zeros(len(promoters))
         node = self.architecture.node_of_feature[self.promoters[promoters]]
         weight = self.weights(node, np.array([element]))[:, 0]
         carried = self.carried[node] + weight * change / (self.touched[1][node] * self._scale[1])
@@ -164,7 +173,7 @@ class Truth:
                 first, end = np.searchsorted(position, [feature.middle - 4 * WIDTH, feature.middle + 4 * WIDTH])
                 away = position[first:end] - feature.middle
                 openness[first:end] += height * np.exp(-0.5 * (away / WIDTH) ** 2)
-        carried = self.settings.carried * self.carried[node]
+        carried = self.settings.effect_scale * self.carried[node]
         logit = METHYLATED + BY_DENSITY * beside + BY_OPENNESS * openness + BY_CARRIED * carried
         is_visible = self.architecture.visible[node]
         return position[is_visible], 1 / (1 + np.exp(-logit[is_visible]))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from genograph.genome.bins import Bins
-from genograph.simulate.contacts import Architecture, Loops, draw_loops
+from genograph.simulate.contacts import Architecture, draw_loops
 from genograph.simulate.grammar import Motif, draw_motifs
 from genograph.simulate.layout import Feature, place_features
 from genograph.simulate.sequence import draw_background, plant, read_sites
@@ -21,7 +19,7 @@ UNSEEN_STRETCH = (2, 7)  # nodes of such a stretch
 def draw_world(settings: WorldSettings) -> tuple[Truth, dict[str, Motif]]:
     """The world of some settings and the motifs of its factors; the same for the same settings."""
     sizes = _sizes(settings)
-    place, bases, meet, hide = (np.random.default_rng([settings.seed, part]) for part in range(4))
+    place, bases, meet, hide, act = (np.random.default_rng([settings.seed, part]) for part in range(5))
     motifs = draw_motifs(bases)
     features = place_features(settings, sizes, place)
     codes = {chrom: draw_background(size, _promoters(features, chrom), bases) for chrom, size in sizes.items()}
@@ -31,18 +29,17 @@ def draw_world(settings: WorldSettings) -> tuple[Truth, dict[str, Motif]]:
     nodes = Bins(sizes, settings.resolution, partial=True)
     node_of_feature = np.array([int(nodes.locate(each.chrom, np.array([each.middle]))[0]) for each in features])
     borders = np.sort([node for node, each in zip(node_of_feature, features, strict=True) if each.kind == "border"])
+    hidden = act.normal(size=len(nodes))
     architecture = Architecture(
         nodes=nodes,
         domain=np.searchsorted(borders, np.arange(len(nodes)), side="right") + nodes.chrom_index(np.arange(len(nodes))),
         visible=_visible(settings, len(nodes), hide),
-        loops=Loops.none(),
+        loops=draw_loops(settings, features, hidden[node_of_feature], meet),
         node_of_feature=node_of_feature,
         decay=settings.decay,
         insulation=settings.insulation,
     )
-    unlooped = Truth(settings, features, sites, architecture, codes)
-    loops = draw_loops(settings, features, _ranks(unlooped), meet)
-    return replace(unlooped, architecture=replace(architecture, loops=loops)), motifs
+    return Truth(settings, features, sites, architecture, codes, hidden), motifs
 
 
 def _sizes(settings: WorldSettings) -> dict[str, int]:
@@ -59,11 +56,3 @@ def _visible(settings: WorldSettings, num_nodes: int, rng: np.random.Generator) 
         first = int(rng.integers(num_nodes))
         visible[first : first + int(rng.integers(*UNSEEN_STRETCH))] = False
     return visible
-
-
-def _ranks(truth: Truth) -> np.ndarray:
-    """(features,) rank of each promoter by its own strength, from 0 to 1; 0 for other features."""
-    ranks = np.zeros(len(truth.features))
-    order = np.argsort(np.argsort(truth.own_strength, kind="stable"), kind="stable")
-    ranks[truth.promoters] = order / max(1, len(order) - 1)
-    return ranks
