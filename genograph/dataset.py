@@ -141,18 +141,21 @@ class WindowDataset(Dataset):
             **self._observed(predicted),
         )
 
-    def contacts_shown(self) -> tuple[float, float]:
+    def contacts_shown(self, partners: int | None = None) -> tuple[float, float]:
         """How many contact edges of its own nodes a window shows: the mean over nodes, and the share of all they have.
 
         Of an edge to a node that is neither the window's nor one of its partners a model sees nothing. At most 50
         windows are counted, drawn evenly. NaN without nodes, or for the share without contacts.
+
+        Args:
+            partners: Of a window at most; None for `batch.partners`.
         """
         pairs = self.graph.pairs()
         contacts = self.graph.with_pairs(pairs.take(self.graph.is_contact(pairs.kind)))
         degree, (shown, had, nodes) = contacts.degree(), np.zeros(3)
         drawn = np.linspace(0, len(self) - 1, min(len(self), COUNTED_WINDOWS)).astype(np.int64)
         run, first = self.windows[drawn].T
-        for sample in self._samples(self._bins_of(run, first, self.batch.window)):
+        for sample in self._samples(self._bins_of(run, first, self.batch.window), partners):
             (_, destination), _ = induced_edges(contacts, np.concatenate([sample.own, sample.partners]), self._lookup)
             shown += np.count_nonzero(destination < len(sample.own))
             had += degree[sample.own].sum()
@@ -198,13 +201,14 @@ class WindowDataset(Dataset):
         count = np.diff(self._first_bin)
         return (count > 0) & (np.diff(total[self._first_bin]) == count)
 
-    def _samples(self, window_bins: np.ndarray) -> list[_Sample]:
+    def _samples(self, window_bins: np.ndarray, partners: int | None = None) -> list[_Sample]:
+        count = self.num_partners if partners is None else partners
         samples, offset = [], 0
         for bins in window_bins:
             own = np.unique(self.store.node_of_bin[bins[bins >= 0]])
-            partners = strongest_partners(self.graph, own, self.num_partners, self._may_be_partner)
-            samples.append(_Sample(own, partners, offset))
-            offset += len(own) + len(partners)
+            found = strongest_partners(self.graph, own, count, self._may_be_partner)
+            samples.append(_Sample(own, found, offset))
+            offset += len(own) + len(found)
         return samples
 
     def _partner_stretches(self, partners: np.ndarray) -> Stretches:

@@ -152,9 +152,7 @@ def four_digits(value: float) -> str:
 def write_contacts(circhic: Archive, out: Path) -> None:
     """Raw contacts, and the published ICE biases as cooler's multiplicative weights."""
     source = "circhic-0.4.0/circhic/datasets/data/ecoli/SRX3451210_9897"
-    pixels = pd.read_csv(
-        io.BytesIO(circhic.read(f"{source}.matrix")), sep="\t", names=["bin1_id", "bin2_id", "count"]
-    )
+    pixels = pd.read_csv(io.BytesIO(circhic.read(f"{source}.matrix")), sep="\t", names=["bin1_id", "bin2_id", "count"])
     pixels[["bin1_id", "bin2_id"]] -= 1  # numbered from 1 in the source
     bins = cooler.binnify(pd.Series({CHROM: SIZE}), HIC_BIN_SIZE)
     # The biases follow the same numbering, so their first entry is a NaN for a bin 0 that does not exist.

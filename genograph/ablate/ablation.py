@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, replace
@@ -22,7 +23,7 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from genograph.ablate.arms import ARMS, Arm, make_arms, with_seed
+from genograph.ablate.arms import ARMS, SCRAMBLED, Arm, make_arms, with_seed
 from genograph.ablate.folds import fold_configs
 from genograph.ablate.grid import Run, locked
 from genograph.ablate.judged import Judged
@@ -38,6 +39,7 @@ from genograph.verdict import Verdict
 log = logging.getLogger("genograph")
 
 FREE = {"ablation", "downloads", "store"}  # what may change from one call to the next in one folder
+MORE_PARTNERS = 8  # times those of the reference that an arm may have at most
 
 
 class RunsFailed(Exception):
@@ -75,7 +77,7 @@ def ablate(
         raise InputError(f"--launcher: no '{launcher}'.{nearest(launcher, LAUNCHERS)}")
     _check(config, folder)
     folds = [Experiment.open(each) for each in fold_configs(config, Experiment.open(config).store)]
-    arms = make_arms(config)
+    arms = [showing_as_much(arm, folds[0]) for arm in make_arms(config)]
     runs = make_runs(arms, folds, folder)
     _check_runs(runs)
     _check_sources(folds[0], folder)
@@ -190,6 +192,22 @@ def _leaks_of_arms(arms: Sequence[Arm], fold: Experiment) -> list[Finding]:
 
 def _reads_otherwise(config: Config, reference: Config) -> bool:
     return any(getattr(config, key) != getattr(reference, key) for key in ("contacts", "graph", "batch", "augment"))
+
+
+def showing_as_much(arm: Arm, fold: Experiment) -> Arm:
+    """An arm whose contacts reach other partners, with as many of these as show a model as many contacts as before.
+
+    Contacts exchanged at random share fewer partners, so that the reference's limit would hide more of them, and degree
+    would seem to explain less than it does.
+    """
+    if arm.name not in SCRAMBLED or not arm.config.batch.partners:
+        return arm
+    aim, _ = fold.dataset("train", halo=0).contacts_shown()
+    windows = replace(fold, config=_of_fold(arm.config, fold)).dataset("train", halo=0)
+    limits = range(windows.num_partners, MORE_PARTNERS * windows.num_partners)
+    partners = limits[bisect_left(limits, aim, hi=len(limits) - 1, key=lambda each: windows.contacts_shown(each)[0])]
+    batch = arm.config.batch.model_copy(update={"partners": partners})
+    return replace(arm, config=arm.config.model_copy(update={"batch": batch}))
 
 
 def _of_fold(config: Config, fold: Experiment) -> Config:
