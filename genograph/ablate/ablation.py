@@ -23,7 +23,7 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from genograph.ablate.arms import ARMS, SCRAMBLED, Arm, make_arms, with_seed
+from genograph.ablate.arms import ARMS, REFERENCE, SCRAMBLED, Arm, make_arms, with_seed
 from genograph.ablate.folds import fold_configs
 from genograph.ablate.grid import Run, locked
 from genograph.ablate.judged import Judged
@@ -204,8 +204,14 @@ def showing_as_much(arm: Arm, fold: Experiment) -> Arm:
         return arm
     aim, _ = fold.dataset("train", halo=0).contacts_shown()
     windows = replace(fold, config=_of_fold(arm.config, fold)).dataset("train", halo=0)
-    limits = range(windows.num_partners, MORE_PARTNERS * windows.num_partners)
+    limits = range(windows.num_partners, MORE_PARTNERS * windows.num_partners + 1)
     partners = limits[bisect_left(limits, aim, hi=len(limits) - 1, key=lambda each: windows.contacts_shown(each)[0])]
+    if (shown := windows.contacts_shown(partners)[0]) < aim:
+        log.warning(
+            "%s: with %d partners a window shows %.2f contacts a node, %s shows %.2f. Raise batch.partners, or what "
+            "this arm has lost may be contacts that it was not shown.",
+            *(arm.name, partners, shown, REFERENCE, aim),
+        )
     batch = arm.config.batch.model_copy(update={"partners": partners})
     return replace(arm, config=arm.config.model_copy(update={"batch": batch}))
 

@@ -20,8 +20,8 @@ from genograph.genome.names import match_names, shorten
 _LOGGER = logging.getLogger("genograph")
 _C, _G = 1, 2
 _ELSEWHERE = 0.2  # of the reads may lie on another base; positions that are off by one make it a third or more
-# The base that a modification code (SAM tags, ChEBI) is of; other codes are not checked.
-_BASE_OF_CODE = {"a": 0, **dict.fromkeys(("m", "h", "f", "c", "21839"), _C)}
+# The base that a modification code (SAM tags, ChEBI) is of; other codes are not checked. ENCODE's bedMethyl has `.`.
+_BASE_OF_CODE = {"a": 0, **dict.fromkeys(("m", "h", "f", "c", "21839", "."), _C)}
 
 
 def read_methylation(

@@ -134,10 +134,14 @@ def _read_groups(path: Path | None, cells: dict[str, int]) -> dict[str, list[int
     if path is None:
         return groups
     lines = [line for _, line in read_lines(path)]
-    unknown = []
-    for row in csv.reader(lines[1:], delimiter="\t" if "\t" in lines[0] else ","):
+    unknown, seen = [], set()
+    rows = list(csv.reader(lines, delimiter="\t" if "\t" in lines[0] else ","))
+    for row in rows if rows[0][0] in cells else rows[1:]:  # a header is no cell
         if len(row) < 2:
             raise InputError(f"{path}: expected barcode and group; got '{','.join(row)}'.")
+        if row[0] in seen:
+            raise InputError(f"{path}: cell '{row[0]}' comes twice. Give each cell one group.")
+        seen.add(row[0])
         if row[0] in cells:
             groups.setdefault(row[1], []).append(cells[row[0]])
         else:

@@ -50,9 +50,9 @@ class SiteFormat:
 
 _BED = {"chrom": 0, "start": 1, "end": 2}
 _BEDMETHYL = _BED | {"code": 3, "strand": 5, "coverage": 9}
-CPG_TABLE = SiteFormat("a CpG table", "chrom, position, value", {"chrom": 0, "start": 1, "value": 2}, True)
+CPG_TABLE = SiteFormat("a CpG table", "chrom, position, value", {"chrom": 0, "start": 1, "value": 2}, True, True)
 COVERED_TABLE = SiteFormat(
-    "a CpG table", "chrom, position, value, coverage", {**CPG_TABLE.columns, "coverage": 3}, True
+    "a CpG table", "chrom, position, value, coverage", {**CPG_TABLE.columns, "coverage": 3}, True, True
 )
 BEDGRAPH = SiteFormat("a bedGraph", "chrom, start, end, value", _BED | {"value": 3}, False)
 COVERED_BEDGRAPH = SiteFormat(
@@ -221,9 +221,11 @@ def open_sites(path: Path) -> SiteTable:
     signs = [path.name.encode(), *(line for _, line in head if line.startswith(b"track"))]
     from_zero = any(sign in each.lower() for each in signs for sign in (b".zero.", b"bedgraph"))
     for number, line in rows[:1]:
+        columns = len(_split(line, "\t"))
         for separator in ("\t", r"\s+"):
-            layout = _recognise(_split(line, separator), from_zero)
-            if layout is not None:
+            fields = _split(line, separator)
+            layout = _recognise(fields, from_zero)
+            if layout is not None and len(fields) >= columns:  # fewer: one of its columns is empty
                 return SiteTable(path, layout, separator, number)
         raise InputError(
             f"{path}, line {number}: not a table of methylated sites; got '{line.decode(errors='replace')[:200]}'. "

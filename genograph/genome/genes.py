@@ -16,11 +16,11 @@ import pandas as pd
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
 from genograph.genome.lines import read_lines
-from genograph.genome.names import match_names
+from genograph.genome.names import match_names, shorten
 
 _LOGGER = logging.getLogger("genograph")
 _GTF_ATTRIBUTE = re.compile(r'\s*(\w+)\s+"([^"]*)"')
-_GTF_GENE = re.compile(r'\s*gene_id\s+"')
+_GTF_GENE = re.compile(r'\s*gene_id\s+"(?P<id>[^"]*)"')
 _COLUMNS = ("id", "name", "chrom", "start", "end", "strand", "biotype")
 
 
@@ -113,7 +113,7 @@ def read_genes(
 
 def _read_gff(path: Path) -> Iterator[dict]:
     """GFF3 and GTF differ in how they write attributes; both are 1-based with the end included."""
-    has_genes, parts, circles = False, {}, {}
+    has_genes, parts, circles, named, told = False, {}, {}, set(), set()
     for number, line in read_lines(path):
         if line.startswith(">"):  # the FASTA part of a GFF3 file
             break
@@ -123,19 +123,28 @@ def _read_gff(path: Path) -> Iterator[dict]:
         if columns[2] == "region" and "Is_circular=true" in columns[8]:
             circles[columns[0]] = _integers(columns[4:5], path, number)[0]
         if columns[2].endswith("gene"):
-            has_genes, parts = True, {}
+            has_genes = True
             row = _gff_row(columns, path, number)
+            named.add(row["id"])
             if row["end"] > circles.get(row["chrom"], row["end"]):
                 _LOGGER.warning(
                     f"{path.name}: gene {row['id']} lies across the origin of {row['chrom']} and is left out"
                 )
             else:
                 yield row
-        elif not has_genes and _GTF_GENE.match(columns[8]):
-            row = _gff_row(columns, path, number)
-            first = parts.setdefault((row["id"], row["chrom"], row["strand"]), row)
-            first["start"], first["end"] = min(first["start"], row["start"]), max(first["end"], row["end"])
-    yield from parts.values()
+        elif match := _GTF_GENE.match(columns[8]):
+            told.add(match["id"])
+            if not has_genes:
+                row = _gff_row(columns, path, number)
+                first = parts.setdefault((row["id"], row["chrom"], row["strand"]), row)
+                first["start"], first["end"] = min(first["start"], row["start"]), max(first["end"], row["end"])
+    if not has_genes:
+        yield from parts.values()
+    elif left := sorted(told - named):
+        _LOGGER.warning(
+            f"{path.name}: {len(left)} of its genes have no row of their own, though others have, and are left out: "
+            f"{shorten(left, 3)}"
+        )
 
 
 def _gff_row(columns: list[str], path: Path, number: int) -> dict:

@@ -28,7 +28,7 @@ def config_trees(settings: WorldSettings, chroms: list[str], *, ceiling: float) 
     gat = {"name": "gat", "dropout": 0.1}
     graph = _tree("graph", settings, chroms, edges=edges, processor=[gat, DILATED, gat])
     graph["ablation"] = {"assay": "expression", "elements": "elements.bed"}
-    if ceiling > 0:  # not of a world in which nothing varies
+    if ceiling > 0 and not settings.degree_leak:  # nothing varies, or what does is in no file
         graph["ablation"]["ceiling"] = {"expression": round(ceiling, 4)}
     basenji = _tree("basenji", settings, chroms, edges=[], processor=[DILATED])
     return {"graph.yaml": graph, "basenji.yaml": basenji}

@@ -117,12 +117,13 @@ def draw_loops(settings: WorldSettings, features: list[Feature], hidden: np.ndar
     counts = np.full(len(promoters), settings.loops_per_gene)
     if settings.degree_leak:
         counts = np.rint(4 * settings.loops_per_gene * (rankdata(hidden[promoters]) - 1) / max(len(promoters) - 1, 1))
+    elements = np.flatnonzero(kind == "element")
+    of_chrom = {name: elements[chrom[elements] == name] for name in np.unique(chrom)}
     pairs: set[tuple[int, int]] = set()
     for each, count in zip(promoters, counts.astype(int), strict=True):
-        pairs |= _partners(each, count, (kind == "element") & (chrom == chrom[each]), middle, rng)
-    elements = np.flatnonzero(kind == "element")
+        pairs |= _partners(each, count, of_chrom[chrom[each]], middle, rng)
     for each in rng.permutation(elements)[: len(pairs) // 4]:
-        pairs |= _partners(each, 1, (kind == "element") & (chrom == chrom[each]), middle, rng)
+        pairs |= _partners(each, 1, of_chrom[chrom[each]], middle, rng)
     borders = np.flatnonzero(kind == "border")
     pairs |= {(a, b) for a, b in pairwise(borders) if chrom[a] == chrom[b]}
     first, second = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2).T
@@ -130,10 +131,9 @@ def draw_loops(settings: WorldSettings, features: list[Feature], hidden: np.ndar
 
 
 def _partners(
-    each: int, count: int, is_candidate: np.ndarray, middle: np.ndarray, rng: np.random.Generator
+    each: int, count: int, candidates: np.ndarray, middle: np.ndarray, rng: np.random.Generator
 ) -> set[tuple[int, int]]:
-    """Up to `count` partners at distances that are even on a logarithmic scale."""
-    candidates = np.flatnonzero(is_candidate)
+    """Up to `count` of the candidates as partners, at distances that are even on a logarithmic scale."""
     distance = np.abs(middle[candidates] - middle[each])
     inside = (distance >= LOOPS[0]) & (distance <= LOOPS[1])
     candidates, weight = candidates[inside], 1 / distance[inside]

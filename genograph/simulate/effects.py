@@ -53,8 +53,7 @@ def write_links(path: Path, truth: Truth) -> None:
 
 def _genes_of(truth: Truth, feature: int) -> np.ndarray:
     """Positions among the promoters of those on a feature's chromosome."""
-    chroms = np.array([truth.features[promoter].chrom for promoter in truth.promoters])
-    return np.flatnonzero(chroms == truth.features[feature].chrom)
+    return np.flatnonzero(truth.chrom_of_promoter == truth.features[feature].chrom)
 
 
 def write_variants(path: Path, truth: Truth, motifs: Mapping[str, Motif], count: int, rng: np.random.Generator) -> None:

@@ -54,6 +54,11 @@ class Truth:
         """(features,) of each feature; see `genograph.simulate.grammar.activity`."""
         return np.array([site_activity(sites) for sites in self.sites])
 
+    @property
+    def strength(self) -> float:
+        """How much what is carried changes: `effect_scale`, or all of it where it is the hidden cause."""
+        return 1.0 if self.settings.degree_leak else self.settings.effect_scale
+
     def of_kind(self, kind: str) -> np.ndarray:
         """Positions of the features of a kind."""
         return np.array([each for each, feature in enumerate(self.features) if feature.kind == kind], dtype=np.int64)
@@ -103,9 +108,14 @@ class Truth:
         """Positions of the promoters among the features."""
         return self.of_kind("promoter")
 
+    @cached_property
+    def chrom_of_promoter(self) -> np.ndarray:
+        """(promoters,) the chromosome of each."""
+        return np.array([self.features[each].chrom for each in self.promoters])
+
     def respond(self, carried: np.ndarray) -> np.ndarray:
         """Share of its full expression, 0 to 1, that what is carried lets a promoter reach; it saturates."""
-        return 1 / (1 + np.exp(-self.settings.effect_scale * EFFECT * carried))
+        return 1 / (1 + np.exp(-self.strength * EFFECT * carried))
 
     @cached_property
     def response(self) -> np.ndarray:
@@ -124,7 +134,7 @@ class Truth:
             return np.zeros(len(promoters))
         node = self.architecture.node_of_feature[self.promoters[promoters]]
         weight = self.weights(node, np.array([element]))[:, 0]
-        carried = self.carried[node] + weight * change / (self.touched[1][node] * self._scale[1])
+        carried = self.carried[node] + weight * change / (np.maximum(self.touched[1][node], 1e-9) * self._scale[1])
         return np.log(self.respond(carried) / self.response[promoters])
 
     @cached_property
@@ -173,7 +183,7 @@ class Truth:
                 first, end = np.searchsorted(position, [feature.middle - 4 * WIDTH, feature.middle + 4 * WIDTH])
                 away = position[first:end] - feature.middle
                 openness[first:end] += height * np.exp(-0.5 * (away / WIDTH) ** 2)
-        carried = self.settings.effect_scale * self.carried[node]
+        carried = self.strength * self.carried[node]
         logit = METHYLATED + BY_DENSITY * beside + BY_OPENNESS * openness + BY_CARRIED * carried
         is_visible = self.architecture.visible[node]
         return position[is_visible], 1 / (1 + np.exp(-logit[is_visible]))

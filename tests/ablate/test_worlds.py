@@ -42,16 +42,16 @@ def said_of(folder, settings, arms, layer=ATTENTION, overrides=()):
         [
             f"model.encoder={{name: planted, meme: {world / 'truth' / 'motifs.meme'}}}",
             f"model.processor=[{layer}]",
-            "model.trunk.filters=32",
+            "model.trunk={filters: 32}",
             "model.heads.accessibility.weight=1",
             "model.heads.methylation.weight=1",
             f"graph.candidates={world / 'elements.bed'}",
-            "batch={window: 512, crop: 0, stride: 512, size: 4, partners: 64, chunk: 4}",
+            "batch={window: 512, crop: 0, stride: 512, size: 4, partners: 96, chunk: 4}",
             "augment={}",
             "prediction={}",
             "training.max_epochs=15",
-            "training.patience=15",
             "training.warmup=10",
+            "training.weight_decay=0.01",
             f"ablation.arms=[{', '.join(arms)}]",
             "ablation.seeds=3",
             *overrides,
@@ -67,7 +67,7 @@ def test_where_contacts_carry_effects_they_help(tmp_path):
 
 
 def test_where_contacts_carry_nothing_there_is_no_difference(tmp_path):
-    assert said_of(tmp_path, ["effect_scale=0"], ["features_only", "rewired"]) == "no difference found"
+    assert said_of(tmp_path, ["effect_scale=0"], ["features_only"]) == "no difference found"
 
 
 def test_where_a_hidden_cause_makes_expression_and_loops_degree_explains_the_gain(tmp_path):
@@ -77,4 +77,4 @@ def test_where_a_hidden_cause_makes_expression_and_loops_degree_explains_the_gai
 def test_what_neither_map_nor_tracks_see_is_refused_if_scored_and_makes_no_difference_if_masked(tmp_path):
     with pytest.raises(InputError, match=r"the audit found .* leaks"):
         said_of(tmp_path / "scored", LEAKY_MAP, ["features_only"], overrides=["contacts.mask=false"])
-    assert said_of(tmp_path / "masked", LEAKY_MAP, ["features_only", "rewired"]) == "no difference found"
+    assert said_of(tmp_path / "masked", LEAKY_MAP, ["features_only"]) == "no difference found"

@@ -110,8 +110,11 @@ def test_reads_mostly_on_another_base_are_of_another_assembly(tmp_path):
 
 def test_cytosines_counted_from_another_base_are_an_error(tmp_path):
     assert read_bases(tmp_path, "c\t3\t3\t100\t7\t0\n")[1].tolist() == [0, 0, 7, 0, 0, 0, 0, 0, 0, 0]
-    with pytest.raises(InputError, match="counted from another base"):
-        read_bases(tmp_path, "c\t2\t3\t100\t7\t0\n")
+    encode_row = "c\t{}\t{}\t.\t7\t+\t0\t0\t0,0,0\t7\t100\n"
+    assert read_bases(tmp_path, encode_row.format(2, 3))[1][2] == 7
+    for wrong in ("c\t2\t3\t100\t7\t0\n", "c\t2\t1\n", "c\t2\t1\t7\n", encode_row.format(1, 2)):
+        with pytest.raises(InputError, match="counted from another base"):
+            read_bases(tmp_path, wrong)
 
 
 @pytest.mark.parametrize(

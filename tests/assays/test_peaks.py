@@ -180,6 +180,11 @@ def test_a_cell_has_the_peaks_with_any_read_and_a_group_the_share_of_its_cells(t
     assert read(path, column="T cell").tolist() == [0, 0, 1, 0, 0, 1]
 
 
+def test_groups_need_no_header(tmp_path):
+    path = write_matrix(tmp_path, clusters=CLUSTERS.partition("\n")[2])
+    assert read(path, column="1").tolist() == [1, 0, 0, 0, 0, 0.5]
+
+
 def test_the_rows_of_genes_in_a_multiome_matrix_are_left_out(tmp_path):
     features = (
         "ENSG1\tABC\tGene Expression\tchr1\t0\t40\n"
@@ -229,6 +234,7 @@ def test_cells_of_the_groups_that_the_matrix_lacks_are_logged(tmp_path, caplog):
         ({"entries": [(9, 1, 1)]}, "cannot be read as a matrix in MatrixMarket format"),
         ({"clusters": "Barcode,Cluster\nNN-1,1\n"}, "none of its barcodes is in the matrix. It has NN-1"),
         ({"clusters": "Barcode,Cluster\nAA-1\n"}, "expected barcode and group; got 'AA-1'"),
+        ({"clusters": CLUSTERS + "AA-1,2\n"}, "cell 'AA-1' comes twice. Give each cell one group"),
         ({}, "no group and no cell 't'. It has the groups 1, T cell, and the cells AA-1, CC-1, GG-1 and 1 more"),
         ({"clusters": None}, r"no group and no cell 't'. It has no clusters\.csv with groups beside it"),
     ],

@@ -111,6 +111,7 @@ def test_percent_take_a_scale(tmp_path):
         ("c\t1\t1\t0\t-1\t1\n", "line 1: a count is negative"),
         ("x\ty\tz\nc\t10\t1\nc\t11\t\n", "line 3: expected a CpG table"),
         ("c\t10\t1\nc\t11\n", "line 2: expected a CpG table"),
+        ("c\t10\t1\t\nc\t11\t1\t30\n", "line 1: not a table of methylated sites; got 'c\t10\t1\t'"),
         ("c\t10\t-1\n", "line 1: a methylated fraction is 0 to 1"),
         ("c\t10\t200\t0.5\n", "line 1: a row is one site, a base or the two of a CpG"),
         ("c\t5\t0.5\t-4\n", "line 1: a count is negative"),

@@ -158,6 +158,17 @@ def test_exons_before_the_first_gene_of_a_gtf_make_no_further_gene(tmp_path):
     assert len(read_genes(tmp_path / "g.gtf", SIZES)) == 1
 
 
+@pytest.mark.parametrize("first", ["gene", "exon"])
+def test_genes_of_a_gtf_without_a_row_of_their_own_are_named_where_others_have_one(tmp_path, caplog, first):
+    exon = 'chr1\tx\texon\t11\t20\t.\t+\t.\tgene_id "{}";\n'
+    rows = [exon.format("a").replace("exon", "gene"), exon.format("gfp")]
+    (tmp_path / "g.gtf").write_text("".join(rows if first == "gene" else rows[::-1]))
+    assert read_genes(tmp_path / "g.gtf", SIZES).id.tolist() == ["a"]
+    assert caplog.messages == [
+        "g.gtf: 1 of its genes have no row of their own, though others have, and are left out: gfp"
+    ]
+
+
 def test_chromosome_names_are_translated_and_foreign_ones_left_out(tmp_path):
     (tmp_path / "g.bed").write_text("1\t10\t20\ta\t0\t+\nplasmid\t0\t5\tb\t0\t+\n")
     assert read_genes(tmp_path / "g.bed", SIZES).chrom.tolist() == ["chr1"]

@@ -9,6 +9,7 @@ from genograph.config import load_config
 from genograph.genome.bins import Bins
 from genograph.metrics import TrackSums
 from genograph.prepare import prepare
+from genograph.simulate import simulate
 from genograph.store import Store
 
 
@@ -59,3 +60,45 @@ def test_nothing_else_comes_above_the_ceiling_but_by_luck(measured):
     best = oracle(store, 0, "accessibility", mean, rows)
     others = [mean * rng.lognormal(0, 0.3, len(mean)), np.sqrt(mean), np.roll(mean, 1)]
     assert all(oracle(store, 0, "accessibility", other, rows) < best - 0.01 for other in others)
+
+
+OTHER = {"expression_reads": 300, "accessibility_reads": 60, "methylation_coverage": 6, "cell_coverage": 0.3}
+SPREAD = 0.4  # dispersion
+
+
+@pytest.fixture(scope="module")
+def other_world(tmp_path_factory):
+    settings = [f"{key}={value}" for key, value in OTHER.items()] + [f"dispersion={SPREAD}"]
+    size = ["size=2400000", "chroms=3", "cells=1", "variants=0"]
+    return simulate(tmp_path_factory.mktemp("worlds") / "other", [*size, *settings])
+
+
+def cpg_reads(path):
+    table = pd.read_csv(path, sep="\t", header=None)
+    return (table[4] + table[5]).to_numpy()
+
+
+def test_tracks_have_the_reads_and_the_spread_that_are_set(other_world):
+    bins = Bins({f"chr{number}": 800_000 for number in (1, 2, 3)}, 128)
+    means = {name: truth(other_world / "truth" / f"{name}.bw", bins) for name in ("expression", "accessibility")}
+    counted = {name: truth(other_world / f"{name}.bw", bins) for name in means}
+    features = pd.read_csv(other_world / "truth" / "features.tsv", sep="\t")
+    promoters = features.loc[features["kind"] == "promoter", "expression"]
+    assert promoters.mean() == pytest.approx(OTHER["expression_reads"])
+    high = means["expression"] > 50
+    assert counted["expression"][high].mean() == pytest.approx(promoters.mean(), rel=0.2)
+    top = features[(features["kind"] == "element") & (features["openness"] > 2)]
+    rows = np.array([bins.locate(*each)[0] for each in zip(top["chrom"], top[["middle"]].to_numpy(), strict=True)])
+    assert (means["accessibility"][rows] / top["openness"]).median() == pytest.approx(60, rel=0.1)
+    for name, mean in means.items():
+        many = mean > 20
+        relative = ((counted[name][many] - mean[many]) ** 2 - mean[many]) / mean[many] ** 2
+        assert relative.mean() == pytest.approx(SPREAD, rel=0.25)
+
+
+def test_cpgs_have_the_reads_that_are_set(other_world):
+    bulk = cpg_reads(other_world / "bulk.cov.gz")
+    assert bulk.mean() * (1 - np.exp(-6)) == pytest.approx(OTHER["methylation_coverage"], rel=0.02)  # none: not listed
+    cell = cpg_reads(other_world / "cells" / "cell1.cov.gz")
+    assert set(cell) == {1}
+    assert len(cell) / (len(bulk) / (1 - np.exp(-6))) == pytest.approx(OTHER["cell_coverage"], rel=0.05)

@@ -99,6 +99,7 @@ def test_sparse_and_loopless_worlds_are_worlds_too(tmp_path):
     features = pd.read_csv(world / "truth" / "features.tsv", sep="\t")
     assert (features["kind"] == "promoter").sum() == (features["kind"] == "element").sum() == 3
     assert not features.drop(columns="expression").isna().any(axis=None)
+    assert "nan" not in (world / "truth" / "variants.vcf").read_text()
 
 
 @pytest.mark.parametrize("key", ["genes_per_mb", "elements_per_mb"])
@@ -122,3 +123,16 @@ def test_the_two_leaks_and_the_silence_can_be_combined_with_any_size():
     assert settings.degree_leak
     assert settings.mappability_leak
     assert settings.size == 2_000_000
+
+
+@pytest.mark.parametrize("value", ["decay=inf", "decay=nan", "expression_reads=1e30", "contacts_per_node=1e11"])
+def test_what_no_experiment_has_is_refused_by_name(value):
+    with pytest.raises(InputError, match=f"^{value.partition('=')[0]}: Input should be less"):
+        parse_settings([value])
+
+
+def test_the_hidden_cause_of_a_leaking_degree_acts_whatever_contacts_carry(tmp_path):
+    settings = ["size=1200000", "chroms=3", "cells=0", "variants=0", "degree_leak=true", "effect_scale=0"]
+    features = pd.read_csv(simulate(tmp_path / "world", settings) / "truth" / "features.tsv", sep="\t")
+    promoters = features[features["kind"] == "promoter"]
+    assert promoters["expression"].corr(promoters["carried"]) > 0.5

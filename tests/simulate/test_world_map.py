@@ -10,15 +10,25 @@ import pandas as pd
 import pytest
 
 from genograph.simulate import simulate
+from genograph.simulate.folder import parse_settings
 
 NODE = 2000
 REACH = 500  # nodes
 
 
+SIZE = ["size=3600000", "chroms=3", "cells=0", "variants=0", "genes_per_mb=20", "elements_per_mb=20"]
+OTHER = ["decay=1.4", "insulation=0.6", "contacts_per_node=4000", "loops_per_gene=2", "dispersion=0"]
+
+
+@pytest.fixture(scope="module", params=[[], OTHER], ids=["default", "other"])
+def settings(request):
+    return parse_settings([*SIZE, *request.param])
+
+
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    settings = ["size=3600000", "chroms=3", "cells=0", "variants=0", "genes_per_mb=20", "elements_per_mb=20"]
-    return simulate(tmp_path_factory.mktemp("worlds") / "world", settings)
+def world(tmp_path_factory, settings):
+    changes = [f"{key}={value}" for key, value in settings.model_dump().items()]
+    return simulate(tmp_path_factory.mktemp("worlds") / "world", changes)
 
 
 @pytest.fixture(scope="module")
@@ -50,38 +60,39 @@ def pairs(world):
     return pd.concat(frames, ignore_index=True)
 
 
-def test_counts_within_a_domain_fall_off_with_distance_to_the_stated_power(pairs):
+def test_counts_within_a_domain_fall_off_with_distance_to_the_stated_power(pairs, settings):
     plain = pairs[pairs["inside"] & (pairs["strength"] == 0) & pairs["distance"].between(1, 40)]
     mean = plain.groupby("distance")["count"].mean()
     reads = plain.groupby("distance")["count"].sum()
     slope = np.polyfit(np.log(mean.index), np.log(mean), 1, w=np.sqrt(reads))[0]
-    assert slope == pytest.approx(-1.0, abs=0.05)  # every distance has 2,000 reads or more: 2 % each
+    assert slope == pytest.approx(-settings.decay, abs=0.05)  # every distance has 900 reads or more: 3 % each
 
 
-def test_a_border_leaves_the_stated_share_of_contacts(pairs):
+def test_a_border_leaves_the_stated_share_of_contacts(pairs, settings):
     plain = pairs[(pairs["strength"] == 0) & pairs["distance"].between(5, 40)]
     mean = plain.groupby(["distance", "inside"])["count"].mean().unstack()
-    assert (mean[False] / mean[True]).mean() == pytest.approx(0.3, abs=0.03)
+    assert (mean[False] / mean[True]).mean() == pytest.approx(settings.insulation, abs=0.05)
 
 
-def test_a_loop_adds_its_strength_in_units_of_adjacent_nodes(pairs):
+def test_a_loop_adds_its_strength_in_units_of_adjacent_nodes(pairs, settings):
     plain = pairs[pairs["strength"] == 0]
     adjacent = plain.loc[(plain["distance"] == 1) & plain["inside"], "count"].mean()
     expected = plain.groupby(["distance", "inside"])["count"].mean()
     looped = pairs[pairs["strength"] > 0].join(expected.rename("expected"), on=["distance", "inside"])
-    assert len(looped) > 150
+    assert len(looped) > 40 * settings.loops_per_gene
     added = (looped["count"] - looped["expected"]) / adjacent
     assert added.mean() == pytest.approx(looped["strength"].mean(), rel=0.1)  # a spread of .35 each, of bias and noise
 
 
-def test_a_node_has_about_as_many_reads_as_set_and_none_beyond_the_reach(pairs):
+def test_a_node_has_about_as_many_reads_as_set_and_none_beyond_the_reach(pairs, settings):
     assert (pairs["distance"] > REACH).any()
     assert not pairs.loc[pairs["distance"] > REACH, "count"].any()
-    # Of 2,000 reads in an endless domain a node keeps what lies within its own and three tenths of the rest.
-    away = np.arange(1, REACH + 1)
+    # Of its reads in an endless domain a node keeps what lies within its own and a share of the rest.
+    away = np.arange(1.0, REACH + 1) ** settings.decay
     here = pairs[pairs["distance"].between(1, REACH)]
-    kept = np.where(here["inside"], 1, 0.3) / here["distance"] + here["strength"]
-    expected = 2000 / (2 * (1 / away).sum()) * kept.sum() * np.exp(0.2**2)  # both nodes' bias is lognormal
+    kept = np.where(here["inside"], 1, settings.insulation) / here["distance"] ** settings.decay + here["strength"]
+    bias = np.exp(0.2**2)  # of both nodes, lognormal
+    expected = settings.contacts_per_node / (2 * (1 / away).sum()) * kept.sum() * bias
     assert here["count"].sum() == pytest.approx(expected, rel=0.05)
 
 
@@ -130,3 +141,10 @@ def test_no_read_maps_to_an_unseen_node(leaky_world):
     assert 0.08 <= len(unseen) / len(weight) < 0.1
     assert np.isnan(weight[unseen]).all()
     assert np.isfinite(weight[seen]).mean() > 0.95
+
+
+def test_counts_vary_as_the_dispersion_says(pairs, settings):
+    same = pairs[pairs["inside"] & (pairs["strength"] == 0) & (pairs["distance"] == 1)]["count"]
+    bias = np.exp(2 * 0.2**2) - 1  # relative variance of the product of two nodes' biases
+    relative = (same.var() - same.mean()) / same.mean() ** 2
+    assert relative == pytest.approx((1 + bias) * (1 + settings.dispersion) - 1, rel=0.25)
