@@ -18,7 +18,6 @@ from genograph.prepare import prepare
 from genograph.simulate import simulate
 from genograph.simulate.grammar import FACTORS
 from genograph.train import train
-from tests.planted import read_meme
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
@@ -30,7 +29,15 @@ def sequences(world):
 
 @pytest.fixture(scope="module")
 def motifs(world):
-    return read_meme(world / "truth" / "motifs.meme")
+    """Probabilities (bp, 4) of each motif, read from the MEME file."""
+    found, name = {}, ""
+    for line in (world / "truth" / "motifs.meme").read_text().splitlines():
+        if line.startswith("MOTIF"):
+            name = line.split()[1]
+            found[name] = []
+        elif line[:2] in ("0.", "1."):
+            found[name].append([float(each) for each in line.split()])
+    return {name: np.array(rows) for name, rows in found.items()}
 
 
 @pytest.fixture(scope="module")
