@@ -26,6 +26,7 @@ app = typer.Typer(
 
 Where = Annotated[Path, typer.Argument(metavar="CONFIG_OR_RUN", help="A YAML config, or a run folder.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[section.key=value]...", help="Changes to the config.")]
+CLIPPED = ("missing", "soft_clipped", "clipped")  # what `prepare` tells of a track
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; each verb says its default.")]
 
 
@@ -61,11 +62,12 @@ def prepare(config: Where, overrides: Overrides = None) -> None:
     print(f"genome     {len(store.sizes)} chromosomes, {sum(store.sizes.values()):,} bp")
     print(f"bins       {len(store.bins):,} of {store.bins.bin_size:,} bp, {int(store.mask.sum()):,} usable")
     print(f"nodes      {len(store.nodes):,} of {store.nodes.bin_size:,} bp")
-    for report in store.manifest["clip_report"]:
-        counts = ", ".join(
-            f"{report[key]:,} bins {key.replace('_', ' ')}" for key in ("missing", "soft_clipped", "clipped")
-        )
-        print(f"track      {report['identifier']}: {counts}")
+    reports = {report["identifier"]: report for report in store.manifest["clip_report"]}
+    for assay, targets in store.targets.items():
+        for column, target in enumerate(targets):
+            told = reports.get(target.identifier) or {"missing": store.missing(assay, column)}  # a ratio is not clipped
+            counts = (f"{told[key]:,} bins {key.replace('_', ' ')}" for key in CLIPPED if key in told)
+            print(f"track      {target.identifier}: {', '.join(counts)}")
     if store.contacts is not None:
         print(f"contacts   {len(store.contacts):,} pairs, {int(store.contacts.masked.sum()):,} nodes masked")
 

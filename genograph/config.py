@@ -210,7 +210,7 @@ class EvaluationConfig(Section):
 class DownloadConfig(Section):
     file: FilePath
     url: str = Field(pattern=r"^https?://[^/]+/")
-    checksum: str | None = Field(None, pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")  # None: unverified
+    checksum: str | None = Field(None, pattern=r"^(sha256:[0-9a-fA-F]{64}|md5:[0-9a-fA-F]{32})$")  # None: unverified
 
 
 class ArmConfig(Section):

@@ -32,7 +32,7 @@ class Experiment:
 
     @classmethod
     def open(cls, config: Config) -> Experiment:
-        """Prepare what the config names, or find it prepared, check that the heads fit it, and set torch's threads.
+        """Prepare what the config names, or find it prepared, check that it fits, and set torch's threads.
 
         Raises:
             InputError: As `prepare` does, or if an assay has a head but no tracks, or tracks but no head.
@@ -41,6 +41,7 @@ class Experiment:
             torch.set_num_threads(config.training.threads)
         check_parts(config)
         experiment = cls(config, prepare(config))
+        experiment.check_window()
         experiment.check_heads()
         return experiment
 
@@ -144,6 +145,16 @@ class Experiment:
             stride=stride,
             keep_empty=True,
         )
+
+    def check_window(self) -> None:
+        """A window is not mostly empty whatever it is laid on."""
+        bins, store = self.config.batch.window, self.store
+        longest = max(store.sizes.values()) // store.bins.bin_size
+        if bins - 2 * self.config.batch.crop > 2 * longest:
+            raise InputError(
+                f"batch.window: {bins:,} bins are more than twice the longest chromosome, of {longest:,} bins of "
+                f"{store.bins.bin_size} bp. Lower batch.window."
+            )
 
     def check_heads(self) -> None:
         """Every head has tracks, every assay of the targets table a head, and peaks are 0 to 1."""

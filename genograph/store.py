@@ -158,6 +158,10 @@ class Store:
         """(bins, tracks) float32 (float16 if the source is) of one assay, NaN where missing."""
         return np.load(self.path / "signals" / f"{assay}.npy", mmap_mode="r")
 
+    def missing(self, assay: str, column: int) -> int:
+        """How many bins have no value of a track."""
+        return int(np.count_nonzero(np.isnan(self.signals(assay)[:, column])))
+
     def coverage(self, assay: str) -> np.ndarray | None:
         """(bins, tracks) float32 of reads behind each value, for assays that are a ratio; else None."""
         file = self.path / "coverage" / f"{assay}.npy"

@@ -84,7 +84,9 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     if math.isnan(checkpoints.best_score):
         raise InputError(
             f"valid/{config.training.monitor} was undefined in every epoch, so there is no best one: nothing "
-            "varies in the validation split. Choose larger splits.valid, or training.monitor=loss."
+            "varies in the validation split, or in what the model predicts there, as after too high a learning rate "
+            f"(the last training loss is in {folder / 'metrics.csv'}). Choose larger splits.valid, another "
+            "training.learning_rate, or training.monitor=loss."
         )
     if trainer.is_global_zero:
         state = torch.load(checkpoints.best, map_location="cpu", weights_only=True)["state_dict"]
@@ -133,7 +135,13 @@ def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:
     if changed:
         raise InputError(
             f"{folder} was begun with another config: {', '.join(changed)} differ. "
-            f"Only {' and '.join(sorted(free))} may change on the way; else name another --out FOLDER."
+            f"Only {' and '.join(sorted(free))} may change on the way"
+            + (
+                ", as with schedule: cosine all rates follow from max_epochs"
+                if "training.max_epochs" in changed
+                else ""
+            )
+            + "; else name another --out FOLDER."
         )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,10 @@ def counts_under_a_loss_for_peaks(world):
     return [heads], "loss bce is for peaks, 0 to 1, but 'gc' reaches "
 
 
+def window_longer_than_any_chromosome(world):
+    return ["batch.window=100000"], "batch.window: 100,000 bins are more than twice the longest chromosome, of 312 bins"
+
+
 BEFORE_THE_STORE = [
     store_that_cannot_be_written,
     missing_fasta,
@@ -173,6 +178,7 @@ BEFORE_TRAINING = [
     assay_without_a_head,
     partners_without_a_chunk,
     counts_under_a_loss_for_peaks,
+    window_longer_than_any_chromosome,
 ]
 
 
@@ -205,6 +211,7 @@ def test_every_verb_takes_one_step_of_the_road(world, genograph):
     code, out, _ = genograph("prepare", world)
     assert code == 0
     assert "fwd: 0 bins missing" in out
+    assert re.search(r"^track      meth: [1-9][\d,]* bins missing$", out, re.MULTILINE)  # bins without a covered CpG
     code, out, _ = genograph("graph", world, "--out", world.parent / "graph.bedpe")
     assert code == 0
     assert "linear: " in out

@@ -114,6 +114,7 @@ class _Pool:
         self._codes = {chrom: codes[first:] for chrom, first in zip(bins.chroms, offsets[:-1], strict=True)}
         self._methylated, self._coverage = np.zeros((2, len(bins)), dtype=np.float32)  # whole up to 16 million reads
         self._rows, self._reads = np.zeros(2, dtype=np.int64), np.zeros(2)  # elsewhere, and in all
+        self._pairs = np.zeros(2)  # reads on C or G, and on A or T, of a base that is not told
 
     def add(self, chrom: str, sites: pd.DataFrame, base: int | None) -> None:
         """Add sites of one chromosome; `base` is the code of the base that they are of, if known."""
@@ -127,6 +128,9 @@ class _Pool:
             self._rows += [np.count_nonzero(~fits), len(fits)]
             self._reads += [counts[1, ~fits].sum(), counts[1].sum()]
             position, counts, here = position[fits], counts[:, fits], here[fits]
+        else:
+            is_cytosine = (here == _C) | (here == _G)
+            self._pairs += [counts[1, is_cytosine].sum(), counts[1, ~is_cytosine & (here != N)].sum()]
         if self.target.strand == ".":
             position = position - ((here == _G) & (position > 0) & (sequence[np.maximum(position - 1, 0)] == _C))
         tiles = self.bins.locate(chrom, position)
@@ -140,6 +144,11 @@ class _Pool:
             raise InputError(
                 f"{file}: wrong assembly, or counted from another base. {self._reads[0] / self._reads[1]:.0%} of its "
                 "reads are where the genome has another base than the one that is modified."
+            )
+        if self._pairs.min() > _ELSEWHERE * self._pairs.sum():
+            raise InputError(
+                f"{file}: wrong assembly, or counted from another base. Of its reads "
+                f"{self._pairs[0] / self._pairs.sum():.0%} are on a C or G of the genome, the others on A or T."
             )
         if not self._coverage.any():
             strand = "" if self.target.strand == "." else f" on strand {self.target.strand}"
@@ -161,7 +170,12 @@ class _Pool:
         return (here == N) | (plus & (strand != "-")) | (minus & (strand != "+"))
 
     def _check_inside(self, chrom: str, sites: pd.DataFrame) -> None:
-        outside = sites[(sites["position"] < 0) | (sites["position"] >= self.bins.sizes[chrom])]
+        if (sites["position"] < 0).any():
+            raise InputError(
+                f"{self.target.file}: a site lies before the first base of {chrom}. CpG tables and Bismark's files "
+                "count positions from 1, BED files from 0."
+            )
+        outside = sites[sites["position"] >= self.bins.sizes[chrom]]
         if len(outside):
             raise InputError(
                 f"{self.target.file}: wrong assembly. A site lies at {chrom}:{outside['position'].iloc[0] + 1} "

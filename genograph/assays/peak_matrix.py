@@ -139,9 +139,9 @@ def _read_groups(path: Path | None, cells: dict[str, int]) -> dict[str, list[int
     for row in rows if rows[0][0] in cells else rows[1:]:  # a header is no cell
         if len(row) < 2:
             raise InputError(f"{path}: expected barcode and group; got '{','.join(row)}'.")
-        if row[0] in seen:
-            raise InputError(f"{path}: cell '{row[0]}' comes twice. Give each cell one group.")
-        seen.add(row[0])
+        if (row[0], row[1]) in seen:
+            raise InputError(f"{path}: cell '{row[0]}' comes twice in group '{row[1]}'. Leave out one of the rows.")
+        seen.add((row[0], row[1]))
         if row[0] in cells:
             groups.setdefault(row[1], []).append(cells[row[0]])
         else:

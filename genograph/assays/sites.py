@@ -131,7 +131,7 @@ class SiteTable:
         numbered = enumerate(read_bytes(self.path), start=1)
         data = ((number, line) for number, line in numbered if number >= self.first and line.strip())
         number, line = next(islice(data, row, None))
-        return InputError(f"{self.path}, line {number}: {reason}; got '{line.decode(errors='replace')}'.")
+        return InputError(f"{self.path}, line {number}: {reason}; got '{_shown(line)}'.")
 
     def _counts(self, rows: pd.DataFrame, scale: float) -> dict[str, pd.Series]:
         """Methylated reads and coverage; a value without a coverage is one read, a missing value none."""
@@ -144,7 +144,8 @@ class SiteTable:
             methylated = (rows["percent"].fillna(0) * coverage / 100).round()
         else:
             value = rows["value"] * scale
-            self._check(rows, ~((value < 0) | (value > 1)), fraction_error(scale))
+            self._check(rows, ~(value < 0), "a methylated fraction is 0 to 1, not negative")
+            self._check(rows, ~(value > 1), fraction_error(scale))
             coverage = (rows["coverage"] if "coverage" in rows else pd.Series(1, rows.index)).where(value.notna(), 0)
             methylated = value.fillna(0) * coverage
         counts = {name: rows[name] for name in ("methylated", "unmethylated", "coverage") if name in rows}
@@ -228,10 +229,15 @@ def open_sites(path: Path) -> SiteTable:
             if layout is not None and len(fields) >= columns:  # fewer: one of its columns is empty
                 return SiteTable(path, layout, separator, number)
         raise InputError(
-            f"{path}, line {number}: not a table of methylated sites; got '{line.decode(errors='replace')[:200]}'. "
-            f"Known are {FORMATS_TEXT}."
+            f"{path}, line {number}: not a table of methylated sites; got '{_shown(line)}'. "
+            f"Known are {FORMATS_TEXT}, with tabs or spaces between columns."
         )
     raise InputError(f"{path} holds no row in its first 1,000 lines.")
+
+
+def _shown(line: bytes) -> str:
+    """The start of a line, for a message; what is no text is a question mark."""
+    return "".join(each if each.isprintable() or each == "\t" else "?" for each in line.decode(errors="replace")[:200])
 
 
 def _recognise(fields: list[str], from_zero: bool) -> SiteFormat | None:

@@ -25,8 +25,8 @@ def config_trees(settings: WorldSettings, chroms: list[str], *, ceiling: float) 
         ceiling: r of a perfect model over the promoters that are held out.
     """
     edges = [{"name": "linear", "reach": 10}, {"name": "hic", "top_k": 6, "min_distance": 10_000, "min_oe": 4.0}]
-    gat = {"name": "gat", "dropout": 0.1}
-    graph = _tree("graph", settings, chroms, edges=edges, processor=[gat, DILATED, gat])
+    before, behind = ({"name": "gat", "dropout": 0.1} for _ in range(2))  # one dict twice is an alias in YAML
+    graph = _tree("graph", settings, chroms, edges=edges, processor=[before, DILATED, behind])
     graph["ablation"] = {"assay": "expression", "elements": "elements.bed"}
     if ceiling > 0 and not settings.degree_leak:  # nothing varies, or what does is in no file
         graph["ablation"]["ceiling"] = {"expression": round(ceiling, 4)}

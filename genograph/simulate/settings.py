@@ -18,7 +18,7 @@ class WorldSettings(Section):
     elements_per_mb: float = Field(200.0, gt=0, le=400)
     resolution: int = Field(2000, ge=500)  # of the contact map
 
-    effect_scale: float = Field(1.0, ge=0, le=100)  # of what contacts carry; 0: they carry nothing
+    effect_scale: float = Field(1.0, ge=0, le=10)  # of what contacts carry; 0: they carry nothing
     loops_per_gene: int = Field(4, ge=0, le=12)
     decay: float = Field(1.0, gt=0, le=10)  # contacts fall off with distance to this power
     insulation: float = Field(0.3, ge=0, le=1)  # contacts left between domains
@@ -29,7 +29,7 @@ class WorldSettings(Section):
     methylation_coverage: float = Field(20.0, gt=0, le=1e6)  # mean reads on a CpG in bulk
     cells: int = Field(4, ge=0)  # with calls of their own
     cell_coverage: float = Field(0.1, gt=0, le=1)  # share of the CpGs that a cell covers
-    dispersion: float = Field(0.05, ge=0, le=100)  # variance of counts beyond Poisson, in squared means
+    dispersion: float = Field(0.05, ge=0, le=10)  # variance of counts beyond Poisson, in squared means
     variants: int = Field(1000, ge=0, le=100_000)
 
     degree_leak: bool = False  # a hidden cause makes expression and loops, and contacts carry nothing

@@ -123,7 +123,7 @@ def test_cytosines_counted_from_another_base_are_an_error(tmp_path):
         ("", {}, "is empty"),
         ("chrQ\t1\t1\t0\t0\t1\n", {}, "no chromosome of the genome"),
         ("1\t26\t26\t0\t0\t1\n", {}, r"wrong assembly. A site lies at 1:26 \(1-based\), but 1 has 25 bp"),
-        ("1\t0\t1\t0\t0\t1\n", {}, "A site lies at 1:0"),
+        ("1\t0\t1\t0\t0\t1\n", {}, "a site lies before the first base of 1. CpG tables .* from 1"),
         ("1\t1\t1\t0\t0\t0\n", {}, "covers no bin of the genome with a read"),
         (TEXT, {"strand": "-"}, "strand -, but .* tells no strands"),
         (TEXT, {"column": "m"}, "tells no codes, so 'm' cannot be chosen"),
@@ -156,3 +156,17 @@ def test_every_call_of_a_single_cell_is_one_read(shared_data, name):
     assert [coverage[bins.span(chrom)].sum() for chrom in sizes] == [5000, 5000]
     assert np.isnan(fraction[coverage == 0]).all()
     assert set(fraction[coverage == 1]) == {0, 1}
+
+
+@pytest.mark.parametrize("row", ["c\t{0}\t{1}\t0.5\n", "c\t{0}\t{1}\t0.5\t9\n"])
+def test_a_bedgraph_that_lies_on_all_bases_is_of_another_assembly(tmp_path, row):
+    genome = "ACGTTCGATTACGGA"
+    read_bases(tmp_path, "".join(row.format(at, at + 2) for at in (1, 5, 11)), genome=genome)
+    read_bases(tmp_path, "".join(row.format(at, at + 1) for at in (0, 7, 10)), genome=genome)  # 6mA
+    with pytest.raises(InputError, match="Of its reads 67% are on a C or G of the genome, the others on A or T"):
+        read_bases(tmp_path, "".join(row.format(at, at + 1) for at in (1, 5, 4)), genome=genome)
+
+
+def test_a_negative_fraction_is_no_percentage(tmp_path):
+    with pytest.raises(InputError, match="a methylated fraction is 0 to 1, not negative; got"):
+        read_bases(tmp_path, "c\t3\t-0.2\n")

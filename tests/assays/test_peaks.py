@@ -234,7 +234,7 @@ def test_cells_of_the_groups_that_the_matrix_lacks_are_logged(tmp_path, caplog):
         ({"entries": [(9, 1, 1)]}, "cannot be read as a matrix in MatrixMarket format"),
         ({"clusters": "Barcode,Cluster\nNN-1,1\n"}, "none of its barcodes is in the matrix. It has NN-1"),
         ({"clusters": "Barcode,Cluster\nAA-1\n"}, "expected barcode and group; got 'AA-1'"),
-        ({"clusters": CLUSTERS + "AA-1,2\n"}, "cell 'AA-1' comes twice. Give each cell one group"),
+        ({"clusters": CLUSTERS + "AA-1,1\n"}, "cell 'AA-1' comes twice in group '1'. Leave out one of the rows"),
         ({}, "no group and no cell 't'. It has the groups 1, T cell, and the cells AA-1, CC-1, GG-1 and 1 more"),
         ({"clusters": None}, r"no group and no cell 't'. It has no clusters\.csv with groups beside it"),
     ],
