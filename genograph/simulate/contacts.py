@@ -168,9 +168,16 @@ def write_map(path: Path, architecture: Architecture, settings: WorldSettings, r
 
 def _balance(clr: cooler.Cooler) -> None:
     """Write cooler's weights within chromosomes; a chromosome with too few reads has none."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.filterwarnings("always", message="Iteration limit reached")
         warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of the mean of no bins
         cooler.balance_cooler(clr, cis_only=True, tol=1e-4, max_iters=ROUNDS, store=True, chunksize=10_000_000)
+    if told:
+        log.warning(
+            "contacts.mcool: balancing at %d bp stopped after %d rounds on %d chromosomes, before weights were final. "
+            "Raise chroms: shorter ones need fewer.",
+            *(clr.binsize, ROUNDS, len(told)),
+        )
 
 
 def _tell_if_shallow(clr: cooler.Cooler, visible: np.ndarray, settings: WorldSettings) -> None:

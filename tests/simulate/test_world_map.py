@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genograph.simulate import simulate
+from genograph.simulate import contacts, simulate
 from genograph.simulate.folder import parse_settings
 
 NODE = 2000
@@ -148,3 +148,12 @@ def test_counts_vary_as_the_dispersion_says(pairs, settings):
     bias = np.exp(2 * 0.2**2) - 1  # relative variance of the product of two nodes' biases
     relative = (same.var() - same.mean()) / same.mean() ** 2
     assert relative == pytest.approx((1 + bias) * (1 + settings.dispersion) - 1, rel=0.25)
+
+
+def test_balancing_that_is_stopped_is_one_line_that_says_so(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(contacts, "ROUNDS", 3)
+    assert told_of_map(tmp_path, caplog, 200) == [
+        f"contacts.mcool: balancing at {resolution} bp stopped after 3 rounds on 3 chromosomes, before weights were "
+        "final. Raise chroms: shorter ones need fewer."
+        for resolution in (2000, 10000)
+    ]
