@@ -35,7 +35,8 @@ class Experiment:
         """Prepare what the config names, or find it prepared, check that it fits, and set torch's threads.
 
         Raises:
-            InputError: As `prepare` does, or if an assay has a head but no tracks, or tracks but no head.
+            InputError: As `prepare` does, or if an assay has a head but no tracks, or tracks but no head, or if a
+                window is more than twice as long as the longest chromosome.
         """
         if config.training.threads:
             torch.set_num_threads(config.training.threads)

@@ -20,7 +20,7 @@ from genograph.genome.names import match_names, shorten
 
 _LOGGER = logging.getLogger("genograph")
 _GTF_ATTRIBUTE = re.compile(r'\s*(\w+)\s+"([^"]*)"')
-_GTF_GENE = re.compile(r'\s*gene_id\s+"(?P<id>[^"]*)"')
+_GTF_GENE = re.compile(r'\s*gene_id\s+"(?:gene[:-])?(?P<id>[^"]*)"')
 _COLUMNS = ("id", "name", "chrom", "start", "end", "strand", "biotype")
 
 

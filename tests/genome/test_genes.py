@@ -161,7 +161,7 @@ def test_exons_before_the_first_gene_of_a_gtf_make_no_further_gene(tmp_path):
 @pytest.mark.parametrize("first", ["gene", "exon"])
 def test_genes_of_a_gtf_without_a_row_of_their_own_are_named_where_others_have_one(tmp_path, caplog, first):
     exon = 'chr1\tx\texon\t11\t20\t.\t+\t.\tgene_id "{}";\n'
-    rows = [exon.format("a").replace("exon", "gene"), exon.format("gfp")]
+    rows = [exon.format("gene-a").replace("exon", "gene"), exon.format("gfp"), exon.format("gene-a")]
     (tmp_path / "g.gtf").write_text("".join(rows if first == "gene" else rows[::-1]))
     assert read_genes(tmp_path / "g.gtf", SIZES).id.tolist() == ["a"]
     assert caplog.messages == [
