@@ -40,6 +40,7 @@ log = logging.getLogger("genograph")
 
 FREE = {"ablation", "downloads", "store"}  # what may change from one call to the next in one folder
 MORE_PARTNERS = 8  # times those of the reference that an arm may have at most
+AS_MANY = 0.98  # of the contacts that the reference shows: what an arm lacks below is no answer to anything
 
 
 class RunsFailed(Exception):
@@ -195,14 +196,15 @@ def _reads_otherwise(config: Config, reference: Config) -> bool:
 
 
 def showing_as_much(arm: Arm, fold: Experiment) -> Arm:
-    """An arm whose contacts reach other partners, with as many of these as show a model as many contacts as before.
+    """An arm whose contacts reach other partners, with as many of these as show a model as many contacts as before (to 2 %).
 
     Contacts exchanged at random share fewer partners, so that the reference's limit would hide more of them, and degree
     would seem to explain less than it does.
     """
     if arm.name not in SCRAMBLED or not arm.config.batch.partners:
         return arm
-    aim, _ = fold.dataset("train", halo=0).contacts_shown()
+    shows, _ = fold.dataset("train", halo=0).contacts_shown()
+    aim = AS_MANY * shows
     windows = replace(fold, config=_of_fold(arm.config, fold)).dataset("train", halo=0)
     limits = range(windows.num_partners, MORE_PARTNERS * windows.num_partners + 1)
     partners = limits[bisect_left(limits, aim, hi=len(limits) - 1, key=lambda each: windows.contacts_shown(each)[0])]
@@ -210,7 +212,7 @@ def showing_as_much(arm: Arm, fold: Experiment) -> Arm:
         log.warning(
             "%s: with %d partners a window shows %.2f contacts a node, %s shows %.2f. Raise batch.partners, or what "
             "this arm has lost may be contacts that it was not shown.",
-            *(arm.name, partners, shown, REFERENCE, aim),
+            *(arm.name, partners, shown, REFERENCE, shows),
         )
     batch = arm.config.batch.model_copy(update={"partners": partners})
     return replace(arm, config=arm.config.model_copy(update={"batch": batch}))

@@ -439,6 +439,6 @@ def test_of_contacts_that_were_exchanged_a_window_shows_as_many_with_no_more_par
     windows = Experiment.open(arm.config).dataset("train", halo=0)
     aim, share = reference.dataset("train", halo=0).contacts_shown()
     assert share < 1
-    assert windows.contacts_shown()[0] >= aim
+    assert windows.contacts_shown()[0] >= 0.98 * aim
     fewer = arm.config.batch.partners - 1
-    assert not fewer or windows.contacts_shown(fewer)[0] < aim
+    assert not fewer or windows.contacts_shown(fewer)[0] < 0.98 * aim
