@@ -40,7 +40,7 @@ log = logging.getLogger("genograph")
 
 FREE = {"ablation", "downloads", "store"}  # what may change from one call to the next in one folder
 MORE_PARTNERS = 8  # times those of the reference that an arm may have at most
-AS_MANY = 0.98  # of the contacts that the reference shows: what an arm lacks below is no answer to anything
+AS_MANY = 0.98  # of the contacts that the reference shows are as many
 
 
 class RunsFailed(Exception):
