@@ -196,7 +196,7 @@ def _reads_otherwise(config: Config, reference: Config) -> bool:
 
 
 def showing_as_much(arm: Arm, fold: Experiment) -> Arm:
-    """An arm whose contacts reach other partners, with as many of these as show a model as many contacts as before (to 2 %).
+    """An arm whose contacts reach other partners, with as many of these as show a model as many contacts as before.
 
     Contacts exchanged at random share fewer partners, so that the reference's limit would hide more of them, and degree
     would seem to explain less than it does.
