@@ -40,6 +40,7 @@ ORDER = (
     "baskerville",
     "components",
     "sections",
+    "ported",
     "nn",
     "kmer",
     "verdict",

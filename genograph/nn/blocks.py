@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-Activation = Literal["gelu", "relu"]
+Activation = Literal["gelu", "gelu_erf", "relu"]
 Init = Literal["he_normal", "glorot_uniform"]
 Count = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
-# Basenji's GELU is the tanh approximation; the exact one does not reproduce its published weights.
-ACTIVATIONS = {"gelu": partial(nn.GELU, approximate="tanh"), "relu": nn.ReLU}
+# Basenji's GELU is the tanh approximation; the exact one, by erf, is that of its port to PyTorch.
+ACTIVATIONS = {"gelu": partial(nn.GELU, approximate="tanh"), "gelu_erf": nn.GELU, "relu": nn.ReLU}
 
 NORM_EPS = 1e-3  # of normalisation: Keras', where torch has 1e-5
 _TRUNCATED_NORMAL_STD = 0.87962566103423978  # of a unit normal cut at two standard deviations

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from genograph.nn.blocks import ConvBlock, SameConv, SameMaxPool, from_image, initialise, to_image
+from genograph.nn.blocks import ACTIVATIONS, ConvBlock, SameConv, SameMaxPool, from_image, initialise, to_image
 
 
 def as_image(values: list[float]) -> torch.Tensor:
@@ -36,6 +36,12 @@ def test_a_block_is_activation_then_convolution_then_normalisation():
     torch.nn.init.ones_(block.conv.weight)
     # The tanh form of GELU(1) is 0.841192 (the exact one 0.841345), then a variance of 1 + 1e-3.
     assert block(as_image([1.0, 0.0])).item() == pytest.approx(0.841192 / 1.001**0.5, abs=1e-6)
+
+
+def test_gelu_is_the_tanh_form_unless_the_exact_one_is_asked_for():
+    one = torch.ones(())
+    assert ACTIVATIONS["gelu"]()(one).item() == pytest.approx(0.841192, abs=1e-6)
+    assert ACTIVATIONS["gelu_erf"]()(one).item() == pytest.approx(0.841345, abs=1e-6)
 
 
 def test_only_the_convolution_before_its_activation_has_a_bias():
