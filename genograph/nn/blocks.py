@@ -111,7 +111,7 @@ class ConvBlock(nn.Sequential):
             `conv_norm_act` is Basset's.
         bias: Of the convolution; None for one with `conv_norm_act`, as Basset has it.
         padding: `same` keeps the length, `valid` loses kernel - 1 positions.
-        norm_eps: Of the normalisation.
+        norm_eps: Of the normalisation; None for none.
         init: Of the kernel.
     """
 
@@ -127,7 +127,7 @@ class ConvBlock(nn.Sequential):
         order: Literal["act_conv_norm", "conv_norm_act"] = "act_conv_norm",
         bias: bool | None = None,
         padding: Literal["same", "valid"] = "same",
-        norm_eps: float = NORM_EPS,
+        norm_eps: float | None = NORM_EPS,
         init: Init = "he_normal",
     ) -> None:
         super().__init__()
@@ -136,12 +136,14 @@ class ConvBlock(nn.Sequential):
             "conv": SameConv(in_channels, out_channels, kernel, bias=has_bias)
             if padding == "same"
             else nn.Conv2d(in_channels, out_channels, (1, kernel), bias=has_bias),
-            "norm": nn.BatchNorm2d(out_channels, eps=norm_eps, momentum=0.1),
             "act": ACTIVATIONS[activation](),
         }
+        if norm_eps is not None:
+            parts["norm"] = nn.BatchNorm2d(out_channels, eps=norm_eps, momentum=0.1)
         initialise(parts["conv"].weight, init)
         for name in order.split("_"):
-            self.add_module(name, parts[name])
+            if name in parts:
+                self.add_module(name, parts[name])
         if dropout:
             self.add_module("dropout", nn.Dropout(dropout))
         if pool > 1:

@@ -59,8 +59,8 @@ class GenomeModel(nn.Module):
         return {assay: head.num_tracks for assay, head in self.heads.items()}
 
     @property
-    def receptive_field(self) -> int:
-        """bp of contiguous sequence that one bin's prediction depends on; contacts reach further."""
+    def receptive_field(self) -> float:
+        """bp of contiguous sequence that one bin's prediction depends on, all with `bilstm`; contacts reach further."""
         return self.encoder.receptive_field + self.processor.span * self.bin_size
 
     def forward(self, batch: GenomeBatch) -> dict[str, Tensor]:
@@ -104,12 +104,12 @@ class GenomeModel(nn.Module):
 
     def encode(self, one_hot: Tensor) -> Tensor:
         """Embeddings (pieces, bins, channels) of pieces (pieces, 4, bp), without the bins of context."""
-        num_bins = one_hot.shape[2] // self.bin_size
         if not len(one_hot):  # a mask may leave a batch nothing to read
+            num_bins = one_hot.shape[2] // self.bin_size
             # A process of several must see a gradient, if of zero, for every parameter.
             unread = sum(parameter.sum() for parameter in self.encoder.parameters())
             return one_hot.new_zeros(0, num_bins - 2 * self.halo, self.encoder.channels) + unread
-        return self.encoder(one_hot)[:, self.halo : num_bins - self.halo]
+        return self.encoder(one_hot, self.halo)
 
     def decode(self, encoded: Tensor, batch: GenomeBatch) -> dict[str, Tensor]:
         """Raw outputs of a batch whose pieces have the embeddings `encoded` (pieces, bins, channels)."""

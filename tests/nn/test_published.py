@@ -1,4 +1,4 @@
-"""The rebuilt Basenjis are held to the numbers of the originals."""
+"""The rebuilt networks are held to the numbers of the originals."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import pytest
 import torch
 
 from genograph.config import load_config
+from genograph.describe import models
+from genograph.nn.encoders import BassetEncoder
 from genograph.nn.model import GenomeModel, build_model, count_parameters
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
-def build(name: str) -> GenomeModel:
+def build(name: str, **options: bool) -> GenomeModel:
     config = load_config(CONFIGS / f"{name}.yaml")
-    return build_model(config.model, bin_size=config.bins.bin_size, edge_dim=2, tracks={})
+    return build_model(config.model, bin_size=config.bins.bin_size, edge_dim=2, tracks={}, **options)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,59 @@ def test_parameters_and_receptive_field_are_the_originals(name, total, trainable
         model = build(name)
     assert count_parameters(model) == (total, trainable, total - trainable)
     assert model.receptive_field == receptive_field
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "trainable", "receptive_field", "tracks"),
+    [
+        ("basset", 4_135_064 + 2 * 2_700, 4_135_064, 600, 164),
+        ("basset_padded", 4_735_064 + 2 * 2_700, 4_735_064, 600, 164),
+        ("basset_1344", 5_983_844, 5_983_844 - 2 * 3_664, 1344, 164),
+        ("deepsea", 52_843_119, 52_843_119, 1000, 919),
+        ("study_cnn", 5_969_201 + 2 * 2_700, 5_969_201, 1000, 1),
+        ("study_cnn_rnn", 3_942_961 + 2 * 2_700, 3_942_961, 1000, 1),
+        ("study_resnet", 23_501_825 + 2 * 15_168, 23_501_825, 1000, 1),
+        ("deepcpg_dna", 4_102_144, 4_102_144, 1001, 0),
+        ("deepcpg_dna_rnn", 1_023_360, 1_023_360, 1001, 0),
+    ],
+)
+def test_networks_that_read_each_bin_by_itself_are_listed_with_the_originals_counts(
+    name, parameters, trainable, receptive_field, tracks
+):
+    listed = models([load_config(CONFIGS / f"{name}.yaml")]).iloc[0]
+    expected = (name, parameters, trainable, receptive_field, tracks)
+    assert tuple(listed[["name", "parameters", "trainable", "receptive_field", "tracks"]]) == expected
+
+
+def test_the_count_of_deepsea_is_the_sum_over_its_layers():
+    positions, channels, total = 1000, 4, 0
+    for filters, pool in ((320, 4), (480, 4), (960, 1)):
+        total += 8 * channels * filters + filters
+        positions, channels = (positions - 8 + 1) // pool, filters
+    assert positions == 53
+    total += positions * channels * 925 + 925
+    total += 925 * 919 + 919
+    assert total == 52_843_119
+
+
+@pytest.mark.parametrize(
+    ("layers", "hidden", "parameters"),
+    [(1, 128, 4_052_736), (1, 256, 8_099_712), (2, 256, 8_099_968), (3, 128, 4_430_336), (3, 256, 8_362_624)],
+)
+def test_the_other_cnns_of_deepcpg_differ_in_blocks_and_hidden_alone(layers, hidden, parameters):
+    options = load_config(CONFIGS / "deepcpg_dna.yaml").model.encoder.options
+    blocks = [*options["blocks"], {"filters": 512, "kernel": 3, "pool": 2}][:layers]
+    with torch.device("meta"):
+        encoder = BassetEncoder(1, **options | {"blocks": blocks, "hidden": [hidden]})
+    assert count_parameters(encoder).total == parameters
+
+
+@pytest.mark.parametrize("name", ["deepsea", "study_cnn", "study_cnn_rnn", "study_resnet", "basset_1344"])
+def test_a_window_of_one_bin_is_read_with_the_originals_context(name):
+    config = load_config(CONFIGS / f"{name}.yaml")
+    with torch.device("meta"):
+        model = build(name, whole_windows=config.batch.chunk is None)
+    assert (config.batch.window + 2 * model.halo) * config.bins.bin_size == model.receptive_field
 
 
 @pytest.mark.parametrize(("name", "predicted"), [("basenji_small", 1024), ("basenji2", 896), ("basenji_2018", 960)])

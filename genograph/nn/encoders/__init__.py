@@ -2,5 +2,6 @@
 
 from genograph.nn.encoders.basenji import BasenjiEncoder
 from genograph.nn.encoders.basset import BassetEncoder
+from genograph.nn.encoders.resnet import ResNetEncoder
 
-ENCODERS = {"basenji": BasenjiEncoder, "basset": BassetEncoder}
+ENCODERS = {"basenji": BasenjiEncoder, "basset": BassetEncoder, "resnet": ResNetEncoder}

@@ -75,7 +75,13 @@ class BasenjiEncoder(nn.Module):
         self.receptive_field = left + bin_size + right
         self.halo = -(-right // bin_size)
 
-    def forward(self, one_hot: Tensor) -> Tensor:
-        """Embeddings (pieces, bins, channels) of one-hot sequence (pieces, 4, bins * bin_size)."""
+    def forward(self, one_hot: Tensor, halo: int = 0) -> Tensor:
+        """Embeddings (pieces, inner bins, channels) of one-hot sequence (pieces, 4, bins * bin_size).
+
+        Args:
+            one_hot: Sequence.
+            halo: Bins at both ends that are context only and are dropped.
+        """
         image = one_hot.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        return from_image(self.tower(image))
+        embeddings = from_image(self.tower(image))
+        return embeddings[:, halo : embeddings.shape[1] - halo]
