@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -213,12 +214,14 @@ def test_dilations_are_rounded_one_after_another_half_to_even():
     assert dilation_rates(6, 2, first=2) == [2, 4, 8, 16, 32, 64]
 
 
-def test_the_residual_stack_starts_as_the_identity(tiny):
-    assert torch.equal(Dilated(CHANNELS, 4).eval()(bins(), tiny.batch(0)), bins())
+@pytest.mark.parametrize("name", ["dilated", "bilstm"])
+def test_a_residual_layer_starts_as_the_identity(name, tiny):
+    assert torch.equal(LAYERS[name](CHANNELS, 4).eval()(bins(), tiny.batch(0)), bins())
 
 
-def test_dilated_bins_talk_within_their_stretch_only(tiny):
-    layer, x = make("dilated", tiny), bins(2).requires_grad_()
+@pytest.mark.parametrize("name", ["dilated", "bilstm"])
+def test_bins_talk_within_their_stretch_only(name, tiny):
+    layer, x = make(name, tiny), bins(2).requires_grad_()
     layer(x, tiny.batch(0, 1))[:6].sum().backward()  # the first window
     assert (x.grad[:6] != 0).all()
     assert (x.grad[6:] == 0).all()
@@ -234,6 +237,23 @@ def test_a_dilated_layer_reads_its_span_and_no_more(name, tiny):
     reads = (x.grad != 0).any(1).nonzero()
     assert reads.max() - reads.min() == layer.span
     assert layer.span == (14 if name == "dilated" else 28)
+
+
+def test_a_bilstm_reads_its_whole_stretch_in_both_directions(tiny):
+    layer = LAYERS["bilstm"](CHANNELS, 4, width=5)
+    tiny.randomise(layer)
+    x = torch.randn(30, CHANNELS, dtype=torch.double, requires_grad=True)
+    batch = replace(tiny.batch(0), layout=((1, 30), (0, 2)))
+    out = layer.double().eval()(x, batch)
+    for read, by in ((0, 29), (29, 0)):
+        assert (torch.autograd.grad(out[by].sum(), x, retain_graph=True)[0][read] != 0).all()
+    assert layer.span == math.inf
+
+
+def test_a_bilstm_adds_what_torchs_lstm_makes_of_a_window(tiny):
+    layer, x = make("bilstm", tiny), bins()
+    states = torch.cat([layer.lstm(x[None, :6])[0][0], layer.lstm(x[None, 6:])[0][0]])
+    torch.testing.assert_close(layer(x, tiny.batch(0)), x + layer.norm(layer.project(states)))
 
 
 def test_normalisation_runs_over_all_stretches_together(tiny):

@@ -85,6 +85,11 @@ def test_pieces_with_context_give_what_the_whole_window_gives(tiny):
     torch.testing.assert_close(encoded, whole.encode(whole.one_hot(sequence))[0, 2:6])
 
 
+def test_the_receptive_field_is_the_encoders_and_what_layers_add(tiny):
+    fields = [make(tiny, *layers).receptive_field for layers in ((), ("dilated", "gat"), ("dilated", "bilstm"))]
+    assert fields == [14, 14 + 2 * (1 + 2) * tiny.bin_size, float("inf")]
+
+
 def test_parts_that_two_models_share_start_alike(tiny):
     models = []
     for processor in (("dilated",), ("dilated", "sage"), ("sage", "dilated")):

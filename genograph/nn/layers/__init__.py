@@ -1,5 +1,6 @@
 """What a processor is made of: layers that take bins to bins, along the sequence or over the graph."""
 
+from genograph.nn.layers.bilstm import BiLSTM
 from genograph.nn.layers.dilated import Dilated, DilatedDense
 from genograph.nn.layers.gat import GAT
 from genograph.nn.layers.gated_gcn import GatedGCN
@@ -10,6 +11,7 @@ from genograph.nn.layers.transformer import GraphTransformer
 LAYERS = {
     "dilated": Dilated,
     "dilated_dense": DilatedDense,
+    "bilstm": BiLSTM,
     "gcn": GCN,
     "sage": SAGE,
     "gat": GAT,
