@@ -141,7 +141,7 @@ def spearmanr(prediction: np.ndarray, target: np.ndarray) -> float:
         prediction: Predicted values, (n,).
         target: Measured values, (n,).
     """
-    prediction, target = _without_nan(prediction, target)
+    prediction, target = without_missing(prediction, target)
     if np.isnan(prediction).any():
         return float("nan")
     sums = TrackSums(1)
@@ -162,7 +162,7 @@ def auroc(label: np.ndarray, score: np.ndarray) -> float:
     Raises:
         InputError: If a label is neither 0, 1 nor NaN.
     """
-    score, label = _without_nan(score, _binary(label))
+    score, label = without_missing(score, checked_labels(label))
     positives = int(label.sum())
     negatives = len(label) - positives
     if positives == 0 or negatives == 0 or np.isnan(score).any():
@@ -176,13 +176,14 @@ def average_precision(label: np.ndarray, score: np.ndarray) -> float:
 
     Chance is the share of positives. Arguments, NaN and errors are those of `auroc`.
     """
-    score, label = _without_nan(score, _binary(label))
+    score, label = without_missing(score, checked_labels(label))
     if label.sum() in (0, len(label)) or np.isnan(score).any():
         return float("nan")
     return float(average_precision_score(label, score))
 
 
-def _binary(label: np.ndarray) -> np.ndarray:
+def checked_labels(label: np.ndarray) -> np.ndarray:
+    """Labels as float64; an error if one is neither 0, 1 nor NaN."""
     label = np.asarray(label, dtype=np.float64)
     wrong = label[~(np.isnan(label) | (label == 0) | (label == 1))]
     if len(wrong):
@@ -190,7 +191,8 @@ def _binary(label: np.ndarray) -> np.ndarray:
     return label
 
 
-def _without_nan(prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def without_missing(prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Prediction and target of one track as float64, where the target is not NaN; an error if shapes differ."""
     prediction = np.asarray(prediction, dtype=np.float64)
     target = np.asarray(target, dtype=np.float64)
     if prediction.shape != target.shape or target.ndim != 1:

@@ -47,6 +47,8 @@ ORDER = (
     "comparison",
     "scores",
     "estimate",
+    "annotations",
+    "classification",
     "metrics",
     "graph",
     "store",
