@@ -19,18 +19,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from genograph.ablate.arms import ARMS, REFERENCE, SCRAMBLED, Arm, make_arms, with_seed
+from genograph.ablate.claim import check_folder, claimed, sources_of
 from genograph.ablate.folds import fold_configs
 from genograph.ablate.grid import Run, locked
 from genograph.ablate.judged import Judged
 from genograph.ablate.launchers import LAUNCHERS, cores
 from genograph.ablate.summary import judged_assay, over_genes, write, write_summary
 from genograph.audit import CHECKS, Finding, audit
-from genograph.config import Config, changed_keys, parse_config
+from genograph.config import Config, parse_config
 from genograph.errors import InputError, nearest
 from genograph.experiment import Experiment
 from genograph.scores import Points, pearsonr
@@ -38,7 +38,6 @@ from genograph.verdict import Verdict
 
 log = logging.getLogger("genograph")
 
-FREE = {"ablation", "downloads", "store"}  # what may change from one call to the next in one folder
 MORE_PARTNERS = 8  # times those of the reference that an arm may have at most
 AS_MANY = 0.98  # of the contacts that the reference shows are as many
 
@@ -76,20 +75,17 @@ def ablate(
     folder = Path(out) if out is not None else Path("runs") / f"{config.name}-ablation"
     if launcher not in LAUNCHERS:
         raise InputError(f"--launcher: no '{launcher}'.{nearest(launcher, LAUNCHERS)}")
-    _check(config, folder)
+    _check(config)
+    check_folder(folder, config)
     folds = [Experiment.open(each) for each in fold_configs(config, Experiment.open(config).store)]
     arms = [showing_as_much(arm, folds[0]) for arm in make_arms(config)]
     runs = make_runs(arms, folds, folder)
-    _check_runs(runs)
-    _check_sources(folds[0], folder)
     judged = [_judged(fold) for fold in folds]
-    findings = [[*audit(fold), *_leaks_of_arms(arms, fold)] for fold in folds]
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / "lock"):  # another process may be at the same
-        write(folder / "sources.json", json.dumps(_sources(folds[0]), indent=2))
-        write(folder / "config.yaml", config.to_yaml())
+    with claimed(folder, config, sources_of(folds[0]), runs):
+        findings = [[*audit(fold), *_leaks_of_arms(arms, fold)] for fold in folds]
         write(folder / "audit.json", json.dumps([[asdict(each) for each in fold] for fold in findings], indent=2))
-    _refuse_leaks(findings, config)
+        _refuse_leaks(findings, config)
     failed = _work_off(runs, judged, folder, launcher=launcher, workers=workers or cores())
     if not any(run.is_done for run in runs if run.arm == arms[0].name):
         raise InputError(f"no run of '{arms[0].name}' was finished. {'; '.join(failed)}")
@@ -115,7 +111,7 @@ def make_runs(arms: Sequence[Arm], folds: Sequence[Experiment], folder: Path) ->
     return runs
 
 
-def _check(config: Config, folder: Path) -> None:
+def _check(config: Config) -> None:
     """Refuse what could only fail late."""
     settings = config.ablation
     if settings.assay is not None and settings.assay not in config.model.heads:
@@ -124,39 +120,6 @@ def _check(config: Config, folder: Path) -> None:
     for check in settings.allow_leakage:
         if check not in CHECKS:
             raise InputError(f"ablation.allow_leakage: no check '{check}'.{nearest(check, CHECKS)}")
-    written = folder / "config.yaml"
-    if not (written.is_file() and (folder / "runs").is_dir()):
-        if (folder / "checkpoints").exists() or folder.is_file():
-            raise InputError(f"{folder} is no folder of an ablation. Name another: --out FOLDER")
-        return
-    if changed := _changed(written, config):
-        raise InputError(f"{folder} holds an ablation of another config: {changed} differ. Name another: --out FOLDER")
-
-
-def _check_runs(runs: Sequence[Run]) -> None:
-    """Refuse runs that were trained otherwise, as with other folds or another arm of the same name."""
-    for run in runs:
-        written = run.folder / "config.yaml"
-        if written.is_file() and (changed := _changed(written, run.config)):
-            raise InputError(
-                f"{run.label} was trained with another config: {changed} differ. "
-                "Name another arm, or another folder: --out FOLDER"
-            )
-
-
-def _sources(experiment: Experiment) -> dict[str, str]:
-    """SHA-256 of the files that the store was made of."""
-    return {name: each["sha256"] for name, each in experiment.store.manifest["sources"].items()}
-
-
-def _check_sources(experiment: Experiment, folder: Path) -> None:
-    """Refuse to compare runs on other data than finished ones were trained on."""
-    written, now = folder / "sources.json", _sources(experiment)
-    before = json.loads(written.read_text()) if written.is_file() else now
-    if other := sorted(key for key in {*before, *now} if before.get(key) != now.get(key)):
-        raise InputError(
-            f"{folder} holds an ablation of other data: {', '.join(other)} changed since. Name another: --out FOLDER"
-        )
 
 
 def _judged(fold: Experiment) -> Judged:
@@ -224,13 +187,6 @@ def _of_fold(config: Config, fold: Experiment) -> Config:
     if fold.config.splits is not None:
         tree["splits"] = fold.config.splits.model_dump(mode="json")
     return parse_config(tree)
-
-
-def _changed(written: Path, config: Config) -> str:
-    """The keys, but for those of `FREE`, in which a config differs from one that was written."""
-    before, now = written.read_text(), config.to_yaml()
-    changed = changed_keys(yaml.safe_load(before), yaml.safe_load(now)) if before != now else set()
-    return ", ".join(sorted(key for key in changed if key.split(".")[0] not in FREE))
 
 
 def _refuse_leaks(findings: Sequence[Sequence[Finding]], config: Config) -> None:

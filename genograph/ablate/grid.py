@@ -18,15 +18,18 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from genograph.checkpoint import load_run
-from genograph.config import Config
+from genograph.config import Config, changed_keys
+from genograph.errors import InputError
 from genograph.evaluate import predict_split
 from genograph.nn.model import count_parameters
 from genograph.train import train
 
 PREDICTIONS, COST = "held_out.npz", "cost.json"
 SCRATCH = ".predicting-"
+FREE = {"ablation", "downloads", "store"}  # what may change from one call to the next in one folder
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,19 @@ class Run:
         """The predictions are written last."""
         return (self.folder / PREDICTIONS).is_file()
 
+    def check(self) -> None:
+        """Refuse to take for this run one that was trained otherwise, as with other folds or another arm of its name.
+
+        Raises:
+            InputError: If the folder holds the run of another config.
+        """
+        written = self.folder / "config.yaml"
+        if written.is_file() and (changed := changed_since(written, self.config)):
+            raise InputError(
+                f"{self.label} was trained with another config: {changed} differ. "
+                "Name another arm, or another folder: --out FOLDER"
+            )
+
     def predictions(self) -> dict[str, np.ndarray]:
         """What was predicted for the held-out bins, in their order, of each assay: (tracks, bins) float32."""
         with np.load(self.folder / PREDICTIONS) as arrays:
@@ -73,10 +89,11 @@ def finish(run: Run) -> None:
     from its last epoch to the weights of one that was not. What it prints goes to `train.log`.
 
     Raises:
-        InputError: As `train` does.
+        InputError: As `train` does, or if the folder holds the run of another config.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
     with locked(run.folder / "lock"):
+        run.check()
         if not run.is_done:
             with _printed_to(run.folder / "train.log"):
                 try:
@@ -105,6 +122,13 @@ def _predict(run: Run) -> None:
     }
     (run.folder / COST).write_text(json.dumps(cost))
     partial.rename(run.folder / PREDICTIONS)
+
+
+def changed_since(written: Path, config: Config) -> str:
+    """The keys, but for those of `FREE`, in which a config differs from one that was written."""
+    before, now = written.read_text(), config.to_yaml()
+    changed = changed_keys(yaml.safe_load(before), yaml.safe_load(now)) if before != now else set()
+    return ", ".join(sorted(key for key in changed if key.split(".")[0] not in FREE))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import sys
+import threading
 import time
 from multiprocessing import get_context
 
@@ -18,11 +19,12 @@ import pandas as pd
 import pytest
 
 from genograph import cli
-from genograph.ablate import ablate, launchers
+from genograph.ablate import ablate, ablation, launchers
 from genograph.ablate.ablation import showing_as_much
 from genograph.ablate.arms import make_arms
 from genograph.ablate.grid import PREDICTIONS, SCRATCH, finish
 from genograph.ablate.launchers import LAUNCHERS
+from genograph.audit import audit
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
@@ -216,6 +218,28 @@ def test_folds_are_judged_one_by_one(world, tmp_path):
     assert [values.shape for values in held_out] == [(1, size // 128) for size in SIZES.values()]
     arms = pd.read_csv(tmp_path / "arms.tsv", sep="\t")
     assert list(arms.loc[arms["assay"] == "coverage", "runs"]) == [3, 3]
+
+
+def test_of_two_commands_of_other_configs_at_once_the_second_is_refused(world, tmp_path, monkeypatch):
+    settings, refused = ["ablation.arms=[hic,no_graph]", "ablation.seeds=1", "training.max_epochs=1"], []
+
+    def other():
+        with pytest.raises(InputError, match=r"another config: training\.learning_rate differ") as error:
+            ablate(load_config(world, [*settings, "training.learning_rate=0.1"]), tmp_path)
+        refused.append(error)
+
+    second = threading.Thread(target=other)
+
+    def audited(fold):
+        second.start()
+        second.join(0.5)
+        return audit(fold)
+
+    monkeypatch.setattr(ablation, "audit", audited)
+    ablate(load_config(world, settings), tmp_path)
+    second.join(DEADLINE)
+    assert len(refused) == 1
+    assert load_config(tmp_path).training.learning_rate == 0.01
 
 
 # What an unmapped place hides: a world whose masked bins have no signal.

@@ -86,7 +86,9 @@ def test_a_run_that_stopped_after_an_epoch_goes_on_to_the_same_weights(world, tm
     run = run_at(world, tmp_path / "run", "training.max_epochs=1")
     finish(run)
     (run.folder / grid.PREDICTIONS).unlink()
-    finish(run_at(world, run.folder))
+    longer = run_at(world, run.folder)
+    (run.folder / "config.yaml").write_text(longer.config.to_yaml())  # as if it had been begun so
+    finish(longer)
     ours, theirs = (load_file(folder / "model.safetensors") for folder in (run.folder, finished.folder))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
@@ -116,11 +118,14 @@ def test_a_loss_that_is_not_finite_is_an_error_that_the_log_has_too(world, tmp_p
     assert "the loss is not finite" in (run.folder / "train.log").read_text()
 
 
-def test_a_folder_of_another_run_is_refused(finished, world):
-    (finished.folder / grid.PREDICTIONS).rename(finished.folder / "aside.npz")
-    with pytest.raises(InputError, match=r"training\.learning_rate"):
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_folder_of_another_run_is_refused(finished, world, is_done):
+    if not is_done:
+        (finished.folder / grid.PREDICTIONS).rename(finished.folder / "aside.npz")
+    with pytest.raises(InputError, match=r"seed 0 was trained with another config: training\.learning_rate"):
         finish(run_at(world, finished.folder, "training.learning_rate=0.5"))
-    (finished.folder / "aside.npz").rename(finished.folder / grid.PREDICTIONS)
+    if not is_done:
+        (finished.folder / "aside.npz").rename(finished.folder / grid.PREDICTIONS)
 
 
 def test_who_comes_second_waits_for_the_first_and_trains_nothing(world, tmp_path, monkeypatch):

@@ -1,0 +1,69 @@
+"""One folder holds one ablation, of one config and the same data, whoever calls it and how often."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from genograph.ablate.grid import Run, changed_since, locked
+from genograph.ablate.summary import write
+from genograph.config import Config
+from genograph.errors import InputError
+from genograph.experiment import Experiment
+
+CONFIG, SOURCES, RUNS = "config.yaml", "sources.json", "runs"  # with a folder of runs an ablation is taken
+
+
+@contextmanager
+def claimed(folder: Path, config: Config, sources: Mapping[str, str], runs: Sequence[Run]) -> Iterator[None]:
+    """Alone in a folder, which is this ablation's when the block ends without an error, and as before otherwise.
+
+    Who comes second waits, and finds what the first has written.
+
+    Args:
+        folder: Of the ablation; it is there.
+        config: The reference.
+        sources: SHA-256 of the files that the data are made of.
+        runs: All that there are to be.
+
+    Raises:
+        InputError: If the folder holds runs of another config, of other data, or of other folds or arms.
+    """
+    with locked(folder / "lock"):
+        check_folder(folder, config)
+        known = _check_sources(folder, sources)
+        for run in runs:
+            run.check()
+        yield
+        write(folder / SOURCES, json.dumps(known, indent=2))
+        write(folder / CONFIG, config.to_yaml())
+        (folder / RUNS).mkdir(exist_ok=True)
+
+
+def check_folder(folder: Path, config: Config) -> None:
+    """Refuse a folder that holds something else, or an ablation of another config."""
+    written = folder / CONFIG
+    if not (written.is_file() and (folder / RUNS).is_dir()):
+        if (folder / "checkpoints").exists() or folder.is_file():
+            raise InputError(f"{folder} is no folder of an ablation. Name another: --out FOLDER")
+        return
+    if changed := changed_since(written, config):
+        raise InputError(f"{folder} holds an ablation of another config: {changed} differ. Name another: --out FOLDER")
+
+
+def sources_of(experiment: Experiment) -> dict[str, str]:
+    """SHA-256 of the files that the store was made of."""
+    return {name: each["sha256"] for name, each in experiment.store.manifest["sources"].items()}
+
+
+def _check_sources(folder: Path, sources: Mapping[str, str]) -> dict[str, str]:
+    """Refuse to compare runs on other data than those that are there were trained on; returns all that is known."""
+    written = folder / SOURCES
+    before = json.loads(written.read_text()) if written.is_file() and (folder / RUNS).is_dir() else {}
+    if other := sorted(key for key in before.keys() & sources.keys() if before[key] != sources[key]):
+        raise InputError(
+            f"{folder} holds an ablation of other data: {', '.join(other)} changed since. Name another: --out FOLDER"
+        )
+    return {**before, **sources}
