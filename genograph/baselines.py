@@ -15,6 +15,8 @@ from genograph.store import Store
 
 RIDGE_BINS = 200_000  # that the k-mer ridge is fitted on, at most
 STRETCH = 2**13  # bins whose k-mers are counted at once, at most
+SPAN = 10_000_000  # bp that they lie on, at most
+FLANK = 100  # bp that are read on both sides of a site, at least
 BLOCK = 256  # tracks whose values are held at once
 
 
@@ -54,16 +56,18 @@ def baseline_predictions(
 
 
 def _measured(experiment: Experiment, split: str) -> np.ndarray:
-    """At most `RIDGE_BINS` valid bins of a split, drawn as the seed says: (n,), ascending."""
-    bins = np.flatnonzero((experiment.split_of_bin == SPLITS[split]) & experiment.store.mask)
+    """At most `RIDGE_BINS` bins that a split counts, drawn as the seed says: (n,), ascending."""
+    bins = np.flatnonzero((experiment.split_of_bin == SPLITS[split]) & experiment.counted(split))
     if len(bins) > RIDGE_BINS:
         bins = np.sort(np.random.default_rng(experiment.config.seed).choice(bins, RIDGE_BINS, replace=False))
     return bins
 
 
 def _kmers(store: Store, bins: np.ndarray, k: int) -> np.ndarray:
-    """The k-mers of each bin and of one bin's length on both sides: (n, kmers)."""
+    """The k-mers of each bin and of one bin's length on both sides, of a site at least `FLANK` bp: (n, kmers)."""
     flank = size = store.bins.bin_size
+    if store.sites is not None:
+        flank = max(size, FLANK)
     chroms = store.bins.chroms
     counts = np.empty((len(bins), 4**k), dtype=np.int32)
     for rows in _stretches(store, bins):
@@ -76,7 +80,8 @@ def _kmers(store: Store, bins: np.ndarray, k: int) -> np.ndarray:
 
 
 def _stretches(store: Store, bins: np.ndarray) -> Iterator[slice]:
-    """Ascending bins in slices that lie on one chromosome and span at most `STRETCH` bins."""
-    is_new = (np.diff(store.bins.chrom_index(bins)) != 0) | (np.diff(bins // STRETCH) != 0)
+    """Ascending bins in slices that lie on one chromosome, in stretches of `STRETCH` bins and of `SPAN` bp."""
+    parts = (store.bins.chrom_index(bins), bins // STRETCH, store.bins.starts(bins) // SPAN)
+    is_new = np.any([np.diff(part) != 0 for part in parts], axis=0)
     edges = [0, *(np.flatnonzero(is_new) + 1).tolist(), len(bins)]
     return (slice(first, end) for first, end in pairwise(edges) if first < end)

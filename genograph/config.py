@@ -1,8 +1,8 @@
 """The config tree: what a run is, as YAML, checked before anything is read or written.
 
-Sections follow the road: genome, tracks, contacts and bins make the store; splits, graph and batch make
-the batches; model, augment and training make the run. An edge type, encoder or processor layer is
-`{name: gat, heads: 4}`; see `genograph.components`.
+Sections follow the road: genome, tracks, contacts, bins and sites make the store (`genograph.data_config`); splits,
+graph and batch make the batches; model, augment and training make the run. An edge type, encoder or processor layer
+is `{name: gat, heads: 4}`; see `genograph.components`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
 from genograph.baskerville import read_params
 from genograph.components import Component, check_options, in_registry
+from genograph.data_config import (
+    BinsConfig,
+    ContactsConfig,
+    CoolerURI,
+    FilePath,
+    GenomeConfig,
+    SitesConfig,
+    SplitsConfig,
+    TfrecordsConfig,
+    TracksConfig,
+)
 from genograph.errors import InputError, nearest
 from genograph.graph import CONTROLS, EDGES
 from genograph.nn.encoders import ENCODERS
@@ -30,71 +35,6 @@ from genograph.nn.layers import LAYERS
 from genograph.nn.model import Trunk
 from genograph.overrides import apply_override
 from genograph.sections import Section, parse_section
-
-
-def _from_folder(path: Path, info: ValidationInfo) -> Path:
-    return (info.context or {}).get("folder", Path()).joinpath(path.expanduser()).resolve()
-
-
-def _uri_from_folder(uri: str, info: ValidationInfo) -> str:
-    path, separator, group = uri.partition("::")
-    return f"{_from_folder(Path(path), info)}{separator}{group}"
-
-
-FilePath = Annotated[Path, AfterValidator(_from_folder)]
-CoolerURI = Annotated[str, AfterValidator(_uri_from_folder)]
-
-
-class GenomeConfig(Section):
-    fasta: FilePath
-    chrom_sizes: FilePath | None = None  # checked against the FASTA
-    blacklist: FilePath | None = None  # BED; its bins leave loss and metrics
-    aliases: FilePath | None = None  # TSV: alias, name
-    chroms: list[str] | None = Field(None, min_length=1)  # None: all of the FASTA
-    circular: list[str] = Field([])
-
-
-class TracksConfig(Section):
-    targets: FilePath  # Basenji's targets table
-    folder: FilePath | None = None  # what the table's files are relative to; None: the table's own folder
-    genes: FilePath | None = None  # GFF3, GTF, BED or TSV; for expression tables and gene-level accuracy
-    paint: Literal["gene", "tss"] = "gene"
-
-
-class TfrecordsConfig(Section):
-    folder: FilePath  # of Basenji or Baskerville: statistics.json, sequences.bed, targets.txt, tfrecords/
-    targets: FilePath | None = None  # a table with some of its rows; None: the folder's
-    train: list[str] | None = Field(None, min_length=1)  # splits or folds of sequences.bed; None: all others
-    valid: list[str] = Field(["valid"], min_length=1)
-    test: list[str] = Field(["test"], min_length=1)
-
-
-class ContactsConfig(Section):
-    file: CoolerURI  # .cool, or .mcool::/resolutions/N
-    balance: str | None = "weight"  # the cooler's weight column; None: raw counts
-    max_distance: int | None = Field(None, gt=0)  # bp
-    trans: bool = False
-    mask: bool = True  # bins that the map masks leave loss and metrics
-
-
-class BinsConfig(Section):
-    bin_size: int = Field(128, gt=0)  # bp; tracks are read and predicted here
-    node_size: int | None = Field(None, gt=0)  # bp; contacts live here. None: bin_size
-
-    @model_validator(mode="after")
-    def _node_holds_bins(self) -> BinsConfig:
-        if self.node_size is not None and self.node_size < self.bin_size:
-            raise InputError(
-                f"node_size {self.node_size} is smaller than bin_size {self.bin_size}; a node is a group of bins."
-            )
-        return self
-
-
-class SplitsConfig(Section):
-    train: list[str] | None = None  # regions; None: all that is neither valid nor test, less the gap
-    valid: list[str]
-    test: list[str]
-    gap: int = Field(0, ge=0)  # bp left out around valid and test
 
 
 class GraphConfig(Section):
@@ -246,6 +186,7 @@ class Config(Section):
     tfrecords: TfrecordsConfig | None = None
     contacts: ContactsConfig | None = None
     bins: BinsConfig = BinsConfig()
+    sites: SitesConfig | None = None
     splits: SplitsConfig | None = None
     graph: GraphConfig = GraphConfig()
     batch: BatchConfig = BatchConfig()
@@ -268,12 +209,24 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _one_source_of_data(self) -> Config:
-        given = [key for key in ("genome", "tracks", "contacts", "splits") if getattr(self, key) is not None]
+        given = [key for key in ("genome", "tracks", "contacts", "sites", "splits") if getattr(self, key) is not None]
         given += [] if self.graph.candidates is None else ["graph.candidates"]
         if self.tfrecords is not None and given:
             raise InputError(
                 f"tfrecords: the folder has sequence, values and splits of its own; leave out {', '.join(given)}."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _sites_stand_alone(self) -> Config:
+        if self.sites is None:
+            return self
+        if self.batch.chunk is not None:
+            raise InputError("batch.chunk: every site is read by itself; leave it out.")
+        if self.tracks is not None and self.tracks.genes is not None:
+            raise InputError("tracks.genes: genes are of bins that tile the genome; leave out genes, or sites.")
+        if self.contacts is not None and self.bins.node_size is None:
+            raise InputError("bins.node_size: contacts join nodes of one size, which hold sites; give it.")
         return self
 
     @model_validator(mode="after")
@@ -284,7 +237,7 @@ class Config(Section):
                 raise InputError(
                     f"{key}: {far[0]} bp parts sequence from tracks in bins of {size} bp; choose at most {size - 1}."
                 )
-        if (self.evaluation.kmer_ridge or 0) > 3 * size:
+        if self.sites is None and (self.evaluation.kmer_ridge or 0) > 3 * size:
             raise InputError(
                 f"evaluation.kmer_ridge: a {self.evaluation.kmer_ridge}-mer does not fit into the {3 * size} bp that "
                 f"the ridge sees with bins of {size} bp; choose at most {3 * size}, or null."

@@ -57,6 +57,7 @@ class WindowDataset(Dataset):
         batch: Sizes of windows and batches.
         halo: Bins of context on both sides of a piece, as the encoder needs them.
         allowed: (bins,) True for the bins of the split; windows, partners and sequence stay inside.
+        counted: (bins,) True for the bins that count in loss and metrics; None for the store's mask.
         candidates: (bins,) True for the bins that are read from sequence; None for all of them.
         stride: Bins from one window to the next; None for the predicted part, so that each bin is met once. With
             a stride the last window of a circular chromosome goes on into the first.
@@ -76,6 +77,7 @@ class WindowDataset(Dataset):
         *,
         halo: int,
         allowed: np.ndarray,
+        counted: np.ndarray | None = None,
         candidates: np.ndarray | None = None,
         stride: int | None = None,
         augment: AugmentConfig = NO_AUGMENTATION,
@@ -84,13 +86,16 @@ class WindowDataset(Dataset):
     ) -> None:
         self.store, self.graph, self.batch, self.augment, self.seed = store, graph, batch, augment, seed
         self.num_partners = batch.partners if graph.contact_types else 0
-        if self.num_partners and batch.chunk is None:
+        is_of_sites = store.sites is not None
+        self.counted = store.mask if counted is None else counted
+        if self.num_partners and batch.chunk is None and not is_of_sites:
             raise InputError(
                 "batch.chunk: contact partners are encoded apart from their window, so say how many bins are "
                 "encoded at a time, such as chunk: 16; or set batch.partners: 0."
             )
         self.runs = np.asarray(runs(allowed, store.bins), dtype=np.int64).reshape(-1, 2)  # first bin, end
-        self.reader = PieceReader(store, self.runs, batch.chunk or batch.window, halo, candidates)
+        chunk = 1 if is_of_sites else batch.chunk or batch.window
+        self.reader = PieceReader(store, self.runs, chunk, halo, candidates)
         self._run_of_bin = np.full(len(store.bins), -1, dtype=np.int64)
         for number, (first, end) in enumerate(self.runs):
             self._run_of_bin[first:end] = number
@@ -175,7 +180,7 @@ class WindowDataset(Dataset):
     def _tile(self, stride: int, keep_empty: bool) -> np.ndarray:
         """Windows whose predicted parts cover every run, less a contig's crop: (windows, 2) of run and first bin."""
         crop, predicted = self.batch.crop, self.batch.predicted
-        measured = np.concatenate([[0], np.cumsum(self.store.mask)])
+        measured = np.concatenate([[0], np.cumsum(self.counted)])
         windows = []
         for number, run in enumerate(self.runs):
             start, end = self.store.without_crop(*run.tolist())
@@ -231,7 +236,7 @@ class WindowDataset(Dataset):
     def _observed(self, predicted: np.ndarray) -> dict[str, dict[str, Tensor]]:
         """Targets, coverage and masks of the predicted bins, for each assay (windows, bins, tracks)."""
         inside = predicted >= 0
-        is_valid = inside & self.store.mask[predicted]
+        is_valid = inside & self.counted[predicted]
         target, coverage, mask = {}, {}, {}
         for assay, signals in self._signals.items():
             values = np.where(inside[..., None], signals[predicted], np.float32(np.nan))

@@ -15,6 +15,7 @@ from genograph.dataset import NO_AUGMENTATION, WindowDataset
 from genograph.errors import InputError
 from genograph.genome.bed import read_bed
 from genograph.genome.names import read_aliases
+from genograph.genome.sites import SITE_KINDS
 from genograph.genome.splits import SPLITS, assign_splits
 from genograph.graph import CONTROLS, EDGES, GenomeGraph, build_graph, node_groups
 from genograph.nn.model import GenomeModel, build_model
@@ -70,6 +71,13 @@ class Experiment:
         splits = self.config.section("splits")
         return assign_splits(self.store.bins, train=splits.train, valid=splits.valid, test=splits.test, gap=splits.gap)
 
+    def counted(self, split: str) -> np.ndarray:
+        """True for bins that a split counts: not masked, and if bins are sites, of the kinds that it takes: (bins,)."""
+        kinds = getattr(self.config.sites, split, None)
+        if kinds is None or self.store.sites is None:
+            return self.store.mask
+        return self.store.mask & np.isin(self.store.sites[:, 2], [SITE_KINDS.index(kind) for kind in kinds])
+
     @cached_property
     def candidates(self) -> np.ndarray | None:
         """True for the bins that are read from sequence: (bins,); None for all."""
@@ -90,7 +98,7 @@ class Experiment:
             bin_size=self.store.bins.bin_size,
             edge_dim=len(self.graph.attribute_names),
             tracks={assay: len(rows) for assay, rows in self.targets.items()},
-            whole_windows=self.config.batch.chunk is None,
+            whole_windows=self.config.batch.chunk is None and self.config.sites is None,
             masked=self.candidates is not None,
         )
 
@@ -109,6 +117,7 @@ class Experiment:
             config.batch,
             halo=halo,
             allowed=self.split_of_bin == SPLITS[split],
+            counted=self.counted(split),
             candidates=self.candidates,
             stride=config.batch.stride if split == "train" else None,
             augment=config.augment if augment else NO_AUGMENTATION,
@@ -120,7 +129,7 @@ class Experiment:
 
     def _check_measured(self) -> None:
         """Every track has a value to learn from."""
-        rows = np.flatnonzero((self.split_of_bin == SPLITS["train"]) & self.store.mask)
+        rows = np.flatnonzero((self.split_of_bin == SPLITS["train"]) & self.counted("train"))
         for assay, targets in self.targets.items():
             signals, is_measured = self.store.signals(assay), np.zeros(len(targets), dtype=bool)
             for block in np.array_split(rows, 1 + len(rows) // 100_000):
@@ -150,6 +159,8 @@ class Experiment:
     def check_window(self) -> None:
         """A window is not mostly empty whatever it is laid on."""
         bins, store = self.config.batch.window, self.store
+        if store.sites is not None:
+            return
         longest = max(store.sizes.values()) // store.bins.bin_size
         if bins - 2 * self.config.batch.crop > 2 * longest:
             raise InputError(

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from genograph.genome.sites import Sites
 from genograph.store import Store
 
 
@@ -94,6 +95,8 @@ class PieceReader:
         """A piece with its context: N beyond its run, unless the run is a whole circular chromosome."""
         bins = self.store.bins
         chrom = int(self._chrom[run])
+        if isinstance(bins, Sites):
+            return self._site_codes(run, first, chrom, shift)
         start = (first - self.halo - int(bins.offsets[chrom])) * bins.bin_size + shift
         end = start + (self.chunk + 2 * self.halo) * bins.bin_size
         low, high = ((self.runs[run] - bins.offsets[chrom]) * bins.bin_size).tolist()
@@ -103,6 +106,24 @@ class PieceReader:
         codes = np.array(self.store.codes(bins.chroms[chrom], start, end))
         codes[: max(0, low - start)] = 4
         codes[max(0, high - start) :] = 4
+        return codes
+
+    def _site_codes(self, run: int, site: int, chrom: int, shift: int) -> np.ndarray:
+        """A site with its context: N from the next site on that is of another run, and beyond its chromosome."""
+        bins, (first, end) = self.store.bins, self.runs[run].tolist()
+        length = (1 + 2 * self.halo) * bins.bin_size
+        if self.is_circle[run]:
+            site = first + (site - first) % (end - first)
+        if not first <= site < end:
+            return np.full(length, 4, dtype=np.uint8)
+        start = int(bins.starts(np.asarray(site))) - self.halo * bins.bin_size + shift
+        codes = np.array(self.store.codes(bins.chroms[chrom], start, start + length))
+        if first > bins.offsets[chrom]:
+            before = min(bins.ends(np.asarray(first - 1)), bins.starts(np.asarray(first)))
+            codes[: max(0, before - start)] = 4
+        if end < bins.offsets[chrom + 1]:
+            behind = max(bins.starts(np.asarray(end)), bins.ends(np.asarray(end - 1)))
+            codes[max(0, behind - start) :] = 4
         return codes
 
     @cached_property

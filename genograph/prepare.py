@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,14 @@ from genograph.genome.bed import read_bed
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes, read_genes
 from genograph.genome.names import match_names, read_aliases, shorten
+from genograph.prepare_sites import SiteList, make_sites
 from genograph.prepare_tfrecords import Plan, plan_tfrecords
-from genograph.store import (
-    Store,
-    building,
-    fingerprint,
-    locked,
-    read_manifest,
-    restamp,
-    what_changed,
-    write_manifest,
-)
+from genograph.rebuild import building, fingerprint, locked, restamp, what_changed
+from genograph.store import Store, read_manifest, write_manifest
 
 log = logging.getLogger("genograph")
 _STDERR = Console(stderr=True)
+_PIECE = 1_000_000  # bases of the genome looked at at a time
 _BLOCK = 256_000_000  # bytes of signal turned from columns to rows at a time
 
 
@@ -109,6 +103,10 @@ def _recipe(config: Config) -> dict[str, Any]:
     genome, contacts = config.section("genome"), config.contacts
     return {
         "bins": config.bins.model_dump(),
+        "sites": config.sites
+        and config.sites.model_dump(
+            include={"source", "overlap", "stride", "negatives"}, exclude={"negatives": {"accessible"}}
+        ),
         "genome": genome.model_dump(include={"chroms", "circular"}),
         "paint": config.section("tracks").paint,
         "contacts": contacts and contacts.model_dump(exclude={"file"}),
@@ -126,6 +124,8 @@ def _sources(config: Config, targets: Mapping[str, list[Target]]) -> dict[str, P
         "genome.aliases": genome.aliases,
         "tracks.targets": tracks.targets,
         "tracks.genes": tracks.genes,
+        "sites.bed": config.sites and config.sites.bed,
+        "sites.negatives.accessible": config.sites and config.sites.negatives.accessible,
         "contacts.file": config.contacts and Path(config.contacts.file.partition("::")[0]),
     }
     first: dict[Path, str] = {}
@@ -147,9 +147,14 @@ def _build(config: Config, targets: Mapping[str, list[Target]], folder: Path) ->
         listed = read_chrom_sizes(genome.chrom_sizes)
         match_names(sizes, listed, source=genome.chrom_sizes.name, sizes=sizes, found_sizes=listed, **names)
     circular = frozenset(genome.circular) & sizes.keys()
-    node_size = config.bins.node_size or config.bins.bin_size
-    bins = Bins(sizes, config.bins.bin_size, circular=circular)
-    nodes = Bins(sizes, node_size, partial=True, circular=circular)
+    node_size = config.bins.node_size or (config.bins.bin_size if config.sites is None else None)
+    bins, sites = Bins(sizes, config.bins.bin_size, circular=circular), None
+    if config.sites is not None:
+        codes = np.load(folder / "codes.npy", mmap_mode="r")
+        sites = make_sites(config.sites, targets, sizes, bin_size=bins.bin_size, codes=codes, **names)
+        bins = replace(sites.sites, circular=circular)
+        np.save(folder / "sites.npy", sites.rows)
+    nodes = Bins(sizes, node_size, partial=True, circular=circular) if node_size else bins
     mask = _sequenced(folder, bins)
     if genome.blacklist:
         mask &= ~bins.mark(read_bed(genome.blacklist, sizes=sizes, **names))
@@ -159,7 +164,8 @@ def _build(config: Config, targets: Mapping[str, list[Target]], folder: Path) ->
     if config.tracks.genes:
         genes = read_genes(config.tracks.genes, sizes, **names)
         genes.to_frame().to_csv(folder / "genes.tsv", sep="\t", index=False)
-    measured, reports = _write_signals(targets, bins, folder, genes=genes, paint=config.tracks.paint, **names)
+    reading = {"genes": genes, "paint": config.tracks.paint, **names}
+    measured, reports = _write_signals(targets, bins, folder, sites=sites, **reading)
     np.save(folder / "mask.npy", mask & measured)
     return {
         "sizes": sizes,
@@ -194,11 +200,14 @@ def _write_codes(config: Config, folder: Path) -> dict[str, int]:
 def _sequenced(folder: Path, bins: Bins) -> np.ndarray:
     """True for bins of which at least half is known sequence: (bins,)."""
     codes = np.load(folder / "codes.npy", mmap_mode="r")
-    sequenced, offset = [], 0
-    for size in bins.sizes.values():
-        sequenced.append(is_sequenced(codes[offset : offset + size], bins.bin_size))
+    sequenced, offset = np.zeros(len(bins), dtype=bool), 0
+    for chrom, size in bins.sizes.items():
+        for tiles in bins.pieces(chrom, _PIECE):
+            first, end = int(bins.starts(np.asarray(tiles.start))), int(bins.ends(np.asarray(tiles.stop - 1)))
+            bases = bins.bases(codes[offset + first : offset + end], tiles, first)
+            sequenced[tiles] = is_sequenced(bases.ravel(), bins.bin_size)
         offset += size
-    return np.concatenate(sequenced)
+    return sequenced
 
 
 def _write_contacts(
@@ -228,7 +237,7 @@ def _write_contacts(
 
 
 def _write_signals(
-    targets: Mapping[str, list[Target]], bins: Bins, folder: Path, **reading: Any
+    targets: Mapping[str, list[Target]], bins: Bins, folder: Path, *, sites: SiteList | None, **reading: Any
 ) -> tuple[np.ndarray, list[ClipReport]]:
     """Write each assay's tracks; returns True for bins with a measured value, (bins,), and the clip reports."""
     codes = np.load(folder / "codes.npy", mmap_mode="r")
@@ -239,6 +248,8 @@ def _write_signals(
         raws: set[Path] = set()
         for target in track(rows, f"Reading {assay}", transient=True, console=_STDERR):
             columns, report = _read_track(target, bins, codes=codes, **reading)
+            if sites is not None:
+                sites.put_peaks(columns["signals"], target.identifier)
             reports += report
             for kind, column in columns.items():
                 raws.add(_append(column, folder / kind / f"{assay}.raw"))

@@ -6,20 +6,17 @@
       signals/<assay>.npy      (bins, tracks) float32 (float16 if the source is), NaN where missing
       coverage/<assay>.npy     likewise, for assays that are a ratio of counts
       mask.npy                 (bins,) False where a bin leaves loss and metrics
+      sites.npy                (bins, 3) chromosome, first base and kind of each bin, if bins are sites
       contacts/                the contact map over nodes, if there is one
       genes.tsv                if there are any
 
-A store is built beside its place and moved there whole, so a half-written one is never opened.
+A store is built beside its place and moved there whole (`genograph.rebuild`), so a half-written one is never opened.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,9 +27,11 @@ import pandas as pd
 
 from genograph.assays.contacts import ContactMap
 from genograph.assays.targets import Target
+from genograph.atomic import replacing
 from genograph.errors import InputError
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes
+from genograph.genome.sites import Sites
 
 FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
@@ -87,12 +86,24 @@ class Store:
 
     @cached_property
     def bins(self) -> Bins:
-        """The tiles that tracks are read at."""
-        return Bins(self.sizes, self.manifest["bin_size"], circular=frozenset(self.manifest["circular"]))
+        """The tiles, or sites, that tracks are read at."""
+        circular = frozenset(self.manifest["circular"])
+        if self.sites is None:
+            return Bins(self.sizes, self.manifest["bin_size"], circular=circular)
+        chrom, start, _ = self.sites.T
+        return Sites(self.sizes, self.manifest["bin_size"], circular=circular, chrom=chrom, start=start)
+
+    @cached_property
+    def sites(self) -> np.ndarray | None:
+        """Chromosome, first base and kind (in `SITE_KINDS`) of each site: (bins, 3) int64; None if bins are tiles."""
+        file = self.path / "sites.npy"
+        return np.load(file) if file.is_file() else None
 
     @cached_property
     def nodes(self) -> Bins:
-        """The tiles that contacts join."""
+        """The tiles that contacts join; each site by itself if no size is given."""
+        if self.manifest["node_size"] is None:
+            return self.bins
         return Bins(
             self.sizes,
             self.manifest["node_size"],
@@ -184,35 +195,6 @@ class Store:
         return codes
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fingerprint(sources: Mapping[str, Path], known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Size, modification time and SHA-256 of each source.
-
-    A file whose size and time stand in `known` is not read again.
-
-    Raises:
-        InputError: If a file is missing or cannot be read.
-    """
-    prints = {}
-    for key, path in sources.items():
-        if not path.is_file():
-            raise InputError(f"{key}: no such file: {path}")
-        stat = path.stat()
-        quick = {"path": str(path), "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
-        before = known.get(key, {})
-        try:
-            digest = before["sha256"] if before == {**quick, "sha256": before.get("sha256")} else sha256(path)
-        except OSError as error:
-            raise InputError(f"{key}: cannot read {path}: {error.strerror}") from None
-        prints[key] = {**quick, "sha256": digest}
-    return prints
-
-
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of the store at `path`; empty if there is no readable one, or one of something else."""
     try:
@@ -220,92 +202,6 @@ def read_manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return manifest if isinstance(manifest, dict) and {"format_version", "recipe"} <= manifest.keys() else {}
-
-
-def what_changed(manifest: Mapping[str, Any], recipe: Mapping[str, Any], prints: Mapping[str, Any]) -> list[str]:
-    """In words, all that keeps a store with this manifest from serving this recipe and these sources."""
-    if not manifest:
-        return ["there is no store yet"]
-    if manifest["format_version"] != FORMAT_VERSION:
-        return [f"format version {manifest['format_version']} -> {FORMAT_VERSION}"]
-    changes = [
-        f"{key}: {manifest['recipe'].get(key)} -> {recipe.get(key)}"
-        for key in sorted({*manifest["recipe"], *recipe})
-        if manifest["recipe"].get(key) != recipe.get(key)
-    ]
-    for key in sorted({*manifest["sources"], *prints}):
-        before, now = manifest["sources"].get(key), prints.get(key)
-        if before is None or now is None:
-            changes.append(f"{key} is {'new' if before is None else 'gone'}")
-        elif before["sha256"] != now["sha256"]:
-            changes.append(f"the content of {key} ({now['path']})")
-    return changes
-
-
-def restamp(path: Path, prints: Mapping[str, Any]) -> None:
-    """Note in a manifest where sources of the same content lie now and when they were touched.
-
-    Otherwise they would be read again each time. A store that may not be written to stays as it is.
-    """
-    with suppress(OSError), locked(path):
-        manifest = read_manifest(path)
-        if _digests(manifest.get("sources", {})) == _digests(prints):
-            _write_json(path / MANIFEST, manifest | {"sources": prints})
-
-
-def _digests(prints: Mapping[str, Any]) -> dict[str, str]:
-    return {key: each["sha256"] for key, each in prints.items()}
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the right to build the store at `path`; other processes wait.
-
-    What a killed build left behind is removed first.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _clear(path)
-        yield
-
-
-@contextmanager
-def building(path: Path) -> Iterator[Path]:
-    """A folder to build a store in; it takes the place of `path` when the block ends without an error.
-
-    To be used while `locked`.
-
-    Raises:
-        InputError: If `path` is there and holds something else than a store, which is not ours to replace.
-    """
-    is_taken = path.is_file() or (path.is_dir() and any(path.iterdir()))
-    if is_taken and not read_manifest(path):
-        raise InputError(f"store: {path} is there already and is no store. Name a folder of its own, or remove it.")
-    folder, old = _beside(path)
-    folder.mkdir()
-    try:
-        yield folder
-        if path.exists():
-            path.rename(old)
-        folder.rename(path)
-    finally:
-        _clear(path)
-
-
-def _beside(path: Path) -> tuple[Path, Path]:
-    """Where a store is built, and where the one that it replaces goes meanwhile."""
-    return path.parent / f".{path.name}.building", path.parent / f".{path.name}.old"
-
-
-def _clear(path: Path) -> None:
-    """Leave nothing beside `path`; a store that was moved away, but not replaced, goes back."""
-    folder, old = _beside(path)
-    if old.exists() and not path.exists():
-        old.rename(path)
-    for leftover in (folder, old):
-        if leftover.exists():
-            shutil.rmtree(leftover)
 
 
 def write_manifest(
@@ -316,7 +212,7 @@ def write_manifest(
     sizes: Mapping[str, int],
     circular: list[str],
     bin_size: int,
-    node_size: int,
+    node_size: int | None,
     targets: Mapping[str, list[Target]],
     report: list[dict[str, Any]],
     contigs: list[Contig] | None = None,
@@ -336,11 +232,10 @@ def write_manifest(
         "clip_report": report,
         "contigs": contigs and [astuple(contig) for contig in contigs],
     }
-    _write_json(folder / MANIFEST, manifest)
+    write_json(folder / MANIFEST, manifest)
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a file whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=1))
-    partial.rename(path)
+    with replacing(path) as written:
+        written.write_text(json.dumps(content, indent=1))

@@ -19,9 +19,11 @@ from genograph.assays.targets import COLUMNS, REQUIRED, SUM_STATS, Target, read_
 from genograph.audit import CHECKS
 from genograph.components import _options_model
 from genograph.config import ArmConfig, Config, Section, parse_config
+from genograph.data_config import NegativesConfig
 from genograph.graph import CONTROLS, EDGES
 from genograph.nn.blocks import ConvSpec
 from genograph.nn.encoders import ENCODERS
+from genograph.nn.encoders.recurrent import RecurrentSpec
 from genograph.nn.heads import HEADS
 from genograph.nn.layers import LAYERS
 from genograph.nn.trunk import Trunk
@@ -47,6 +49,8 @@ DOCUMENTED: dict[str, type[BaseModel]] = {
     "Config": Config,
     "blocks": ConvSpec,
     "arms": ArmConfig,
+    "negatives": NegativesConfig,
+    "recurrent": RecurrentSpec,
     **{name: section for name, section in SECTIONS.items() if section is not None},
     **{name: _options_model(component) for name, component in COMPONENTS.items()},
 }
@@ -171,6 +175,8 @@ def test_yaml_examples_are_valid_configs_once_completed(text):
     rest = config_tree()
     for section in ("genome", "tracks", "contacts", "splits") if "tfrecords" in tree else ():
         del rest[section]
+    if "sites" in tree:
+        del rest["contacts"], rest["tracks"]["genes"]
     config = parse_config(rest | tree)
     assert set(tree) <= set(config.model_dump())
 

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import genograph.prepare
-import genograph.store
+import genograph.rebuild
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.prepare import prepare
-from genograph.store import Store, sha256
+from genograph.rebuild import sha256
+from genograph.store import Store
 from tests.tiny import SIZES, write_bigwig, write_world
 
 
@@ -63,7 +64,7 @@ def test_a_store_is_used_again_without_reading_its_sources(source, reasons, monk
     def refuse(path):
         raise AssertionError(f"read {path}")
 
-    monkeypatch.setattr(genograph.store, "sha256", refuse)
+    monkeypatch.setattr(genograph.rebuild, "sha256", refuse)
     assert prepare(load_config(source / "tiny.yaml")).path == source / "store"
     assert identity(source / "store") == before
     assert reasons() == []
@@ -81,7 +82,7 @@ def test_a_touched_file_and_moved_data_are_no_reason_to_build_again(source, tmp_
 
 def test_a_touched_file_is_read_again_once(world, monkeypatch):
     read = []
-    monkeypatch.setattr(genograph.store, "sha256", lambda path: read.append(path.name) or sha256(path))
+    monkeypatch.setattr(genograph.rebuild, "sha256", lambda path: read.append(path.name) or sha256(path))
     before = Store.open(world.parent / "store").manifest
     prepare(load_config(world))
     read.clear()
@@ -98,7 +99,7 @@ def test_a_touched_file_is_no_reason_to_fail_where_the_store_may_not_be_written(
     def refuse(path, prints):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(genograph.store, "_write_json", refuse)
+    monkeypatch.setattr(genograph.rebuild, "write_json", refuse)
     os.utime(world.parent / "gc.bw", (1, 1))
     assert len(prepare(load_config(world)).bins) == 624
 
@@ -107,7 +108,7 @@ def test_a_source_that_may_not_be_read_is_named(world, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(genograph.store, "sha256", refuse)
+    monkeypatch.setattr(genograph.rebuild, "sha256", refuse)
     os.utime(world.parent / "genome.fa", (1, 1))
     with pytest.raises(InputError, match=r"genome\.fasta: cannot read .*genome\.fa: Permission denied"):
         prepare(load_config(world))

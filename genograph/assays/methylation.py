@@ -48,6 +48,25 @@ def read_methylation(
     Raises:
         InputError: If the file is not one, lacks the strand or code, has no read, or does not fit the genome.
     """
+    pool = _Pool(target, bins, codes)
+    _read_sites(target, bins, pool, aliases=aliases, whole_genome=whole_genome)
+    return pool.result()
+
+
+def covered_sites(
+    target: Target, bins: Bins, *, codes: np.ndarray, aliases: Mapping[str, str], whole_genome: bool = False
+) -> dict[str, np.ndarray]:
+    """The positions of each chromosome at which a target has a read, ascending; those of `read_methylation`.
+
+    Args and errors are those of `read_methylation`; of `bins` only the chromosomes count.
+    """
+    found = _Covered(target, bins, codes)
+    _read_sites(target, bins, found, aliases=aliases, whole_genome=whole_genome)
+    return found.result()
+
+
+def _read_sites(target: Target, bins: Bins, pool: _Reads, *, aliases: Mapping[str, str], whole_genome: bool) -> None:
+    """Give `pool` the rows of a target's file that count, chromosome by chromosome."""
     source = SiteBigWig(target.file) if is_bigwig(target.file) else open_sites(target.file)
     _check_choices(target, source)
     found, all_codes = source.survey()
@@ -63,7 +82,7 @@ def read_methylation(
         whole_genome=whole_genome and sizes is None,  # a bigWig's header may list every contig of an assembly
     )
     base = _C if source.of_cytosines else _BASE_OF_CODE.get(code or "")
-    pool = _Pool(target, bins, codes, source)
+    pool.has_strand = source.has_strand
     genome_name = {other: name for name, other in names.items()}
     for rows in source.sites(target.scale):
         if code is not None:
@@ -73,7 +92,6 @@ def read_methylation(
         for other, sites in rows.groupby("chrom", sort=False):
             if other in genome_name:
                 pool.add(genome_name[other], sites, base)
-    return pool.result()
 
 
 def _choose_code(target: Target, found: list[str]) -> str | None:
@@ -105,14 +123,13 @@ def _check_choices(target: Target, source: SiteTable | SiteBigWig) -> None:
         raise InputError(f"Target '{target.identifier}': {target.file} holds counts of reads, which take no scale.")
 
 
-class _Pool:
-    """Sums of methylated reads and of all reads over bins."""
+class _Reads:
+    """Reads of a target at their places, checked against the genome; what becomes of them is up to `_take`."""
 
-    def __init__(self, target: Target, bins: Bins, codes: np.ndarray, source: SiteTable | SiteBigWig) -> None:
-        self.target, self.bins, self.source = target, bins, source
+    def __init__(self, target: Target, bins: Bins, codes: np.ndarray) -> None:
+        self.target, self.bins, self.has_strand = target, bins, False
         offsets = np.concatenate([[0], np.cumsum(list(bins.sizes.values()))])
         self._codes = {chrom: codes[first:] for chrom, first in zip(bins.chroms, offsets[:-1], strict=True)}
-        self._methylated, self._coverage = np.zeros((2, len(bins)), dtype=np.float32)  # whole up to 16 million reads
         self._rows, self._reads = np.zeros(2, dtype=np.int64), np.zeros(2)  # elsewhere, and in all
         self._pairs = np.zeros(2)  # reads on C or G, and on A or T, of a base that is not told
 
@@ -124,7 +141,7 @@ class _Pool:
         sequence = self._codes[chrom]
         here = sequence[position]
         if base is not None:
-            fits = self._fits(here, sites["strand"].to_numpy() if self.source.has_strand else ".", base)
+            fits = self._fits(here, sites["strand"].to_numpy() if self.has_strand else ".", base)
             self._rows += [np.count_nonzero(~fits), len(fits)]
             self._reads += [counts[1, ~fits].sum(), counts[1].sum()]
             position, counts, here = position[fits], counts[:, fits], here[fits]
@@ -133,12 +150,13 @@ class _Pool:
             self._pairs += [counts[1, is_cytosine].sum(), counts[1, ~is_cytosine & (here != N)].sum()]
         if self.target.strand == ".":
             position = position - ((here == _G) & (position > 0) & (sequence[np.maximum(position - 1, 0)] == _C))
-        tiles = self.bins.locate(chrom, position)
-        for total, count in zip((self._methylated, self._coverage), counts, strict=True):
-            np.add.at(total, tiles[tiles >= 0], count[tiles >= 0])
+        self._take(chrom, position, counts)
 
-    def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Fraction and coverage, (bins,) float32 each, in place of the sums."""
+    def _take(self, chrom: str, position: np.ndarray, counts: np.ndarray) -> None:
+        raise NotImplementedError
+
+    def _check(self, *, is_covered: bool) -> None:
+        """That the reads lie on the genome, and some of them where they are looked for."""
         file = self.target.file
         if self._reads[0] > _ELSEWHERE * self._reads[1]:
             raise InputError(
@@ -150,7 +168,7 @@ class _Pool:
                 f"{file}: wrong assembly, or counted from another base. Of its reads "
                 f"{self._pairs[0] / self._pairs.sum():.0%} are on a C or G of the genome, the others on A or T."
             )
-        if not self._coverage.any():
+        if not is_covered:
             strand = "" if self.target.strand == "." else f" on strand {self.target.strand}"
             raise InputError(f"{file} covers no bin of the genome with a read{strand}.")
         if self._rows[0]:
@@ -158,10 +176,6 @@ class _Pool:
                 f"{file.name}, {self.target.identifier}: {self._rows[0]:,} of {self._rows[1]:,} rows, with "
                 f"{self._reads[0] / self._reads[1]:.1%} of the reads, are where the genome has another base; left out."
             )
-        is_covered = self._coverage > 0
-        np.divide(self._methylated, self._coverage, out=self._methylated, where=is_covered)
-        self._methylated[~is_covered] = np.nan
-        return self._methylated, self._coverage
 
     @staticmethod
     def _fits(here: np.ndarray, strand: np.ndarray | str, base: int) -> np.ndarray:
@@ -181,3 +195,41 @@ class _Pool:
                 f"{self.target.file}: wrong assembly. A site lies at {chrom}:{outside['position'].iloc[0] + 1} "
                 f"(1-based), but {chrom} has {self.bins.sizes[chrom]:,} bp."
             )
+
+
+class _Pool(_Reads):
+    """Sums of methylated reads and of all reads over bins."""
+
+    def __init__(self, target: Target, bins: Bins, codes: np.ndarray) -> None:
+        super().__init__(target, bins, codes)
+        self._methylated, self._coverage = np.zeros((2, len(bins)), dtype=np.float32)  # whole up to 16 million reads
+
+    def _take(self, chrom: str, position: np.ndarray, counts: np.ndarray) -> None:
+        tiles = self.bins.locate(chrom, position)
+        for total, count in zip((self._methylated, self._coverage), counts, strict=True):
+            np.add.at(total, tiles[tiles >= 0], count[tiles >= 0])
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """Fraction and coverage, (bins,) float32 each, in place of the sums."""
+        is_covered = self._coverage > 0
+        self._check(is_covered=bool(is_covered.any()))
+        np.divide(self._methylated, self._coverage, out=self._methylated, where=is_covered)
+        self._methylated[~is_covered] = np.nan
+        return self._methylated, self._coverage
+
+
+class _Covered(_Reads):
+    """Positions with a read."""
+
+    def __init__(self, target: Target, bins: Bins, codes: np.ndarray) -> None:
+        super().__init__(target, bins, codes)
+        self._found: dict[str, list[np.ndarray]] = {}
+
+    def _take(self, chrom: str, position: np.ndarray, counts: np.ndarray) -> None:
+        self._found.setdefault(chrom, []).append(position[counts[1] > 0])
+
+    def result(self) -> dict[str, np.ndarray]:
+        """Positions of each chromosome, ascending, each once."""
+        found = {chrom: np.unique(np.concatenate(each)) for chrom, each in self._found.items()}
+        self._check(is_covered=any(map(len, found.values())))
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -57,51 +57,49 @@ def read_peaks(target: Target, bins: Bins, *, aliases: Mapping[str, str], whole_
     Raises:
         InputError: If a file is missing or damaged, does not fit the genome, or lacks the sample.
     """
-    sample, path = target.column or target.identifier, target.file
-    if _suffix(path) in _BED:
-        peaks = pd.DataFrame(
-            [(each.chrom, each.start, each.end) for each in read_intervals(path)], columns=["chrom", "start", "end"]
-        )
-        values = np.ones(len(peaks))
-    elif _suffix(path) == _MATRIX:
-        matrix = read_matrix(path)
-        peaks, values = matrix.peaks, matrix.share_open(sample)
-    else:
-        peaks, values = _read_table(path, sample)
-    if not len(peaks):
-        raise InputError(f"{path} holds no peak.")
-    found = peaks["chrom"].unique().tolist()
-    names = match_names(bins.chroms, found, aliases=aliases, source=path.name, whole_genome=whole_genome)
     track = np.full(len(bins), np.nan, dtype=np.float32)
-    for name, other in names.items():
-        rows = (peaks["chrom"] == other).to_numpy()
-        starts, ends = (peaks[column].to_numpy()[rows] for column in ("start", "end"))
-        if starts.max() >= bins.sizes[name]:
-            raise InputError(
-                f"{path}: wrong assembly. A peak starts at base {starts.max():,} of {other}, but {name} has "
-                f"{bins.sizes[name]:,} bp."
-            )
-        span = bins.span(name)
-        track[span] = 0
-        peak, tile = marked_bins(starts, ends, bins.bin_size)
-        inside = span.start + tile < span.stop
+    for name, starts, ends, values in peaks_by_chrom(target, bins.sizes, aliases=aliases, whole_genome=whole_genome):
+        track[bins.span(name)] = 0
+        peak, tile = bins.marked(name, starts, ends)
         with np.errstate(invalid="ignore"):  # NaN wins, and numpy warns
-            np.maximum.at(track, span.start + tile[inside], values[rows][peak[inside]].astype(np.float32))
+            np.maximum.at(track, tile, values[peak].astype(np.float32))
     return track
 
 
-def marked_bins(starts: np.ndarray, ends: np.ndarray, bin_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The bins that peaks of one chromosome mark, as pairs of peak and bin: two arrays (pairs,).
+def peaks_by_chrom(
+    target: Target, sizes: Mapping[str, int], *, aliases: Mapping[str, str], whole_genome: bool = False
+) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """Starts, ends and values (peaks,) of the peaks of each chromosome, under the genome's name for it.
 
-    Bins are counted from 0 at the chromosome's start, and beyond its end. See `read_peaks` for the rule.
+    Args and errors are those of `read_peaks`, with the sizes of the chromosomes in bp.
     """
-    is_short, middle = ends - starts < bin_size, (starts + ends) // 2 // bin_size
-    # A peak as long as a bin covers half of those bins whose midpoint it reaches.
-    first = np.where(is_short, middle, -((bin_size - 2 * starts) // (2 * bin_size)))
-    last = np.where(is_short, middle, (2 * ends - bin_size) // (2 * bin_size))
-    count = last - first + 1
-    peak = np.repeat(np.arange(len(starts)), count)
-    return peak, np.arange(len(peak)) + np.repeat(first - (np.cumsum(count) - count), count)
+    peaks, values = _read(target)
+    path = target.file
+    if not len(peaks):
+        raise InputError(f"{path} holds no peak.")
+    found = peaks["chrom"].unique().tolist()
+    names = match_names([*sizes], found, aliases=aliases, source=path.name, whole_genome=whole_genome)
+    for name, other in names.items():
+        rows = (peaks["chrom"] == other).to_numpy()
+        starts, ends = (peaks[column].to_numpy()[rows] for column in ("start", "end"))
+        if starts.max() >= sizes[name]:
+            raise InputError(
+                f"{path}: wrong assembly. A peak starts at base {starts.max():,} of {other}, but {name} has "
+                f"{sizes[name]:,} bp."
+            )
+        yield name, starts, ends, values[rows]
+
+
+def _read(target: Target) -> tuple[pd.DataFrame, np.ndarray]:
+    """The peaks of a target's file and their values, 0 to 1, in its sample."""
+    sample, path = target.column or target.identifier, target.file
+    if _suffix(path) in _BED:
+        places = [(each.chrom, each.start, each.end) for each in read_intervals(path)]
+        return pd.DataFrame(places, columns=["chrom", "start", "end"]), np.ones(len(places))
+    if _suffix(path) == _MATRIX:
+        matrix = read_matrix(path)
+        return matrix.peaks, matrix.share_open(sample)
+    return _read_table(path, sample)
 
 
 def _read_table(path: Path, sample: str) -> tuple[pd.DataFrame, np.ndarray]:

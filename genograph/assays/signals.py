@@ -63,8 +63,8 @@ def read_signal(
     if suffix in READERS:
         pooled = np.full(len(bins), np.nan, dtype=np.float32)
         match = partial(match_names, bins.chroms, source=target.file.name, **names)
-        for first, values in READERS[suffix](target.file, bins, match):
-            pooled[first : first + len(values) // bins.bin_size] = pool(values, bins.bin_size, target)
+        for tiles, bases in READERS[suffix](target.file, bins, match):
+            pooled[tiles] = pool(bases, target)
     elif is_peaks(target):
         pooled = _read_peaks(target, bins, **names)
     elif suffix in TABLES:
@@ -101,28 +101,25 @@ def _read_table(target: Target, bins: Bins, genes: Genes | None, paint: str) -> 
     return root(paint_genes(values * target.scale, genes, bins, paint=paint, strand=target.strand), target)
 
 
-def _read_bigwig(path: Path, bins: Bins, match: Callable[..., dict[str, str]]) -> Iterator[tuple[int, np.ndarray]]:
-    """First bin and value of every base, zero where uncovered, of one stretch of whole bins after another."""
+def _read_bigwig(path: Path, bins: Bins, match: Callable[..., dict[str, str]]) -> Iterator[tuple[slice, np.ndarray]]:
+    """Bins and the values of their bases, zero where uncovered, (bins, bin_size), of one stretch after another."""
     with readable_bigwig(path):
         file = pybigtools.open(str(path))
         sizes = file.chroms()
     # The header may list every contig of an assembly, with values or without.
     names = match([*sizes], sizes=bins.sizes, found_sizes=sizes, whole_genome=False)
-    step = max(1, _PIECE // bins.bin_size)
     for name, other in names.items():
-        span = bins.span(name)
-        for first in range(span.start, span.stop, step):
-            start = (first - span.start) * bins.bin_size
-            end = (min(first + step, span.stop) - span.start) * bins.bin_size
+        for tiles in bins.pieces(name, _PIECE):
+            start, end = int(bins.starts(np.asarray(tiles.start))), int(bins.ends(np.asarray(tiles.stop - 1)))
             # Only the exact sum over one-base bins tells a base without a value (0) from a NaN value (NaN).
             per_base = {"bins": end - start, "summary": "sum", "exact": True, "uncovered": 0, "fillna": None}
             with readable_bigwig(path):
                 values = file.values(other, start, end, **per_base)
-            yield first, values
+            yield tiles, bins.bases(values, tiles, start)
 
 
-def _read_bedgraph(path: Path, bins: Bins, match: Callable[..., dict[str, str]]) -> Iterator[tuple[int, np.ndarray]]:
-    """First bin and value of every base, zero where uncovered, of one chromosome after another."""
+def _read_bedgraph(path: Path, bins: Bins, match: Callable[..., dict[str, str]]) -> Iterator[tuple[slice, np.ndarray]]:
+    """Bins and the values of their bases, zero where uncovered, (bins, bin_size), of one stretch after another."""
     lines = (line for line in read_bytes(path) if line.strip() and not line.startswith(_HEADERS))
     found = list(dict.fromkeys(line.split(maxsplit=1)[0].decode(errors="replace") for line in lines))
     genome_name = {other: name for name, other in match(found).items()}
@@ -132,10 +129,10 @@ def _read_bedgraph(path: Path, bins: Bins, match: Callable[..., dict[str, str]])
             raise InputError(f"{path} is not sorted: {other} comes in two places. Sort it: sort -k1,1 -k2,2n.")
         seen.add(other)
         if other in genome_name:
-            span, size = bins.span(genome_name[other]), bins.sizes[genome_name[other]]
-            values = np.zeros(size, dtype=np.float32)
+            name = genome_name[other]
+            values = np.zeros(bins.sizes[name], dtype=np.float32)
             _fill(values, rows, path)
-            yield span.start, values[: (span.stop - span.start) * bins.bin_size]
+            yield from ((tiles, bins.bases(values, tiles, 0)) for tiles in bins.pieces(name, _PIECE))
 
 
 def _bedgraph_rows(path: Path) -> Iterator[tuple[str, int, int, float, int]]:

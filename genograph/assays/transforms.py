@@ -31,8 +31,8 @@ class ClipReport:
         )
 
 
-def pool(values: np.ndarray, bin_size: int, target: Target) -> np.ndarray:
-    """One value per bin from one per base: (bins * bin_size,) -> (bins,) float32.
+def pool(values: np.ndarray, target: Target) -> np.ndarray:
+    """One value per bin from one per base: (bins, bin_size) -> (bins,) float32.
 
     `sum`, `mean`, `median` and `max` say what they do; `sum_sqrt` and `mean_sqrt` are sqrt(1 + x) - 1 of
     the sum and the mean; `peak` is sqrt(4 * mean), clipped to 0 and 1. Uncovered bases are zeros here.
@@ -40,7 +40,7 @@ def pool(values: np.ndarray, bin_size: int, target: Target) -> np.ndarray:
     Raises:
         InputError: If a square root of a negative number is asked for.
     """
-    bases = values.reshape(-1, bin_size) * np.float64(target.scale)
+    bases = values * np.float64(target.scale)
     if target.sum_stat in ("sum", "sum_sqrt"):
         pooled = bases.sum(axis=1)
     elif target.sum_stat == "median":

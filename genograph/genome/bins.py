@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,6 +105,38 @@ class Bins:
             marked[self.touching(interval)] = True
         return marked
 
+    def marked(self, chrom: str, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The tiles that stretches of a chromosome mark, as pairs of stretch and tile: two arrays (pairs,).
+
+        A stretch marks every tile of which it covers at least half, and one shorter than a tile the one that holds
+        its midpoint.
+        """
+        size, span = self.bin_size, self.span(chrom)
+        is_short, middle = ends - starts < size, (starts + ends) // 2 // size
+        # A stretch as long as a tile covers half of those tiles whose midpoint it reaches.
+        first = np.where(is_short, middle, -((size - 2 * starts) // (2 * size)))
+        last = np.where(is_short, middle, (2 * ends - size) // (2 * size))
+        count = last - first + 1
+        stretch = np.repeat(np.arange(len(starts)), count)
+        tile = span.start + np.arange(len(stretch)) + np.repeat(first - (np.cumsum(count) - count), count)
+        return stretch[tile < span.stop], tile[tile < span.stop]
+
+    def pieces(self, chrom: str, bases: int) -> Iterator[slice]:
+        """A chromosome's tiles, one after another, as slices that span at most so many bases, or one tile."""
+        span = self.span(chrom)
+        step = max(1, bases // self.bin_size)
+        return (slice(first, min(first + step, span.stop)) for first in range(span.start, span.stop, step))
+
+    def bases(self, values: np.ndarray, tiles: slice, start: int) -> np.ndarray:
+        """Values of the bases from `start` on, as those of each of some tiles: (tiles, bin_size)."""
+        first = int(self.starts(np.asarray(tiles.start))) - start
+        return values[first : first + (tiles.stop - tiles.start) * self.bin_size].reshape(-1, self.bin_size)
+
+    def bp_between(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """bp from the start of one tile to that of the other, the short way round; -1 between chromosomes."""
+        distance = self.distance(first, second)
+        return np.where(distance < 0, -1, distance * self.bin_size)
+
     def distance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Tiles from one to the other, the short way round a circular chromosome; -1 between chromosomes."""
         first, second = np.asarray(first), np.asarray(second)
@@ -123,6 +155,8 @@ def bins_to_nodes(bins: Bins, nodes: Bins) -> np.ndarray:
     a node holds 39 or 40 of them.
     """
     tiles = np.arange(len(bins))
+    if nodes is bins:
+        return tiles
     midpoints = (bins.starts(tiles) + bins.ends(tiles)) // 2
     chrom = bins.chrom_index(tiles)
     node = nodes.offsets[chrom] + midpoints // nodes.bin_size

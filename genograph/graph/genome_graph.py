@@ -147,8 +147,8 @@ class GenomeGraph:
 
     def _describe(self, name: str) -> dict[str, Any]:
         source, destination = self.edge_index[:, self.of_type(name)]
-        distance = self.nodes.distance(source, destination)
-        within = distance[distance >= 0] * self.nodes.bin_size
+        distance = self.nodes.bp_between(source, destination)
+        within = distance[distance >= 0]
         quantiles = np.quantile(within, QUANTILES).tolist() if len(within) else []
         return {
             "pairs": len(source) // 2,
@@ -190,8 +190,8 @@ def build_graph(edges: Sequence[EdgeBuilder], nodes: Bins, contacts: ContactMap 
 
 def log10_distance(nodes: Bins, source: np.ndarray, destination: np.ndarray) -> np.ndarray:
     """log10 of the distance in bp; across chromosomes that of the longest chromosome."""
-    distance = nodes.distance(source, destination)
-    return np.log10(np.where(distance < 0, max(nodes.sizes.values()), distance * nodes.bin_size))
+    distance = nodes.bp_between(source, destination)
+    return np.log10(np.where(distance < 0, max(nodes.sizes.values()), np.maximum(distance, 1)))
 
 
 def pairs_apart(nodes: Bins, chrom: str, distance: int) -> tuple[np.ndarray, np.ndarray]:

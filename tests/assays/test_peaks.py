@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from genograph.assays import peak_matrix
 from genograph.assays.peak_matrix import forget_matrix, read_matrix
-from genograph.assays.peaks import files_of, is_peaks, marked_bins
+from genograph.assays.peaks import files_of, is_peaks
 from genograph.assays.signals import read_signal
 from genograph.assays.targets import Target
 from genograph.errors import InputError
@@ -82,22 +82,6 @@ NARROW = "chr1\t10\t20\tpeak1\t500\t.\t7.5\t10.1\t8.2\t5\n"
 )
 def test_all_formats_of_peaks_give_the_same_bins(tmp_path, name, text):
     np.testing.assert_array_equal(read(write(tmp_path, name, text)), [0, 1, 0, 0, NAN, NAN])
-
-
-@given(st.lists(st.tuples(st.integers(0, 59), st.integers(1, 60)), min_size=1, max_size=5), st.integers(1, 13))
-def test_marked_bins_are_those_counted_base_by_base(spans, bin_size):
-    starts, ends = np.array([(start, min(start + length, 60)) for start, length in spans]).T
-    expected = []
-    for peak, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        shared = [len({*range(start, end)} & {*range(b * bin_size, (b + 1) * bin_size)}) for b in range(61)]
-        marked = [b for b, count in enumerate(shared) if 2 * count >= bin_size]
-        if end - start < bin_size:
-            assert marked in ([], [(start + end) // 2 // bin_size])
-            marked = [(start + end) // 2 // bin_size]
-        assert marked
-        expected += [(peak, b) for b in marked]
-    peak, tile = marked_bins(starts, ends, bin_size)
-    assert list(zip(peak.tolist(), tile.tolist(), strict=True)) == expected
 
 
 def test_a_bin_has_the_highest_value_of_its_peaks_and_is_missing_with_one_of_them(tmp_path):

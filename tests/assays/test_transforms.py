@@ -34,23 +34,23 @@ def target(**options):
     ],
 )
 def test_each_sum_stat_by_its_formula(sum_stat, expected):
-    assert pool(BASES, 4, target(sum_stat=sum_stat)) == pytest.approx(expected)
+    assert pool(BASES.reshape(-1, 4), target(sum_stat=sum_stat)) == pytest.approx(expected)
 
 
 def test_bases_are_scaled_before_the_root_is_taken():
-    assert pool(BASES[:4], 4, target(sum_stat="sum_sqrt", scale=3)) == pytest.approx([4])
+    assert pool(BASES[None, :4], target(sum_stat="sum_sqrt", scale=3)) == pytest.approx([4])
 
 
 @pytest.mark.parametrize("sum_stat", SUM_STATS)
 def test_a_bin_with_a_missing_base_is_missing_and_its_neighbour_is_not(sum_stat):
     bases = np.array([1, np.nan, 1, 1], dtype=np.float32)
-    assert np.isnan(pool(bases, 2, target(sum_stat=sum_stat))).tolist() == [True, False]
+    assert np.isnan(pool(bases.reshape(-1, 2), target(sum_stat=sum_stat))).tolist() == [True, False]
 
 
 @pytest.mark.parametrize(("sum_stat", "value"), [("sum_sqrt", -1.5), ("mean_sqrt", -1.5), ("peak", -0.1)])
 def test_the_root_of_a_negative_value_is_an_error_not_nan(sum_stat, value):
     with pytest.raises(InputError, match=f"'t': {sum_stat} takes a square root of counts, but a bin has {value}"):
-        pool(np.array([value, np.nan]), 1, target(sum_stat=sum_stat))
+        pool(np.array([[value], [np.nan]]), target(sum_stat=sum_stat))
 
 
 def test_soft_clip_then_clip_and_what_they_touched():

@@ -119,3 +119,19 @@ def test_the_node_of_a_bin_holds_its_midpoint(sizes, bin_size, node_size):
         assert nodes.interval(node).overlaps(
             Interval(place.chrom, place.start + bin_size // 2, place.start + bin_size // 2 + 1)
         )
+
+
+@given(st.lists(st.tuples(st.integers(0, 59), st.integers(1, 60)), min_size=1, max_size=5), st.integers(1, 13))
+def test_marked_tiles_are_those_counted_base_by_base(spans, bin_size):
+    starts, ends = np.array([(start, min(start + length, 60)) for start, length in spans]).T
+    expected = []
+    for peak, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        shared = [len({*range(start, end)} & {*range(b * bin_size, (b + 1) * bin_size)}) for b in range(61)]
+        marked = [b for b, count in enumerate(shared) if 2 * count >= bin_size]
+        if end - start < bin_size:
+            assert marked in ([], [(start + end) // 2 // bin_size])
+            marked = [(start + end) // 2 // bin_size]
+        assert marked
+        expected += [(peak, b) for b in marked]
+    peak, tile = Bins({"chr1": 61 * bin_size}, bin_size).marked("chr1", starts, ends)
+    assert list(zip(peak.tolist(), tile.tolist(), strict=True)) == expected

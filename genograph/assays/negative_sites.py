@@ -1,0 +1,127 @@
+"""Sites that are no peak: next to peaks, in regions open elsewhere, or anywhere in the genome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from genograph.errors import InputError
+from genograph.genome.interval import Interval
+from genograph.genome.sites import Sites
+
+_TRIES = 50  # draws for every random site that is wanted
+_GC_CLASSES = 20
+
+
+def flanking_sites(sites: Sites, count: int, *, stride: int | None = None) -> Sites:
+    """The `count` places on both sides of every site that are none themselves.
+
+    Args:
+        sites: What they flank.
+        count: How many on each side.
+        stride: bp from one to the next; None for sites edge to edge, which then touch none of `sites`.
+    """
+    steps = np.concatenate([np.arange(-count, 0), np.arange(1, count + 1)]) * (stride or sites.bin_size)
+    chrom, start = np.repeat(sites.chrom, len(steps)), (sites.start[:, None] + steps).ravel()
+    if stride is None:
+        return _apart(sites, chrom, start, sites)
+    flanks = _apart(sites, chrom, start, Sites(sites.sizes, sites.bin_size))
+    key = int(max(sites.sizes.values())) + 1
+    kept = ~np.isin(flanks.chrom * key + flanks.start, sites.chrom * key + sites.start)
+    return Sites(sites.sizes, sites.bin_size, chrom=flanks.chrom[kept], start=flanks.start[kept])
+
+
+def sites_in(places: Iterable[Interval], taken: Sites) -> Sites:
+    """Sites about the midpoints of places that touch none of `taken`: regions that are open in other cells."""
+    found = Sites.centred(places, taken.sizes, taken.bin_size)
+    return _apart(taken, found.chrom, found.start, taken)
+
+
+def random_sites(
+    taken: Sites, count: int, codes: np.ndarray, rng: np.random.Generator, *, gc_of: Sites | None = None
+) -> Sites:
+    """`count` sites anywhere in the genome that touch none of `taken`, nor each other, and hold no N.
+
+    Args:
+        taken: What they stay away from.
+        count: How many.
+        codes: (bases,) the genome's sequence, chromosomes end to end.
+        rng: Draws them.
+        gc_of: Sites whose distribution of GC content, in steps of 5 %, they are to have; None for any.
+
+    Raises:
+        InputError: If the genome does not hold so many.
+    """
+    length, sizes = taken.bin_size, np.asarray(list(taken.sizes.values()))
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    room = np.maximum(sizes - length + 1, 0)
+    chrom = rng.choice(len(sizes), _TRIES * count, p=room / room.sum())
+    start = (rng.random(len(chrom)) * room[chrom]).astype(np.int64)
+    first = np.sort(np.unique(offsets[chrom] + start, return_index=True)[1])  # the first draw of every place
+    chrom, start = chrom[first], start[first]
+    is_free = ~_touches(taken, chrom, start)
+    chrom, start = chrom[is_free], start[is_free]
+    content = gc_content(codes, offsets[chrom] + start, length)
+    quota = None
+    if gc_of is not None:
+        quota = _quota(gc_content(codes, offsets[gc_of.chrom] + gc_of.start, length), count)
+    chosen, occupied = [], np.zeros(int(offsets[-1]) // length + 2, dtype=bool)
+    for draw in np.flatnonzero(~np.isnan(content)).tolist():
+        tile = (offsets[chrom[draw]] + start[draw]) // length
+        level = int(min(content[draw] * _GC_CLASSES, _GC_CLASSES - 1))
+        if occupied[tile - 1 : tile + 2].any() or (quota is not None and not quota[level]):
+            continue
+        occupied[tile] = True
+        if quota is not None:
+            quota[level] -= 1
+        chosen.append(draw)
+        if len(chosen) == count:
+            break
+    if len(chosen) < count:
+        alike = " of the GC content that is asked for" if gc_of is not None else ""
+        raise InputError(
+            f"sites.negatives.random: {count:,} sites are asked for, the genome holds {len(chosen):,} of {length} bp "
+            f"apart from others{alike}. Ask for fewer."
+        )
+    order = np.lexsort((start[chosen], chrom[chosen]))
+    return Sites(taken.sizes, length, chrom=chrom[chosen][order], start=start[chosen][order])
+
+
+def gc_content(codes: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
+    """The share of C and G of stretches of a sequence of codes, NaN where one holds an N: (stretches,)."""
+    content = np.empty(len(starts))
+    for rows in np.array_split(np.arange(len(starts)), 1 + len(starts) * length // 10_000_000):
+        bases = codes[starts[rows, None] + np.arange(length)]
+        share = ((bases == 1) | (bases == 2)).mean(axis=1)
+        content[rows] = np.where((bases == 4).any(axis=1), np.nan, share)
+    return content
+
+
+def _quota(content: np.ndarray, count: int) -> np.ndarray:
+    """How many of `count` sites each class of GC content takes, as those of `content` do: (classes,)."""
+    known = content[~np.isnan(content)]
+    share = np.bincount(np.minimum((known * _GC_CLASSES).astype(int), _GC_CLASSES - 1), minlength=_GC_CLASSES)
+    exact = share / max(len(known), 1) * count
+    quota = np.floor(exact).astype(int)
+    quota[np.argsort(quota - exact, kind="stable")[: count - quota.sum()]] += 1  # largest remainders first
+    return quota
+
+
+def _apart(like: Sites, chrom: np.ndarray, start: np.ndarray, taken: Sites) -> Sites:
+    """Sites at some places, in order and each once, without those that leave their chromosome or touch `taken`."""
+    sizes = np.asarray(list(like.sizes.values()))
+    kept = (start >= 0) & (start + like.bin_size <= sizes[chrom])
+    kept[kept] &= ~_touches(taken, chrom[kept], start[kept])
+    rows = np.unique(np.stack([chrom[kept], start[kept]]), axis=1)
+    return Sites(like.sizes, like.bin_size, chrom=rows[0], start=rows[1])
+
+
+def _touches(taken: Sites, chrom: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Whether a stretch of a site's length at each place shares a base with a site: (places,)."""
+    offsets = np.concatenate([[0], np.cumsum(list(taken.sizes.values()))])
+    length = taken.bin_size
+    # A chromosome further apart than a site is long, so that ends of neighbours do not meet.
+    own = offsets[taken.chrom] + taken.start + length * taken.chrom
+    place = offsets[chrom] + start + length * chrom
+    return np.searchsorted(own, place - length, side="right") < np.searchsorted(own, place + length, side="left")

@@ -1,0 +1,105 @@
+"""The sections of a config that say what the data are: genome, tracks, contacts, bins or sites, splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+
+from genograph.errors import InputError
+from genograph.sections import Section
+
+SiteKind = Literal["source", "flanking", "accessible", "random"]
+
+
+def _from_folder(path: Path, info: ValidationInfo) -> Path:
+    return (info.context or {}).get("folder", Path()).joinpath(path.expanduser()).resolve()
+
+
+def _uri_from_folder(uri: str, info: ValidationInfo) -> str:
+    path, separator, group = uri.partition("::")
+    return f"{_from_folder(Path(path), info)}{separator}{group}"
+
+
+FilePath = Annotated[Path, AfterValidator(_from_folder)]
+CoolerURI = Annotated[str, AfterValidator(_uri_from_folder)]
+
+
+class GenomeConfig(Section):
+    fasta: FilePath
+    chrom_sizes: FilePath | None = None  # checked against the FASTA
+    blacklist: FilePath | None = None  # BED; its bins leave loss and metrics
+    aliases: FilePath | None = None  # TSV: alias, name
+    chroms: list[str] | None = Field(None, min_length=1)  # None: all of the FASTA
+    circular: list[str] = Field([])
+
+
+class TracksConfig(Section):
+    targets: FilePath  # Basenji's targets table
+    folder: FilePath | None = None  # what the table's files are relative to; None: the table's own folder
+    genes: FilePath | None = None  # GFF3, GTF, BED or TSV; for expression tables and gene-level accuracy
+    paint: Literal["gene", "tss"] = "gene"
+
+
+class TfrecordsConfig(Section):
+    folder: FilePath  # of Basenji or Baskerville: statistics.json, sequences.bed, targets.txt, tfrecords/
+    targets: FilePath | None = None  # a table with some of its rows; None: the folder's
+    train: list[str] | None = Field(None, min_length=1)  # splits or folds of sequences.bed; None: all others
+    valid: list[str] = Field(["valid"], min_length=1)
+    test: list[str] = Field(["test"], min_length=1)
+
+
+class ContactsConfig(Section):
+    file: CoolerURI  # .cool, or .mcool::/resolutions/N
+    balance: str | None = "weight"  # the cooler's weight column; None: raw counts
+    max_distance: int | None = Field(None, gt=0)  # bp
+    trans: bool = False
+    mask: bool = True  # bins that the map masks leave loss and metrics
+
+
+class BinsConfig(Section):
+    bin_size: int = Field(128, gt=0)  # bp; tracks are read and predicted here
+    node_size: int | None = Field(None, gt=0)  # bp; contacts live here. None: bin_size
+
+    @model_validator(mode="after")
+    def _node_holds_bins(self) -> BinsConfig:
+        if self.node_size is not None and self.node_size < self.bin_size:
+            raise InputError(
+                f"node_size {self.node_size} is smaller than bin_size {self.bin_size}; a node is a group of bins."
+            )
+        return self
+
+
+class SplitsConfig(Section):
+    train: list[str] | None = None  # regions; None: all that is neither valid nor test, less the gap
+    valid: list[str]
+    test: list[str]
+    gap: int = Field(0, ge=0)  # bp left out around valid and test
+
+
+class NegativesConfig(Section):
+    flanking: int = Field(0, ge=0)  # on both sides of every site
+    accessible: FilePath | None = None  # BED of regions that are open elsewhere
+    random: float = Field(0, ge=0)  # from anywhere, for each site of the source
+    match_gc: bool = False  # random ones have the GC content of the source's
+    seed: int = Field(0, ge=0)  # of random ones
+
+
+class SitesConfig(Section):
+    source: Literal["bed", "peaks", "covered"]
+    bed: FilePath | None = None  # places; a site lies about the midpoint of each
+    overlap: int = Field(200, ge=0)  # bp: peaks that share more become one site
+    stride: int | None = Field(None, gt=0)  # bp: peaks are tiled so, and not merged
+    negatives: NegativesConfig = NegativesConfig()
+    train: list[SiteKind] | None = Field(None, min_length=1)  # kinds that train; None: all
+    valid: list[SiteKind] | None = Field(None, min_length=1)
+    test: list[SiteKind] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _bed_goes_with_its_source(self) -> SitesConfig:
+        if (self.source == "bed") != (self.bed is not None):
+            raise InputError("sites.bed is the file of source: bed; give both or neither.")
+        if self.stride is not None and self.source != "peaks":
+            raise InputError(f"sites.stride tiles peaks; source is {self.source}. Leave it out, or set source: peaks.")
+        return self

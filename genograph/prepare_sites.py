@@ -1,0 +1,172 @@
+"""The sites of a config: places, merged or tiled peaks, or covered CpGs, and their negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from genograph.assays.assay import ASSAYS
+from genograph.assays.methylation import covered_sites
+from genograph.assays.negative_sites import flanking_sites, random_sites, sites_in
+from genograph.assays.peak_sites import merge_peaks, tile_peaks
+from genograph.assays.peaks import is_peaks, peaks_by_chrom
+from genograph.assays.targets import Target
+from genograph.data_config import SitesConfig
+from genograph.errors import InputError
+from genograph.genome.bed import read_bed
+from genograph.genome.interval import Interval
+from genograph.genome.sites import SITE_KINDS, Sites
+
+
+@dataclass(frozen=True)
+class SiteList:
+    """Sites and where they come from.
+
+    Attributes:
+        sites: In order.
+        kind: (sites,) position in `SITE_KINDS`.
+        has_peak: For each track of merged peaks (sites,) True where one of its peaks went into a site; by identifier.
+    """
+
+    sites: Sites
+    kind: np.ndarray
+    has_peak: dict[str, np.ndarray]
+
+    def put_peaks(self, track: np.ndarray, identifier: str) -> None:
+        """Give each site of merged peaks 1 if a peak of the track went into it, else 0, in place; negatives stay."""
+        if identifier in self.has_peak:
+            is_source = (self.kind == SITE_KINDS.index("source")) & ~np.isnan(track)
+            track[is_source] = self.has_peak[identifier][is_source]
+
+    @property
+    def rows(self) -> np.ndarray:
+        """As the store keeps them: (sites, 3) of chromosome, first base and kind."""
+        return np.stack([self.sites.chrom, self.sites.start, self.kind], axis=1).astype(np.int64)
+
+
+def make_sites(
+    config: SitesConfig,
+    targets: Mapping[str, list[Target]],
+    sizes: Mapping[str, int],
+    *,
+    bin_size: int,
+    codes: np.ndarray,
+    **names: Any,
+) -> SiteList:
+    """The sites that a config asks for.
+
+    Args:
+        config: Which.
+        targets: The tracks of each assay, which peaks and covered CpGs are taken from.
+        sizes: Chromosome sizes in bp.
+        bin_size: Length of a site in bp.
+        codes: (bases,) the genome's sequence, chromosomes end to end.
+        names: `aliases` and `whole_genome`, see `match_names`.
+
+    Raises:
+        InputError: If the tracks are not of the kind that the source needs, or no site is found.
+    """
+    rows = [target for each in targets.values() for target in each]
+    peaks = {target.identifier: _peaks(target, sizes, **names) for target in rows if is_peaks(target)}
+    source, has_peak = _source(config, rows, peaks, sizes, bin_size=bin_size, codes=codes, **names)
+    if not len(source):
+        raise InputError(f"sites: source {config.source} gives no site of {bin_size} bp.")
+    parts = [source, *_negatives(config, source, peaks, codes, **names)]
+    kind = np.repeat(np.arange(len(SITE_KINDS)), [len(part) for part in parts])
+    chrom, start = (np.concatenate([getattr(part, name) for part in parts]) for name in ("chrom", "start"))
+    order = np.lexsort((kind, start, chrom))
+    sites = Sites(sizes, bin_size, chrom=chrom[order], start=start[order])
+    padded = {
+        name: np.concatenate([has, np.zeros(len(order) - len(source), dtype=bool)])[order]
+        for name, has in has_peak.items()
+    }
+    return SiteList(sites, kind[order], padded)
+
+
+def _peaks(target: Target, sizes: Mapping[str, int], **names: Any) -> list[Interval]:
+    """The peaks of a track, cut at the end of their chromosome."""
+    return [
+        Interval(chrom, int(start), min(int(end), sizes[chrom]))
+        for chrom, starts, ends, values in peaks_by_chrom(target, sizes, **names)
+        for start, end in zip(starts[values > 0], ends[values > 0], strict=True)
+    ]
+
+
+def _source(
+    config: SitesConfig,
+    targets: list[Target],
+    peaks: Mapping[str, list[Interval]],
+    sizes: Mapping[str, int],
+    *,
+    bin_size: int,
+    codes: np.ndarray,
+    **names: Any,
+) -> tuple[Sites, dict[str, np.ndarray]]:
+    """The sites of the source, and of merged peaks which track has one in which."""
+    if config.source == "bed":
+        assert config.bed is not None, "checked by the config"
+        return Sites.centred(read_bed(config.bed, sizes=sizes, **names), sizes, bin_size), {}
+    if config.source == "covered":
+        return _covered(targets, sizes, bin_size=bin_size, codes=codes, **names), {}
+    if not peaks:
+        raise InputError("sites.source: no track of the targets table is of peaks. Give BED files, or source: bed.")
+    if config.stride is None:
+        sites, has_peak = merge_peaks([*peaks.values()], sizes, length=bin_size, overlap=config.overlap)
+        return sites, dict(zip(peaks, has_peak.T, strict=True))
+    everything = [each for track in peaks.values() for each in track]
+    return tile_peaks(everything, sizes, length=bin_size, stride=config.stride), {}
+
+
+def _covered(
+    targets: list[Target], sizes: Mapping[str, int], *, bin_size: int, codes: np.ndarray, **names: Any
+) -> Sites:
+    """Every site that any track of methylation has a read at."""
+    found: dict[str, list[np.ndarray]] = {}
+    for target in targets:
+        if ASSAYS[target.assay].kind == "ratio":
+            positions = covered_sites(target, Sites(sizes, bin_size), codes=codes, **names)
+            for chrom, each in positions.items():
+                found.setdefault(chrom, []).append(each)
+    if not found:
+        raise InputError("sites.source: no track of the targets table is of methylation, whose sites could be covered.")
+    by_chrom = [np.unique(np.concatenate(found.get(chrom, [np.empty(0, dtype=np.int64)]))) for chrom in sizes]
+    chrom = np.repeat(np.arange(len(sizes)), [len(each) for each in by_chrom])
+    start = np.concatenate(by_chrom) - (bin_size - 1) // 2
+    ends = np.asarray([*sizes.values()])[chrom]
+    kept = (start >= 0) & (start + bin_size <= ends)
+    return Sites(sizes, bin_size, chrom=chrom[kept], start=start[kept])
+
+
+def _negatives(
+    config: SitesConfig, source: Sites, peaks: Mapping[str, list[Interval]], codes: np.ndarray, **names: Any
+) -> list[Sites]:
+    """Flanking, accessible and random sites; none is one that peaks mark, nor touches one of a kind before it."""
+    wanted = config.negatives
+    flanking = _without_peaks(flanking_sites(source, wanted.flanking, stride=config.stride), peaks)
+    taken = _joined(source, flanking)
+    places = [] if wanted.accessible is None else read_bed(wanted.accessible, sizes=source.sizes, **names)
+    accessible = _without_peaks(sites_in(places, taken), peaks)
+    taken = _joined(taken, accessible)
+    rng, count = np.random.default_rng(wanted.seed), round(wanted.random * len(source))
+    anywhere = random_sites(taken, count, codes, rng, gc_of=source if wanted.match_gc else None)
+    return [flanking, accessible, _without_peaks(anywhere, peaks)]
+
+
+def _without_peaks(sites: Sites, peaks: Mapping[str, list[Interval]]) -> Sites:
+    """The sites that no peak marks."""
+    marked = np.zeros(len(sites), dtype=bool)
+    everything = [each for track in peaks.values() for each in track]
+    for chrom in {each.chrom for each in everything}:
+        spans = np.array([(each.start, each.end) for each in everything if each.chrom == chrom])
+        marked[sites.marked(chrom, *spans.T)[1]] = True
+    return Sites(sites.sizes, sites.bin_size, chrom=sites.chrom[~marked], start=sites.start[~marked])
+
+
+def _joined(one: Sites, other: Sites) -> Sites:
+    """The sites of both, in order."""
+    chrom, start = np.concatenate([one.chrom, other.chrom]), np.concatenate([one.start, other.start])
+    order = np.lexsort((start, chrom))
+    return Sites(one.sizes, one.bin_size, chrom=chrom[order], start=start[order])

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from genograph.assays.negative_sites import flanking_sites, gc_content, random_sites, sites_in
+from genograph.assays.peak_sites import merge_peaks, tile_peaks
+from genograph.errors import InputError
+from genograph.genome.interval import Interval
+from genograph.genome.sites import Sites
+
+SIZES = {"chr1": 1000, "chr2": 300}
+
+
+def places(sites):
+    return [
+        (sites.chroms[chrom], start) for chrom, start in zip(sites.chrom.tolist(), sites.start.tolist(), strict=True)
+    ]
+
+
+def peak(middle, chrom="chr1"):
+    return Interval(chrom, middle - 10, middle + 10)
+
+
+def merged(*tracks, overlap=20, length=100):
+    sites, has_peak = merge_peaks(
+        [[peak(middle) for middle in track] for track in tracks], SIZES, length=length, overlap=overlap
+    )
+    return places(sites), has_peak.tolist()
+
+
+def test_a_peak_becomes_a_site_about_its_midpoint():
+    assert merged([200, 500]) == ([("chr1", 150), ("chr1", 450)], [[True], [True]])
+
+
+def test_peaks_that_share_more_than_the_overlap_become_one_about_their_mean():
+    assert merged([200], [279]) == ([("chr1", 189)], [[True, True]])
+    assert merged([200], [280]) == ([("chr1", 150), ("chr1", 230)], [[True, False], [False, True]])
+
+
+def test_those_that_share_most_are_merged_first_and_weigh_as_many_as_they_hold():
+    # 300 and 310 become 305, which is 65 from 240: one site about the mean of the three.
+    assert merged([240, 300], [310]) == ([("chr1", 233)], [[True, True]])
+    # Merged from the left 240 and 300 would be 270, and 350, 80 away, would stay alone.
+    assert merged([240, 300, 350]) == ([("chr1", 190), ("chr1", 275)], [[True], [True]])
+
+
+def test_a_site_that_would_leave_its_chromosome_is_moved_inside():
+    assert merged([10, 995])[0] == [("chr1", 0), ("chr1", 900)]
+
+
+def test_a_site_has_every_track_with_a_peak_in_it_on_its_own_chromosome():
+    sites, has_peak = merge_peaks([[peak(200)], [peak(200, "chr2")], [peak(202)]], SIZES, length=100, overlap=20)
+    assert places(sites) == [("chr1", 151), ("chr2", 150)]
+    assert has_peak.tolist() == [[True, False, True], [False, True, False]]
+
+
+def test_an_overlap_as_long_as_a_site_is_refused():
+    with pytest.raises(InputError, match=r"sites\.overlap: 100 bp is not below the 100 bp of a site"):
+        merged([200], overlap=100)
+
+
+def test_tiles_are_those_of_which_a_peak_covers_half():
+    tiled = tile_peaks([Interval("chr1", 105, 155)], SIZES, length=40, stride=10)
+    assert places(tiled) == [("chr1", start) for start in (90, 100, 110, 120, 130)]
+
+
+def test_a_peak_shorter_than_a_tile_makes_those_that_hold_its_midpoint():
+    assert places(tile_peaks([Interval("chr1", 100, 104)], SIZES, length=30, stride=10)) == [
+        ("chr1", 80),
+        ("chr1", 90),
+        ("chr1", 100),
+    ]
+
+
+def sites_at(*starts, length=50):
+    return Sites(SIZES, length, chrom=np.zeros(len(starts), dtype=np.int64), start=np.array(starts, dtype=np.int64))
+
+
+def test_flanks_lie_edge_to_edge_with_their_site_and_touch_none():
+    assert places(flanking_sites(sites_at(0, 120), 2)) == [("chr1", start) for start in (50, 70, 170, 220)]
+
+
+def test_flanks_of_tiles_are_the_next_strides_that_are_no_tile_themselves():
+    assert places(flanking_sites(sites_at(100, 110), 2, stride=10)) == [("chr1", start) for start in (80, 90, 120, 130)]
+
+
+def test_regions_that_touch_a_site_are_no_negatives():
+    regions = [Interval("chr1", 140, 160), Interval("chr1", 300, 400), Interval("chr2", 100, 101)]
+    assert places(sites_in(regions, sites_at(100))) == [("chr1", 325), ("chr2", 75)]
+
+
+def codes(share=0.5, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.choice(4, size=sum(SIZES.values()), p=[(1 - share) / 2, share / 2, share / 2, (1 - share) / 2])
+
+
+def test_random_sites_touch_no_other_and_hold_no_n():
+    sequence = codes()
+    sequence[500:1000] = 4
+    taken = sites_at(100, 300)
+    drawn = random_sites(taken, 5, sequence, np.random.default_rng(0))
+    spans = places(drawn)
+    assert len(spans) == 5
+    on_chr1 = sorted([100, 300, *(start for chrom, start in spans if chrom == "chr1")])
+    assert all(np.diff(on_chr1) >= 50)
+    assert max(on_chr1) <= 450
+    assert {chrom for chrom, _ in spans} == {"chr1", "chr2"}
+
+
+def test_random_sites_of_matched_gc_have_the_contents_of_the_sites_they_are_matched_to():
+    rich, poor = codes(0.9), codes(0.1)
+    sequence = np.where(np.arange(1300) // 100 % 2, rich, poor)
+    matched = Sites(SIZES, 20, chrom=np.zeros(4, dtype=np.int64), start=np.array([110, 140, 310, 340]))
+    drawn = random_sites(matched, 8, sequence, np.random.default_rng(1), gc_of=matched)
+    offsets = np.array([0, 1000])
+    content = gc_content(sequence, offsets[drawn.chrom] + drawn.start, 20)
+    wanted = gc_content(sequence, matched.start, 20)
+    steps = [np.minimum(each * 20, 19).astype(int) for each in (content, wanted)]
+    assert sorted(steps[0].tolist()) == sorted(np.repeat(steps[1], 2).tolist())
+
+
+def test_more_random_sites_than_there_is_room_for_are_refused():
+    with pytest.raises(InputError, match=r"sites\.negatives\.random: 100 sites are asked for, the genome holds"):
+        random_sites(sites_at(100), 100, codes(), np.random.default_rng(0))
+
+
+def test_gc_content_is_missing_where_there_is_n():
+    np.testing.assert_array_equal(gc_content(np.array([1, 2, 0, 3, 4, 1]), np.array([0, 2, 4]), 2), [1, 0, np.nan])

@@ -1,0 +1,172 @@
+"""From peaks and CpG sites in files to sites with labels, and the road from there to a trained model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+
+from genograph.config import load_config
+from genograph.errors import InputError
+from genograph.evaluate import evaluate
+from genograph.experiment import Experiment
+from genograph.genome.splits import TRAIN
+from genograph.predict import predict
+from genograph.prepare import prepare
+from genograph.train import train
+from tests.tiny import write_fasta
+
+MOTIF = np.array([2, 0, 3, 0, 0, 2])  # GATAAG
+SIZES = {"chr1": 60_000, "chr2": 24_000, "chr3": 24_000}
+LENGTH, EVERY = 60, 200
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A genome with a motif in every other stretch of 200 bp, which is where peaks are."""
+    folder, rng = tmp_path_factory.mktemp("peaks"), np.random.default_rng(0)
+    codes = {chrom: rng.integers(0, 4, size).astype(np.uint8) for chrom, size in SIZES.items()}
+    beds = {"one": [], "two": []}
+    for chrom, size in SIZES.items():
+        for number, middle in enumerate(range(100, size - 100, EVERY)):
+            if number % 2:
+                at = middle + int(rng.integers(-20, 14))
+                codes[chrom][at : at + 6] = MOTIF
+                codes[chrom][at + 6 : at + 12] = MOTIF
+                name = "one" if number % 4 == 1 else "two"
+                beds[name].append(f"{chrom}\t{middle - 20}\t{middle + 20}")
+    write_fasta(folder / "genome.fa", codes)
+    for name, lines in beds.items():
+        (folder / f"{name}.bed").write_text("\n".join(lines) + "\n")
+    (folder / "elsewhere.bed").write_text("chr1\t90\t110\nchr1\t280\t320\nchr2\t680\t720\n")
+    (folder / "targets.tsv").write_text(
+        "identifier\tfile\tassay\none\tone.bed\taccessibility\ntwo\ttwo.bed\taccessibility\n"
+    )
+    tree = {
+        "name": "peaks",
+        "store": "store",
+        "genome": {"fasta": "genome.fa"},
+        "tracks": {"targets": "targets.tsv"},
+        "bins": {"bin_size": LENGTH},
+        "sites": {"source": "peaks", "overlap": 20, "negatives": {"random": 0.5}},
+        "splits": {"valid": ["chr2"], "test": ["chr3"]},
+        "batch": {"window": 1, "size": 32},
+        "augment": {"shift": 0},
+        "model": {
+            "encoder": {
+                "name": "basset",
+                "input_length": LENGTH,
+                "blocks": [{"filters": 16, "kernel": 8, "pool": 4}],
+                "hidden": [16],
+            },
+            "heads": {"accessibility": {"loss": "bce"}},
+        },
+        "training": {"max_epochs": 15, "learning_rate": 0.01, "accelerator": "cpu", "devices": 1, "threads": 1},
+        "evaluation": {"kmer_ridge": 3},
+    }
+    path = folder / "peaks.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def open_store(world, *changes):
+    config = load_config(world, [f"store={world.parent / 'store'}-{abs(hash(changes))}", *changes])
+    return prepare(config)
+
+
+def kinds(store):
+    return np.bincount(store.sites[:, 2], minlength=4).tolist()
+
+
+def test_a_store_of_peaks_has_a_site_for_each_with_the_tracks_that_have_it(world):
+    store = open_store(world, "sites.negatives.random=0")
+    assert store.bins.interval(0).start == 300 - LENGTH // 2
+    assert store.signals("accessibility")[:4].tolist() == [[1, 0], [0, 1], [1, 0], [0, 1]]
+    assert len(store.bins) == sum(len(range(100, size - 100, EVERY)) // 2 for size in SIZES.values())
+    assert len(store.nodes) == len(store.bins)
+
+
+def test_negatives_are_of_no_track_and_touch_no_peak(world):
+    store = open_store(world, "sites.negatives={flanking: 1, accessible: elsewhere.bed, random: 0.25}")
+    signals, kind = store.signals("accessibility"), store.sites[:, 2]
+    assert (signals[kind == 0].sum(axis=1) == 1).all()
+    assert not signals[kind > 0].any()
+    assert kinds(store)[:3] == [267, 2 * 267, 1]  # of the three regions elsewhere two are peaks
+    assert kinds(store)[3] == round(0.25 * 267)
+
+
+def test_tiles_are_labelled_by_the_peak_that_covers_half_of_them(world):
+    store = open_store(world, "sites={source: peaks, stride: 10, negatives: {flanking: 2}}", "bins.bin_size=40")
+    starts, kind = store.sites[:11, 1], store.sites[:11, 2]
+    # The first peak is 280 to 320.
+    assert starts[:9].tolist() == [*range(240, 330, 10)]
+    assert kind[:9].tolist() == [1, 1, 0, 0, 0, 0, 0, 1, 1]
+    assert store.signals("accessibility")[:9, 0].tolist() == [0, 0, 1, 1, 1, 1, 1, 0, 0]
+
+
+def test_a_bed_of_places_makes_sites_about_their_midpoints(world):
+    store = open_store(world, "sites={source: bed, bed: elsewhere.bed}")
+    assert [str(store.bins.interval(site)) for site in range(3)] == [
+        "chr1:70-130",
+        "chr1:270-330",
+        "chr2:670-730",
+    ]
+    assert store.signals("accessibility").tolist() == [[0, 0], [1, 0], [0, 1]]
+
+
+def test_kinds_that_do_not_train_still_judge(world):
+    config = load_config(world, [f"store={world.parent / 'store-kinds'}", "sites.train=[source]"])
+    experiment = Experiment.open(config)
+    kind = experiment.store.sites[:, 2]
+    is_training = experiment.counted("train") & (experiment.split_of_bin == TRAIN)
+    assert set(kind[is_training]) == {0}
+    assert set(kind[experiment.counted("test")]) == {0, 3}
+    windows = experiment.dataset("train", 0)
+    assert len(windows) == is_training.sum()
+
+
+@pytest.fixture(scope="module")
+def run(world, tmp_path_factory):
+    return train(load_config(world), tmp_path_factory.mktemp("run") / "run")
+
+
+def test_a_model_learns_the_motif_of_peaks(run):
+    accuracy = evaluate(run)
+    assert accuracy["auroc"].max() > 0.6
+    table = (run / "baselines.tsv").read_text()
+    assert "3-mer ridge" in table
+    experiment = Experiment.open(load_config(run))
+    signals = experiment.store.signals("accessibility")
+    assert len(signals) == 267 + round(267 / 2)
+
+
+def test_predictions_of_sites_are_written_where_these_lie(run, tmp_path):
+    import pyBigWig
+
+    predict(run, tmp_path)
+    with pyBigWig.open(str(tmp_path / "one.bw")) as file:
+        first = file.intervals("chr1")[0]
+    store = Experiment.open(load_config(run)).store
+    assert first[0] == store.sites[0, 1]
+    assert 0 < first[2] < 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["batch.chunk=4"], r"batch\.chunk: every site is read by itself"),
+        (["sites.source=bed"], r"sites\.bed is the file of source: bed"),
+        (["sites={source: bed, bed: elsewhere.bed, stride: 5}"], r"sites\.stride tiles peaks; source is bed"),
+        (["sites.sauce=bed"], r"sites: no key 'sauce'\. Did you mean 'source'"),
+        (["contacts={file: map.cool}"], r"bins\.node_size: contacts join nodes of one size, which hold sites"),
+        (["tracks.genes=genes.gtf"], r"tracks\.genes: genes are of bins that tile the genome"),
+    ],
+)
+def test_what_does_not_go_with_sites_is_refused(world, changes, message):
+    with pytest.raises(InputError, match=message):
+        load_config(world, changes)
+
+
+def test_sites_of_peaks_need_tracks_of_peaks(world, tmp_path):
+    with pytest.raises(InputError, match="no track of the targets table is of methylation"):
+        open_store(world, "sites={source: covered}", "bins.bin_size=1")
