@@ -17,6 +17,7 @@ import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
+from genograph.atomic import replacing
 from genograph.config import Config, changed_keys, parse_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
@@ -38,9 +39,8 @@ def save_model(model: GenomeModel, experiment: Experiment, folder: Path) -> Path
         "versions": json.dumps({name: version(name) for name in PACKAGES}),
     }
     path = folder / WEIGHTS
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, metadata))
-    partial.rename(path)
+    with replacing(path) as written:
+        written.write_bytes(save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, metadata))
     return path
 
 

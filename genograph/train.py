@@ -23,6 +23,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from genograph.atomic import replacing
 from genograph.checkpoint import WEIGHTS, save_model
 from genograph.config import Config, TrainingConfig, changed_keys
 from genograph.dataset import WindowDataset
@@ -73,7 +74,9 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
         seed=config.seed,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    _write_config(folder / "config.yaml", config)
+    if trainer.is_global_zero:
+        with replacing(folder / "config.yaml") as written:  # a run goes on by what stands there
+            written.write_text(config.to_yaml())
     if not checkpoints.is_over:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=NOISE)
@@ -102,13 +105,6 @@ def _tell_contacts(windows: WindowDataset) -> None:
         log.info(
             "A window shows %.0f %% of the contacts of its nodes: batch.partners=%d.", 100 * share, windows.num_partners
         )
-
-
-def _write_config(path: Path, config: Config) -> None:
-    """Whole or not at all: a run goes on by what stands there."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(config.to_yaml())
-    partial.rename(path)
 
 
 def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
+import logging
 import math
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
+from genograph.atomic import replacing
 from genograph.config import TrainingConfig
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
@@ -25,6 +29,8 @@ from genograph.metrics import TrackSums
 from genograph.nn.heads import Head
 from genograph.nn.model import GenomeModel
 from genograph.nn.optimizer import build_optimizer, clip_gradients, rate_share
+
+log = logging.getLogger("genograph")
 
 
 class TrainingModule(pl.LightningModule):
@@ -198,10 +204,14 @@ class Checkpoints(Checkpoint):
         return self.epochs >= self.config.max_epochs or out_of_patience
 
     def resume(self) -> None:
-        """Take the state of `last.ckpt`; without one, stay at the beginning."""
+        """Take the state of `last.ckpt`; without one, or if it is damaged, stay at the beginning."""
         if self.last.is_file():
-            checkpoint = torch.load(self.last, map_location="cpu", weights_only=True)
-            self.load_state_dict(checkpoint["callbacks"][self.state_key])
+            content = io.BytesIO(self.last.read_bytes())
+            try:
+                checkpoint = torch.load(content, map_location="cpu", weights_only=True)
+                self.load_state_dict(checkpoint["callbacks"][self.state_key])
+            except Exception as error:  # of many kinds, as the file may end anywhere
+                log.warning("%s is damaged (%s).", self.last, " ".join(str(error).split()) or type(error).__name__)
 
     def state_dict(self) -> dict[str, Any]:
         return {"epochs": self.epochs, "best_score": self.best_score, "waited": self.waited}
@@ -215,10 +225,15 @@ class Checkpoints(Checkpoint):
         self.epochs, self.waited = self.epochs + 1, self.waited + 1
         if self._is_better(score):
             self.best_score, self.waited = score, 0
-            trainer.save_checkpoint(self.best, weights_only=True)
+            self._save(trainer, self.best, weights_only=True)
         # The last one comes last: after a kill in between the epoch is trained again and gives the same best one.
-        trainer.save_checkpoint(self.last)
+        self._save(trainer, self.last)
         trainer.should_stop = self.is_over
+
+    def _save(self, trainer: pl.Trainer, path: Path, *, weights_only: bool = False) -> None:
+        """All processes take part, and the first one writes. Lightning alone may copy over the old one bit by bit."""
+        with replacing(path) if trainer.is_global_zero else nullcontext(path) as written:
+            trainer.save_checkpoint(written, weights_only=weights_only)
 
     def _is_better(self, score: float) -> bool:
         if not math.isfinite(score) or math.isnan(self.best_score):
@@ -265,9 +280,7 @@ class MetricsTable(pl.Callback):
             return list(csv.DictReader(file))
 
     def _write(self) -> None:
-        partial = self.path.with_suffix(".partial")
-        with partial.open("w", newline="") as file:
+        with replacing(self.path) as written, written.open("w", newline="") as file:
             table = csv.DictWriter(file, self.COLUMNS)
             table.writeheader()
             table.writerows(self._rows)
-        partial.rename(self.path)

@@ -117,6 +117,41 @@ def test_a_killed_run_resumes_to_the_same_weights(world, tmp_path):
     assert_equal_weights(whole, resumed)
 
 
+class Killed(BaseException):
+    pass
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_last_one(world, tmp_path, monkeypatch):
+    whole = train(load_config(world, ["training.max_epochs=2"]), tmp_path / "whole")
+    save = pl.Trainer.save_checkpoint
+
+    def cut_short(trainer, path, weights_only=False):
+        save(trainer, path, weights_only)
+        if trainer.current_epoch == 1:
+            Path(path).write_bytes(Path(path).read_bytes()[:1000])
+            raise Killed
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", cut_short)
+    with pytest.raises(Killed):
+        train(load_config(world, ["training.max_epochs=2"]), tmp_path / "killed")
+    monkeypatch.undo()
+    for name in ("best", "last"):
+        torch.load(tmp_path / "killed" / "checkpoints" / f"{name}.ckpt", weights_only=True)
+    resumed = train(load_config(world, ["training.max_epochs=2"]), tmp_path / "killed", resume=True)
+    assert_equal_weights(whole, resumed)
+
+
+@pytest.mark.parametrize("length", [0, 5000])
+def test_a_run_whose_last_checkpoint_is_damaged_starts_over(world, tmp_path, caplog, length):
+    run = train(load_config(world), tmp_path / "run")
+    before, last = weights(run), run / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:length])
+    train(load_config(world), run, resume=True)
+    assert f"{last} is damaged" in caplog.text
+    assert [row["epoch"] for row in rows(run)] == ["0", "1"]
+    assert all(torch.equal(before[name], each) for name, each in weights(run).items())
+
+
 def test_training_learns_what_is_in_the_sequence(world, tmp_path):
     run = train(load_config(world, ["training.max_epochs=25", "training.patience=25"]), tmp_path / "run")
     assert max(float(row["valid_pearsonr"]) for row in rows(run)) > 0.5

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from genograph.atomic import replacing
 from genograph.checkpoint import load_run
 from genograph.config import Config, changed_keys
 from genograph.errors import InputError
@@ -110,10 +111,9 @@ def _predict(run: Run) -> None:
     bins = np.concatenate([np.arange(first, end) for first, end in windows.runs])
     for killed in run.folder.glob(f"{SCRATCH}*"):
         shutil.rmtree(killed)
-    partial = run.folder / f".{PREDICTIONS}"
     with TemporaryDirectory(dir=run.folder, prefix=SCRATCH) as scratch:
         held = predict_split(experiment, model, windows, bins, Path(scratch))
-        np.savez(partial, **{assay: np.array(each.prediction) for assay, each in held})
+        predicted = {assay: np.array(each.prediction) for assay, each in held}
     cost = {
         "parameters": count_parameters(model).trainable,
         "contacts": windows.contacts_shown()[0],
@@ -121,7 +121,8 @@ def _predict(run: Run) -> None:
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     (run.folder / COST).write_text(json.dumps(cost))
-    partial.rename(run.folder / PREDICTIONS)
+    with replacing(run.folder / PREDICTIONS) as written, written.open("wb") as file:
+        np.savez(file, **predicted)
 
 
 def changed_since(written: Path, config: Config) -> str:

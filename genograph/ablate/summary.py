@@ -17,6 +17,7 @@ from genograph.ablate.arms import REFERENCE, Arm
 from genograph.ablate.grid import Run
 from genograph.ablate.judged import Judged
 from genograph.assays.assay import ASSAYS
+from genograph.atomic import replacing
 from genograph.audit import Finding
 from genograph.checkpoint import PACKAGES
 from genograph.comparison import Comparison, OnDisk
@@ -255,6 +256,5 @@ def _versions() -> dict[str, str]:
 
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all; one process at a time."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    partial.rename(path)
+    with replacing(path) as written:
+        written.write_text(text)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyBigWig
 
+from genograph.atomic import replacing
 from genograph.errors import InputError
 
 _MAGIC = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
@@ -46,8 +47,7 @@ def write_bigwig(
         stretches: Chromosome by chromosome its name, and starts, ends and values of its stretches, (stretches,)
             each, in order. A stretch without a value (NaN) is left out.
     """
-    partial = path.with_suffix(".partial")
-    with pyBigWig.open(str(partial), "w") as file:
+    with replacing(path) as written, pyBigWig.open(str(written), "w") as file:
         file.addHeader(list(sizes.items()))
         for chrom, *columns in stretches:
             has_value = np.isfinite(columns[2])
@@ -55,4 +55,3 @@ def write_bigwig(
             if len(starts):
                 values = values.astype(float).tolist()
                 file.addEntries([chrom] * len(starts), starts.tolist(), ends=ends.tolist(), values=values)
-    partial.rename(path)

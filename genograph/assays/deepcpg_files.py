@@ -25,6 +25,7 @@ import numpy as np
 from genograph.assays.cpg_neighbours import CoveredSites, neighbours
 from genograph.assays.cpg_states import CpgStates, binary
 from genograph.assays.cpg_statistics import CLASSES, WINDOWS, statistics, window_statistics
+from genograph.atomic import replacing
 from genograph.errors import InputError
 
 CHUNK = 32_768  # sites in a file
@@ -131,8 +132,7 @@ def _write_chunk(path: Path, name: str, chunk: DeepcpgChunk) -> None:
     slashed = [cell for cell in chunk.cells if "/" in cell]
     if slashed:
         raise InputError(f"Cell '{slashed[0]}': a slash parts groups of an HDF5 file. Call the cell otherwise.")
-    partial = path.with_suffix(".partial")
-    with h5py.File(partial, "w") as file:
+    with replacing(path) as written, h5py.File(written, "w") as file:
         file["chromo"] = np.full(len(chunk.position), name.encode())
         file["pos"] = (chunk.position + 1).astype(np.int32)
         for key, values in _arrays(chunk):
@@ -140,7 +140,6 @@ def _write_chunk(path: Path, name: str, chunk: DeepcpgChunk) -> None:
             if group not in file:
                 file.create_group(group, track_order=True)  # by default they are sorted, and cells lose their order
             file[group].create_dataset(leaf, data=values, compression="gzip")
-    partial.replace(path)
 
 
 def _arrays(chunk: DeepcpgChunk) -> Iterator[tuple[str, np.ndarray]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from genograph.atomic import replacing
 from genograph.charts import MAX_ARCS, MISSING, decimal
 from genograph.report import figures
 from genograph.report.ablation import Ablation
@@ -43,13 +43,9 @@ def render(ablation: Ablation) -> str:
 
 def write_report(ablation: Ablation, path: str | Path) -> None:
     """Write the page of `render` to `path`, whole or not at all."""
-    path, page = Path(path), render(ablation)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    page = render(ablation)
+    with replacing(Path(path)) as written:
+        written.write_text(page, encoding="utf-8")
 
 
 def _template() -> Template:

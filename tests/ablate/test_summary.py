@@ -185,10 +185,3 @@ def test_every_arm_is_described_in_the_report(experiment, runs, tmp_path):
     page = written(experiment, runs, tmp_path)[1]
     for arm in make_arms(experiment.config):
         assert arm.description in page
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    summary.write(tmp_path / "arms.tsv", "old")
-    with pytest.raises(UnicodeEncodeError):
-        summary.write(tmp_path / "arms.tsv", "new \udc80")
-    assert (tmp_path / "arms.tsv").read_text() == "old"

@@ -1,0 +1,23 @@
+"""Files that are written whole or not at all, whatever ends the process meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write, which takes the place of `path` when the block ends without an error and is gone otherwise.
+
+    It lies beside `path`, as only within a file system one file replaces another at once. What a kill leaves of it is
+    written over the next time; one process at a time may write to `path`.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
