@@ -96,13 +96,14 @@ class _Case:
         return None
 
     def no_gain(self) -> tuple[str, str] | None:
-        """The reference is not clear of every arm without edges."""
+        """The reference is behind an arm without edges, or not clear of every one."""
         figures = self.difference(self.baseline)
         if all(self.beats(arm) for arm in self.baselines):
             self.reasons.append(f"a gain over {' and '.join(self.baselines)}")
             return None
-        if all(self.loses_to(arm) for arm in self.baselines):
-            return HURT, figures
+        if any(self.loses_to(arm) for arm in self.baselines):
+            behind_first = sorted(self.baselines, key=lambda arm: not self.loses_to(arm))
+            return HURT, "; ".join(f"{self.difference(arm)}, {self.outcome(arm)}" for arm in behind_first)
         seen = self.table.loc[self.baseline, "detectable"]
         best = 1.0 if self.ceiling is None else self.ceiling
         if self.r[self.baseline] + seen > best:
@@ -223,6 +224,10 @@ class _Case:
         """Whether the reference is clearly below an arm."""
         return self.table.loc[arm, "high"] < 0 and self.table.loc[arm, "p_holm"] < LEVEL
 
+    def outcome(self, arm: str) -> str:
+        """Where the reference stands beside an arm."""
+        return "ahead" if self.beats(arm) else "behind" if self.loses_to(arm) else NO_DIFFERENCE
+
     def difference(self, arm: str) -> str:
         """`hic .613, no_graph .604, difference .009 [-.021, .039]`"""
         pair = ", ".join(f"{name} {_r(self.r[name])}" for name in (self.reference, arm))
@@ -234,8 +239,7 @@ class _Case:
             return ""
         if self.same(DILATED):
             return f" Beside dilated convolutions: {self.changes_nothing(DILATED)}."
-        outcome = "ahead" if self.beats(DILATED) else "behind" if self.loses_to(DILATED) else "no difference found"
-        return f" Beside dilated convolutions: {self.difference(DILATED)}, {outcome}."
+        return f" Beside dilated convolutions: {self.difference(DILATED)}, {self.outcome(DILATED)}."
 
     def _delta(self, arm: str) -> str:
         delta, low, high = self.table.loc[arm, ["delta", "low", "high"]]

@@ -59,8 +59,14 @@ def test_a_gain_is_one_over_every_arm_without_edges():
     assert ruled(ALL | {"features_only": 0.3}).label == "contacts help"
 
 
-def test_a_loss_is_one_to_every_arm_without_edges():
-    assert ruled(ALL | {"hic": 0.8, "features_only": 0.4, "no_graph": 1.6}).label == "no difference found"
+@pytest.mark.parametrize(("other", "outcome"), [(0.3, "ahead"), (0.8, "no difference found"), (1.6, "behind")])
+def test_contacts_hurt_where_one_arm_without_edges_is_ahead_whatever_the_other_does(other, outcome):
+    found = ruled(ALL | {"hic": 0.8, "features_only": other, "no_graph": 1.6})
+    assert found.label == "contacts hurt"
+    differences = found.sentence.removeprefix("contacts hurt: r ").split("; ")
+    told = {each.split(", ")[1].split()[0]: each.rstrip(".").rpartition("], ")[2] for each in differences}
+    assert told == {"no_graph": "behind", "features_only": outcome}
+    assert outcome == "behind" or differences[0].endswith("behind")
 
 
 def test_basenji_is_what_to_beat_where_nothing_simpler_was_run():
