@@ -5,13 +5,13 @@ Each check looks at what a model is really fed, not at what the config promises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from genograph.audit.exposure import edges_between, exposures, splits_of_nodes, strangers
+from genograph.audit.exposure import bins_shown, edges_between, exposures, splits_of_nodes, strangers
 from genograph.audit.shortcuts import (
     counted,
     degree_features,
@@ -25,7 +25,7 @@ from genograph.audit.sketch import share_found
 from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment
 from genograph.genome.names import shorten
-from genograph.genome.splits import NONE, SPLITS, TRAIN, runs
+from genograph.genome.splits import NONE, SPLITS, TEST, TRAIN, VALID, runs
 from genograph.nn.model import GenomeModel
 
 TILE = 16  # bins whose minimizers are sought together
@@ -128,15 +128,23 @@ def context_across_splits(experiment: Experiment) -> Finding:
 
 
 def duplicate_sequence(experiment: Experiment) -> Finding:
-    """How much held-out sequence is a copy of training sequence, or nearly? See `genograph.audit.sketch`."""
-    name, size = "duplicate_sequence", TILE * experiment.store.bins.bin_size
-    held_out = (codes for split in ("valid", "test") for codes in _sequences(experiment, split))
-    length, found = share_found(held_out, _sequences(experiment, "train"), size)
-    copied = int(length[found > COPIED].sum())
-    share = copied / int(length.sum())
+    """How much of the sequence that is judged is a copy of training sequence, or nearly?
+
+    See `genograph.audit.sketch`. What is masked is not judged, and what no window shows is not trained on.
+    """
+    name, store = "duplicate_sequence", experiment.store
+    size = TILE * store.bins.bin_size
+    split = experiment.split_of_bin
+    held_out = [stretch for code in (VALID, TEST) for stretch in runs(split == code, store.bins)]
+    is_trained = bins_shown(next(_datasets(experiment))[1])
+    training = _codes(experiment, runs(is_trained, store.bins))
+    found = share_found(_codes(experiment, held_out), training, size)
+    judged = np.concatenate([_judged_bp(experiment, stretch, size) for stretch in held_out])
+    copied = int(judged[found > COPIED].sum())
+    share = copied / max(int(judged[~np.isnan(found)].sum()), 1)
     status = "leak" if share > MAX_COPIED else "note" if copied else "ok"
-    message = f"{share:.2%} of held-out sequence ({copied} bp) has most of its minimizers in training sequence."
-    advice = " Put copies into one split, or into genome.blacklist." if copied else ""
+    message = f"{share:.2%} of the sequence judged ({copied} bp) has most of its minimizers in training sequence."
+    advice = " Put copies into one split, or those held out into genome.blacklist." if copied else ""
     return Finding(name, status, copied, message + advice, {"share": share})
 
 
@@ -248,12 +256,21 @@ def _datasets(experiment: Experiment) -> Iterator[tuple[int, WindowDataset]]:
     return ((code, experiment.dataset(split, halo)) for split, code in SPLITS.items())
 
 
-def _sequences(experiment: Experiment, split: str) -> Iterator[np.ndarray]:
-    """The codes of each run of bins of a split."""
+def _codes(experiment: Experiment, stretches: Iterable[tuple[int, int]]) -> Iterator[np.ndarray]:
+    """The codes of runs of bins, from the first bin's start to the last one's end."""
     bins = experiment.store.bins
-    for first, end in runs(experiment.split_of_bin == SPLITS[split], bins):
+    for first, end in stretches:
         start, end = bins.starts(np.array([first, end - 1])) + np.array([0, bins.bin_size])
         yield experiment.store.codes(bins.chroms[int(bins.chrom_index(np.array(first)))], int(start), int(end))
+
+
+def _judged_bp(experiment: Experiment, stretch: tuple[int, int], size: int) -> np.ndarray:
+    """The bp of bins that enter loss or metrics in each tile of `size` bp of a run of bins: (tiles,)."""
+    bins, (first, end) = experiment.store.bins, stretch
+    starts = bins.starts(np.arange(first, end)) - bins.starts(np.array(first))
+    num_tiles = -(-(int(starts[-1]) + bins.bin_size) // size)
+    is_judged = experiment.store.mask[first:end]
+    return bins.bin_size * np.bincount(starts[is_judged] // size, minlength=num_tiles)
 
 
 def _first(values: Mapping[str, float], key: Callable[[float], float] = float) -> str:

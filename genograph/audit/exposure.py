@@ -90,6 +90,21 @@ def exposures(dataset: WindowDataset, *, shift: int = 0) -> Iterator[Exposure]:
         yield Exposure.of(dataset, int(window), shift=shift)
 
 
+def bins_shown(dataset: WindowDataset) -> np.ndarray:
+    """The bins that lie in a window of a split, or in a node that may be a window's partner: (bins,) bool."""
+    store, shown = dataset.store, np.zeros(len(dataset.store.bins), dtype=bool)
+    for windows in np.array_split(dataset.windows, 1 + len(dataset) // MAX_WINDOWS):
+        bins = dataset._bins_of(*windows.T, dataset.batch.window)
+        shown[bins[bins >= 0]] = True
+    if dataset.num_partners:
+        source, destination = (dataset.graph.partners_from or dataset.graph).edge_index
+        is_own, is_partner = np.zeros((2, len(store.nodes)), dtype=bool)
+        is_own[store.node_of_bin[shown]] = True
+        is_partner[source[is_own[destination]]] = True
+        shown |= (is_partner & dataset._may_be_partner)[store.node_of_bin]
+    return shown
+
+
 def splits_of_nodes(experiment: Experiment) -> np.ndarray:
     """Whether each node has bins of train, valid and test: (nodes, 3)."""
     holds = np.zeros((len(experiment.store.nodes), len(SPLITS)), dtype=bool)

@@ -32,10 +32,8 @@ def minimizers(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return position, hashes[first]
 
 
-def share_found(
-    held_out: Iterable[np.ndarray], training: Iterable[np.ndarray], tile: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Length in bp of every tile of held-out sequence, and the share of its minimizers found in training sequence.
+def share_found(held_out: Iterable[np.ndarray], training: Iterable[np.ndarray], tile: int) -> np.ndarray:
+    """The share of the minimizers of every tile of held-out sequence that are found in training sequence.
 
     Memory follows the held-out sequence, about 1 byte a base; training sequence streams by.
 
@@ -45,21 +43,19 @@ def share_found(
         tile: Length of a tile in bp; the last of a stretch may be shorter.
 
     Returns:
-        Two arrays (tiles,); the share is NaN where a tile has no minimizer.
+        (tiles,), NaN where a tile has no minimizer.
     """
-    lengths, tiles, hashes = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
-    num_tiles = 0
+    tiles, hashes, num_tiles = [np.empty(0, np.int64)], [np.empty(0, np.uint64)], 0
     for codes in held_out:
         position, found = minimizers(codes)
         tiles.append(num_tiles + position // tile)
         hashes.append(found)
-        lengths.append(np.diff(np.append(np.arange(0, len(codes), tile), len(codes))))
-        num_tiles += len(lengths[-1])
-    length, tile_of = np.concatenate(lengths), np.concatenate(tiles)
+        num_tiles += -(-len(codes) // tile)
+    tile_of = np.concatenate(tiles)
     known, number = np.unique(np.concatenate(hashes), return_inverse=True)
-    total = np.bincount(tile_of, minlength=len(length))
-    found = np.bincount(tile_of, weights=_occur(known, training)[number], minlength=len(length))
-    return length, np.divide(found, total, out=np.full(len(total), np.nan), where=total > 0)
+    total = np.bincount(tile_of, minlength=num_tiles)
+    found = np.bincount(tile_of, weights=_occur(known, training)[number], minlength=num_tiles)
+    return np.divide(found, total, out=np.full(len(total), np.nan), where=total > 0)
 
 
 def _occur(known: np.ndarray, training: Iterable[np.ndarray]) -> np.ndarray:

@@ -122,6 +122,48 @@ def test_copies_are_a_note_and_above_5_percent_of_the_held_out_sequence_a_leak(c
     assert finding.values == {"share": count / ((187 + 125) * 128)}
 
 
+def with_copies(experiment, *places):
+    """Random sequence, of which 2,048 bp of chrA stand at some other places too, counted over the whole genome."""
+    codes = np.random.default_rng(0).integers(0, 4, sum(tiny.SIZES.values())).astype(np.uint8)
+    for start in places:
+        codes[start : start + 2048] = codes[:2048]
+    np.save(experiment.store.path / "codes.npy", codes)
+    return experiment
+
+
+def set_mask(experiment, *masked):
+    """Mask these bins beside those that are; the store is opened anew."""
+    mask = np.array(experiment.store.mask)
+    mask[np.r_[masked]] = False
+    np.save(experiment.store.path / "mask.npy", mask)
+    return Experiment.open(experiment.config)
+
+
+def test_copies_that_are_masked_are_not_judged(opened):
+    experiment = with_copies(opened(), 40_000, 42_048)  # the first two tiles of chrB, from bin 312 on
+    experiment = set_mask(experiment, np.s_[312:328], np.s_[328:336])
+    finding = CHECKS["duplicate_sequence"](experiment)
+    assert (finding.status, finding.count) == ("note", 8 * 128)
+    assert finding.values == {"share": 8 / (187 + 125 - 24)}
+
+
+def test_sequence_without_minimizers_does_not_thin_out_copies(opened):
+    experiment = with_copies(opened(), 40_000)
+    codes = np.load(experiment.store.path / "codes.npy")
+    codes[50_240:64_000] = 4  # tiles 5 to 11 of chrB
+    np.save(experiment.store.path / "codes.npy", codes)
+    assert CHECKS["duplicate_sequence"](experiment).values == {"share": 16 / (5 * 16 + 125)}
+
+
+def test_a_copy_in_training_sequence_that_no_window_shows_is_none(opened):
+    experiment = opened("splits.train=[chrA:0-24000,chrA:32000-40000]", "batch.partners=0")
+    codes = np.random.default_rng(0).integers(0, 4, sum(tiny.SIZES.values())).astype(np.uint8)
+    codes[78_336:] = codes[36_000 : 36_000 + len(codes) - 78_336]
+    np.save(experiment.store.path / "codes.npy", codes)
+    assert status_and_count("duplicate_sequence", experiment) == ("note", 13 * 128)
+    assert status_and_count("duplicate_sequence", set_mask(experiment, np.s_[250:312])) == ("ok", 0)
+
+
 def test_masked_bins_that_leave_the_loss_are_no_leak(opened):
     assert status_and_count("masked_bins_scored", opened()) == ("ok", 0)
 

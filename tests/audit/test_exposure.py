@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genograph.audit import exposure
-from genograph.audit.exposure import Exposure, edges_between, exposures, strangers
+from genograph.audit.exposure import Exposure, bins_shown, edges_between, exposures, strangers
 from tests.numbered import BIN, make_graph, write_store
 from tests.test_dataset import bins, make_dataset
 
@@ -30,6 +30,12 @@ def test_own_nodes_partners_and_edges_are_numbered_as_in_the_genome(store):
     assert exposed.partners.tolist() == [7, 6]
     pairs = {(min(pair), max(pair)) for pair in exposed.edges.T.tolist()}
     assert pairs == {(0, 1), (1, 2), (0, 6), (1, 7), (6, 7)}
+
+
+def test_bins_shown_are_those_of_windows_and_of_what_may_be_a_partner(store):
+    allowed = bins((0, 10), (20, 30))
+    shown = bins_shown(make_dataset(store, pairs=[(0, 10, 2.0), (1, 7, 3.0)], crop=0, allowed=allowed))
+    assert np.flatnonzero(shown).tolist() == [*range(10), *range(20, 30)]
 
 
 def test_bases_that_are_read_are_those_of_the_window_and_of_its_context(store):
