@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from genograph.audit.exposure import bins_shown, edges_between, exposures, splits_of_nodes, strangers
+from genograph.audit.likeness import likeness
 from genograph.audit.shortcuts import (
     counted,
     degree_features,
@@ -32,7 +33,7 @@ TILE = 16  # bins whose minimizers are sought together
 COPIED = 0.5  # share of a tile's minimizers found in training sequence, above which it is a copy
 MAX_COPIED = 0.05  # share of the held-out sequence
 SHORTCUT_R = 0.2  # of a predictor that sees degree or mask alone
-LABEL_R = 0.3  # between degree and label
+LABEL_R = 0.3  # between degree and label, or by which labels that edges join are more alike than others
 ALIKE = (0.5, 2.0)  # signal of masked bins over that of the others
 MUCH_SIGNAL, FEW_BINS = 0.9, 0.2  # that candidates hold
 
@@ -192,26 +193,29 @@ def mask_predicts(experiment: Experiment) -> Finding:
 
 
 def edges_depend_on_label(experiment: Experiment) -> Finding:
-    """Does degree go with the label in training, and do candidates hold nearly all signal?
+    """Does degree go with the label, do edges join like labels, and do candidates hold nearly all signal?
 
-    That edges or candidates were made from the labels, as HiChIP loops may be, no data can show.
+    That edges or candidates were made from the labels, as HiChIP loops may be, no data can prove.
     """
-    name, values = "edges_depend_on_label", {}
-    if not experiment.graph.contact_types and experiment.candidates is None:
+    name, graph = "edges_depend_on_label", experiment.graph
+    if not graph.contact_types and experiment.candidates is None:
         return _not_applicable(name, "the graph has no edges but linear ones, and all bins are read from sequence")
-    if experiment.graph.contact_types:
-        values |= label_correlation(experiment)
-    foul = sum(abs(r) > LABEL_R for r in values.values())
-    message = f"Greatest correlation of degree and label over training nodes: {_first(values, key=abs)}."
+    of_degree, ends, shares = {}, {}, {}
+    if graph.contact_types:
+        of_degree, ends = label_correlation(experiment), likeness(experiment)
+    parts = [key.removesuffix(".edges") for key in ends if key.endswith(".edges")]
+    beyond = {part: ends[f"{part}.edges"] - ends[f"{part}.others"] for part in parts}
+    foul = sum(abs(r) > LABEL_R for r in of_degree.values()) + sum(r > LABEL_R for r in beyond.values())
+    message = f"Greatest correlation of degree and label over training nodes: {_first(of_degree, key=abs)}."
+    message += f" Greatest excess of r of the labels that edges join over others as far apart: {_first(beyond)}."
     if experiment.candidates is not None:
         shares = _in_candidates(experiment)
-        values |= shares
         rich = [share for key, share in shares.items() if key != "candidates.bins" and share > MUCH_SIGNAL]
         foul += len(rich) if shares["candidates.bins"] < FEW_BINS else 0
         listed = ", ".join(f"{share:.0%} of {key.removeprefix('candidates.')}" for key, share in shares.items())
         message += f" Candidates hold {listed}."
     advice = " Make sure that neither edges nor candidates come from the tracks to be predicted." if foul else ""
-    return Finding(name, "note" if foul else "ok", foul, message + advice, values)
+    return Finding(name, "note" if foul else "ok", foul, message + advice, of_degree | ends | shares)
 
 
 def split_sizes(experiment: Experiment) -> Finding:

@@ -92,7 +92,7 @@ def label_correlation(experiment: Experiment) -> dict[str, float]:
     first = np.flatnonzero(np.diff(node_of_bin[bins], prepend=-1))
     known = {}
     for assay in experiment.targets:
-        means = [_means(values, first) for _, values in _tracks(experiment, assay, bins)]
+        means = [group_means(values, first) for _, values in blocks_of_tracks(experiment, assay, bins)]
         for name in graph.contact_types:
             degree = np.log1p(graph.degree(name)[node_of_bin[bins[first]]])[:, None]
             known[f"{assay}.{name}"] = mean_of(
@@ -106,7 +106,9 @@ def signal_ratio(experiment: Experiment, bins: np.ndarray, others: np.ndarray) -
     ratios = {}
     for assay in experiment.targets:
         here, there = (
-            np.concatenate([_means(values, np.zeros(1, int))[0] for _, values in _tracks(experiment, assay, rows)])
+            np.concatenate(
+                [group_means(values, np.zeros(1, int))[0] for _, values in blocks_of_tracks(experiment, assay, rows)]
+            )
             for rows in (drawn(bins), drawn(others))
         )
         ratios[assay] = mean_of([np.divide(here, there, out=np.full(len(here), np.nan), where=there > 0)])
@@ -125,7 +127,7 @@ def share_inside(experiment: Experiment, bins: np.ndarray, inside: np.ndarray) -
     for assay in experiment.targets:
         if ASSAYS[assay].kind == "count":
             total, part = 0.0, 0.0
-            for _, values in _tracks(experiment, assay, bins):
+            for _, values in blocks_of_tracks(experiment, assay, bins):
                 total, part = total + np.nansum(values), part + np.nansum(values[inside[bins]])
             shares[assay] = float(part / total) if total > 0 else float("nan")
     return shares
@@ -153,7 +155,7 @@ def _drawn_nodes(node_of_bin: np.ndarray) -> np.ndarray:
     return drawn(nodes, max(1, MAX_BINS * len(nodes) // max(len(node_of_bin), 1)))
 
 
-def _tracks(experiment: Experiment, assay: str, bins: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def blocks_of_tracks(experiment: Experiment, assay: str, bins: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """A bounded number of tracks at a time, with their values at some bins: (bins, tracks) float32."""
     signals = experiment.store.signals(assay)
     step = max(1, MAX_VALUES // max(len(bins), 1))
@@ -168,7 +170,7 @@ def _ridge(
     of_train, of_valid = (features[experiment.store.node_of_bin[bins]] for bins in (train, valid))
     # Both in blocks of as many tracks, those that the larger of the two allows.
     both = np.concatenate([train, valid])
-    for tracks, values in _tracks(experiment, assay, both):
+    for tracks, values in blocks_of_tracks(experiment, assay, both):
         target, held_out = np.split(values, [len(train)])
         yield tracks, KmerRidge().fit(of_train, target, of_valid, held_out).predict(of_valid), held_out
 
@@ -195,7 +197,7 @@ def _sums(prediction: np.ndarray, target: np.ndarray) -> TrackSums:
     return sums
 
 
-def _means(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+def group_means(values: np.ndarray, first: np.ndarray) -> np.ndarray:
     """The mean of what is measured in each group of rows, which starts at `first`: (groups, tracks), else NaN."""
     measured = np.isfinite(values)
     if not len(values):
