@@ -21,13 +21,12 @@ class CoveredSites:
     All three may be memory-mapped.
 
     Attributes:
-        offset: (cells, chromosomes + 1) int64, where the sites of a cell on a chromosome start; the last one is their
-            end.
+        span: (cells, chromosomes, 2) int64, where the sites of a cell on a chromosome start and end.
         position: (covered,) int64 0-based, ascending for each cell and chromosome.
         state: (covered,) float32 methylated fraction; none is missing.
     """
 
-    offset: np.ndarray
+    span: np.ndarray
     position: np.ndarray
     state: np.ndarray
 
@@ -37,8 +36,9 @@ class CoveredSites:
         rows = [np.flatnonzero(~np.isnan(states.state[:, cell])) for cell in range(len(states.cells))]
         chroms = np.arange(len(states.chroms) + 1)
         before = np.cumsum([0, *map(len, rows)])[:-1]
+        edges = before[:, None] + np.array([np.searchsorted(states.chrom_index[row], chroms) for row in rows])
         return cls(
-            before[:, None] + np.array([np.searchsorted(states.chrom_index[row], chroms) for row in rows]),
+            np.stack([edges[:, :-1], edges[:, 1:]], axis=-1),
             np.concatenate([states.position[row] for row in rows]),
             np.concatenate([states.state[row, cell] for cell, row in enumerate(rows)]),
         )
@@ -48,7 +48,7 @@ class CoveredSites:
 
         Where none is, it is the end of the chromosome's sites.
         """
-        low, high = (self.offset[:, chrom_index + side].T for side in (0, 1))
+        low, high = self.span[:, chrom_index].T
         last, wanted = len(self.position) - 1, position[:, None]
         for _ in range(int((high - low).max(initial=0)).bit_length()):  # bisection, of all sites and cells at once
             middle = (low + high) // 2
@@ -64,15 +64,31 @@ class CoveredSites:
         state[is_here] = self.state[first[is_here]]
         return state
 
+    def within(self, chrom_index: np.ndarray, start: np.ndarray, end: np.ndarray) -> CoveredSites:
+        """The sites of some stretches alone, each of which takes the place of a chromosome; nothing is copied.
+
+        Args:
+            chrom_index: (stretches,) their chromosomes.
+            start: (stretches,) first positions.
+            end: (stretches,) positions behind their last.
+        """
+        edges = [self.first(chrom_index, place).T for place in (start, end)]
+        return CoveredSites(np.stack(edges, axis=-1), self.position, self.state)
+
     def is_at(self, first: np.ndarray, chrom_index: np.ndarray, position: np.ndarray) -> np.ndarray:
         """Whether what `first` found is at the place itself: (n, cells)."""
-        is_here = first < self.offset[:, chrom_index + 1].T
+        is_here = first < self.span[:, chrom_index, 1].T
         is_here[is_here] = self.position[first[is_here]] == np.broadcast_to(position[:, None], first.shape)[is_here]
         return is_here
 
 
 def neighbours(
-    covered: CoveredSites, chrom_index: np.ndarray, position: np.ndarray, count: int = 25
+    covered: CoveredSites,
+    chrom_index: np.ndarray,
+    position: np.ndarray,
+    count: int = 25,
+    *,
+    hidden: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """States and distances of the nearest CpGs that a cell covers on both sides of a site: (n, cells, 2 * count) each.
 
@@ -85,27 +101,36 @@ def neighbours(
         chrom_index: (n,) chromosomes of the sites, in any order.
         position: (n,) their 0-based positions; the sites need not be covered by any cell.
         count: On each side.
+        hidden: (n, 2) start and end of a stretch of each site's chromosome that counts as not covered; None for none.
 
     Returns:
         State (methylated fraction) and distance in bp, float32.
     """
-    state, distance = np.empty((2, len(position), len(covered.offset), 2 * count), dtype=np.float32)
+    state, distance = np.empty((2, len(position), len(covered.span), 2 * count), dtype=np.float32)
     for row in range(0, len(position), _ROWS):
         rows = slice(row, row + _ROWS)
-        _fill(state[rows], distance[rows], covered, chrom_index[rows], position[rows])
+        index, is_missing = _nearest(
+            covered, chrom_index[rows], position[rows], count, None if hidden is None else hidden[rows]
+        )
+        state[rows] = covered.state.take(index, mode="clip")
+        distance[rows] = np.abs(covered.position.take(index, mode="clip") - position[rows, None, None])
+        state[rows][is_missing] = distance[rows][is_missing] = np.nan
     return state, distance
 
 
-def _fill(
-    state: np.ndarray, distance: np.ndarray, covered: CoveredSites, chrom_index: np.ndarray, position: np.ndarray
-) -> None:
+def _nearest(
+    covered: CoveredSites, chrom_index: np.ndarray, position: np.ndarray, count: int, hidden: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which covered sites are the neighbours, and which of these there are not: (n, cells, 2 * count) each."""
     first = covered.first(chrom_index, position)
     behind = first + covered.is_at(first, chrom_index, position)
-    count = state.shape[-1] // 2
     steps = np.arange(count)
-    index = np.concatenate([first[..., None] - count + steps, behind[..., None] + steps], axis=-1)
-    start, end = (covered.offset[:, chrom_index + side].T[..., None] for side in (0, 1))
-    is_missing = (index < start) | (index >= end)
-    state[:] = covered.state.take(index, mode="clip")
-    distance[:] = np.abs(covered.position.take(index, mode="clip") - position[:, None, None])
-    state[is_missing] = distance[is_missing] = np.nan
+    left, right = first[..., None] - count + steps, behind[..., None] + steps
+    if hidden is not None:
+        low, high = (covered.first(chrom_index, place)[..., None] for place in hidden.T)
+        # Counted outwards, the first that is hidden is followed by the next beyond all that are.
+        left -= np.clip(first[..., None] - low, 0, high - low) * (left < high)
+        right += np.clip(high - behind[..., None], 0, high - low) * (right >= low)
+    start, end = covered.span[:, chrom_index].T[..., None]
+    index = np.concatenate([left, right], axis=-1)
+    return index, (index < start) | (index >= end)

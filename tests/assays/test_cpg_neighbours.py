@@ -108,9 +108,9 @@ def test_any_batch_and_memory_maps_give_what_a_search_site_by_site_gives(tmp_pat
         {(int(c), int(p)): float(s) for c, p, s in rng.integers(0, [3, 60, 2], size=(size, 3))} for size in (70, 9, 0)
     ]
     whole = covered(*cells)
-    for name in ("offset", "position", "state"):
+    for name in ("span", "position", "state"):
         np.save(tmp_path / f"{name}.npy", getattr(whole, name))
-    mapped = CoveredSites(*(np.load(tmp_path / f"{n}.npy", mmap_mode="r") for n in ("offset", "position", "state")))
+    mapped = CoveredSites(*(np.load(tmp_path / f"{n}.npy", mmap_mode="r") for n in ("span", "position", "state")))
     chrom, position = rng.integers(0, [3, 60], size=(40, 2)).T
     monkeypatch.setattr(cpg_neighbours, "_ROWS", 7)
     state, distance = neighbours(mapped, chrom, position, 2)
@@ -122,6 +122,48 @@ def test_any_batch_and_memory_maps_give_what_a_search_site_by_site_gives(tmp_pat
             expected = [NAN if at is None else cell[c, at] for at in found]
             np.testing.assert_array_equal(state[site, number], expected)
             np.testing.assert_array_equal(distance[site, number], [NAN if at is None else abs(at - p) for at in found])
+
+
+@pytest.mark.parametrize(
+    ("hidden", "expected"),
+    [
+        ((8, 9), [[0, 1], [0, NAN]]),  # the site itself, which is not among its neighbours anyway
+        ((0, 0), [[0, 1], [0, NAN]]),
+        ((5, 9), [[0, 0], [0, NAN]]),  # 5 and 8: on the left 1 and 3 are next
+        ((8, 16), [[0, 1], [NAN, NAN]]),
+        ((0, 4), [[NAN, 1], [0, NAN]]),
+        ((0, 16), [[NAN, NAN], [NAN, NAN]]),
+        ((4, 6), [[0, 0], [0, NAN]]),
+    ],
+)
+def test_what_is_hidden_counts_as_not_covered(hidden, expected):
+    state, distance = neighbours(FIVE, np.array([0]), np.array([8]), 2, hidden=np.array([hidden]))
+    np.testing.assert_array_equal(state[0, 0], np.ravel(expected))
+    np.testing.assert_array_equal(np.isnan(distance), np.isnan(state))
+
+
+def test_hiding_sites_is_reading_cells_that_do_not_cover_them():
+    rng = np.random.default_rng(1)
+    cells = [
+        {(int(c), int(p)): float(s) for c, p, s in rng.integers(0, [3, 60, 2], size=(size, 3))} for size in (90, 30)
+    ]
+    chrom, position = rng.integers(0, [3, 60], size=(60, 2)).T
+    start = rng.integers(0, 60, size=60)
+    hidden = np.stack([start, start + rng.integers(0, 20, size=60)], axis=1)
+    found = neighbours(covered(*cells), chrom, position, 3, hidden=hidden)
+    for site, (c, low, high) in enumerate(np.column_stack([chrom, hidden]).tolist()):
+        rest = [{at: state for at, state in cell.items() if at[0] != c or not low <= at[1] < high} for cell in cells]
+        expected = neighbours(covered(*rest), chrom[[site]], position[[site]], 3)
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(ours[site], theirs[0])
+
+
+def test_within_a_stretch_there_is_nothing_of_its_chromosome_beyond_it():
+    cells = covered({(0, 4): 1, (0, 7): 0, (0, 9): 1, (1, 2): 0}, {(0, 6): 0})
+    parts = cells.within(np.array([0, 1, 0]), np.array([5, 0, 9]), np.array([9, 9, 30]))
+    state, _ = neighbours(parts, np.array([0, 1, 2]), np.array([8, 8, 8]), 1)
+    np.testing.assert_array_equal(state, [[[0, NAN], [0, NAN]], [[0, NAN], [NAN, NAN]], [[NAN, 1], [NAN, NAN]]])
+    assert parts.position is cells.position
 
 
 # What the original's integration test expects: a site, then its nearest neighbours, outwards, on the left and on the
