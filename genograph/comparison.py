@@ -18,6 +18,9 @@ from genograph.errors import InputError, nearest
 from genograph.estimate import LEVEL, Contrast, Estimate, Run, fieller, holm
 from genograph.scores import Points, Scores
 
+Key = tuple[str, Run]  # arm and run
+Level = tuple[str, int]  # of a stratum
+
 
 @dataclass(frozen=True)
 class OnDisk(Mapping[Run, np.ndarray]):
@@ -43,9 +46,10 @@ class OnDisk(Mapping[Run, np.ndarray]):
 class Comparison:
     """The runs of an ablation, and what they say about its arms.
 
-    Predictions are taken one run at a time, twice: to find what is not predicted, and for their sums over blocks, of
-    which alone all tables are made. A value that some run fails to predict is left out of all runs of its fold, but
-    for runs that predict nothing of a track: they have no score there.
+    Arms are compared over the runs that all of them have, on the values that each of these runs predicts; but a run
+    that predicts nothing of a track has no score there, and costs the others nothing. So no comparison depends on
+    arms that it does not ask about. Predictions are taken one run at a time: to find what is not predicted, and for
+    their sums over blocks, of which alone all tables are made.
 
     Args:
         points: What each fold holds out.
@@ -67,21 +71,21 @@ class Comparison:
             for fold, _ in runs:
                 if not 0 <= fold < len(self.points):
                     raise InputError(f"'{arm}' has a run of fold {fold}; folds are 0 to {len(self.points) - 1}.")
-        _ = self._scores  # what does not fit is refused now
+        _ = self._holes  # what does not fit is refused now
 
-    @property
-    def unpredicted(self) -> int:
-        """How many points have a value that some run does not predict."""
-        return sum(int(lost.any(axis=1).sum()) for lost in self._lost)
+    def unpredicted(self, *arms: str) -> int:
+        """How many points have a value that some run does not predict, of those in which arms are compared."""
+        lost = self._lost(self._holey(arms))
+        return sum(int(each.any(axis=1).sum()) for each in lost)
 
     def arms(self) -> pd.DataFrame:
         """The score of every arm: `arm runs r sd low high`; sd over seeds of the mean over folds, 95 % interval."""
-        return self._arms(self._scores[None])
+        return self._arms()
 
-    def _arms(self, scores: Scores) -> pd.DataFrame:
+    def _arms(self, level: Level | None = None) -> pd.DataFrame:
         rows = []
         for arm in self.predictions:
-            found = scores.estimate([arm])
+            found = self._estimate([arm], level)
             seeds = found.freedom[1] + 1
             sd = np.sqrt(found.by_seed[0, 0] * seeds) if seeds > 1 else np.nan
             rows.append((arm, found.runs, found.mean[0], sd, *found.contrast(1).interval))
@@ -89,26 +93,41 @@ class Comparison:
 
     def differences(self) -> pd.DataFrame:
         """The reference less each other arm: `arm delta low high p p_holm detectable pairs left_out`."""
-        return self._differences(self._scores[None])
+        return self._differences()
 
-    def _differences(self, scores: Scores) -> pd.DataFrame:
-        table = _contrasts(scores, [(self.reference, arm) for arm in self.predictions if arm != self.reference])
-        return table.drop(columns="first").rename(columns={"second": "arm"})
+    def _differences(self, level: Level | None = None) -> pd.DataFrame:
+        pairs = [(self.reference, arm) for arm in self.predictions if arm != self.reference]
+        return (
+            self._contrasts(pairs, level)
+            .drop(columns=["first", "first_r", "second_r"])
+            .rename(columns={"second": "arm"})
+        )
 
     def contrasts(self, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
         """The first arm less the second, for pairs of arms that are tested together.
 
         Returns:
-            `first second delta low high p p_holm detectable pairs left_out`. `low` and `high` are the 95 % interval
-            of one difference and `p` its two-sided test; `p_holm` is corrected over the rows. `detectable` is the
-            difference found with a power of .8 whatever the other rows show: at .05 over the number of rows that have
-            runs, where Holm's correction starts; NaN if nothing varies. `pairs` counts the folds and seeds that both
-            arms have, `left_out` those that one of them lacks.
+            `first second first_r second_r delta low high p p_holm detectable pairs left_out`. The two r are over the
+            runs that both arms have. `low` and `high` are the 95 % interval of one difference and `p` its two-sided
+            test; `p_holm` is corrected over the rows. `detectable` is the difference found with a power of .8 whatever
+            the other rows show: at .05 over the number of rows that have runs, where Holm's correction starts; NaN if
+            nothing varies. `pairs` counts the folds and seeds that both arms have and score, `left_out` the others.
         """
-        pairs = list(pairs)
-        for arm in {arm for pair in pairs for arm in pair}:
-            self._require(arm)
-        return _contrasts(self._scores[None], pairs)
+        return self._contrasts(pairs)
+
+    def _contrasts(self, pairs: Iterable[tuple[str, str]], level: Level | None = None) -> pd.DataFrame:
+        found = {tuple(pair): self._estimate(pair, level) for pair in pairs}
+        tested = LEVEL / max(sum(one.runs > 0 for one in found.values()), 1)
+        rows = []
+        for pair, one in found.items():
+            delta = one.contrast(1, -1)
+            either = set().union(*(self.predictions[arm] for arm in pair))
+            counts = one.runs, len(either) - one.runs
+            rows.append((*pair, *one.mean, delta.value, *delta.interval, delta.p, delta.detectable(tested), *counts))
+        columns = ["first", "second", "first_r", "second_r", "delta", "low", "high", "p", "detectable"]
+        table = pd.DataFrame(rows, columns=[*columns, "pairs", "left_out"])
+        table.insert(8, "p_holm", holm(table["p"]))
+        return table
 
     def contrast(self, weights: Mapping[str, float]) -> Contrast:
         """The sum of the scores of arms times their weights, over the runs that all of them have."""
@@ -130,82 +149,89 @@ class Comparison:
         `n` counts points; `delta` is the reference less the arm with its 95 % interval, NaN for the reference.
         """
         tables = [
-            self._arms(scores)[["arm", "r"]]
-            .merge(self._differences(scores)[["arm", "delta", "low", "high"]], "left", on="arm")
+            self._arms(level)[["arm", "r"]]
+            .merge(self._differences(level)[["arm", "delta", "low", "high"]], "left", on="arm")
             .assign(stratum=level[0], level=level[1], n=scores.n)
-            for level, scores in self._scores.items()
+            for level, scores in self._parts(frozenset()).items()
             if level is not None
         ]
         columns = ["stratum", "level", "arm", "n", "r", "delta", "low", "high"]
         return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
     @cached_property
-    def _lost(self) -> list[np.ndarray]:
-        """Per fold which values some run does not predict, (n, tracks)."""
+    def _holes(self) -> dict[Key, np.ndarray]:
+        """Which values a run does not predict, (n, tracks), of the runs that lack any."""
+        holes = {}
+        for arm in self.predictions:
+            for run in self.predictions[arm]:
+                predicted, expected = self._read(arm, run), self.points[run[0]].target
+                if np.shape(predicted) != expected.shape:
+                    raise InputError(
+                        f"'{arm}' predicts {np.shape(predicted)} for fold {run[0]} and seed {run[1]}, where "
+                        f"{expected.shape} are judged. Predict each point of the fold once."
+                    )
+                missing, judged = np.isnan(predicted), ~np.isnan(expected)
+                lost = missing & judged & ~(missing | ~judged).all(axis=0)
+                if lost.any():
+                    holes[arm, run] = lost
+        return holes
+
+    def _shared(self, arms: Sequence[str]) -> set[Run]:
+        """The runs that all of some arms have."""
+        for arm in arms:
+            self._require(arm)
+        return set.intersection(*(set(self.predictions[arm]) for arm in arms))
+
+    def _holey(self, arms: Sequence[str]) -> frozenset[Key]:
+        """The runs that lack a value, of those in which arms are compared."""
+        return frozenset((arm, run) for run in self._shared(arms) for arm in arms if (arm, run) in self._holes)
+
+    def _lost(self, holey: frozenset[Key]) -> list[np.ndarray]:
+        """Per fold which values some of these runs do not predict, (n, tracks)."""
         lost = [np.zeros(points.target.shape, dtype=bool) for points in self.points]
-        for arm, run, predicted in self._runs():
-            expected = self.points[run[0]].target
-            if np.shape(predicted) != expected.shape:
-                raise InputError(
-                    f"'{arm}' predicts {np.shape(predicted)} for fold {run[0]} and seed {run[1]}, where "
-                    f"{expected.shape} are judged. Predict each point of the fold once."
-                )
-            missing, judged = np.isnan(predicted), ~np.isnan(expected)
-            lost[run[0]] |= missing & judged & ~(missing | ~judged).all(axis=0)
+        for arm, run in holey:
+            lost[run[0]] |= self._holes[arm, run]
         return lost
 
     @cached_property
-    def _scores(self) -> dict[tuple[str, int] | None, Scores]:
-        """The runs on all points, under None, and on those of each level of each stratum."""
-        points = [each.without(lost) for each, lost in zip(self.points, self._lost, strict=True)]
-        kept = {None: [np.ones(len(each.target), dtype=bool) for each in points]}
-        kept |= {(name, level): [each.is_in(name, level) for each in points] for name, level in _levels(points)}
-        parts = {
-            key: Scores(
-                [each.only(inside) for each, inside in zip(points, mask, strict=True)],
-                {arm: {} for arm in self.predictions},
-            )
-            for key, mask in kept.items()
-        }
-        for arm, run, predicted in self._runs():
-            for key, part in parts.items():
-                part.sums[arm][run] = part.points[run[0]].sums(predicted[kept[key][run[0]]])
-        return parts
+    def _parts_of(self) -> dict[frozenset[Key], dict[Level | None, Scores]]:
+        return {}
 
-    def _runs(self) -> Iterator[tuple[str, Run, np.ndarray]]:
-        for arm, runs in self.predictions.items():
-            for run in runs:
-                yield arm, run, np.asarray(runs[run])
+    def _parts(self, holey: frozenset[Key]) -> dict[Level | None, Scores]:
+        """Scores on the points that all of these runs predict, under None, and on those of each level of each stratum.
+
+        They have no run yet, see `_estimate`.
+        """
+        if holey not in self._parts_of:
+            points = [each.without(lost) for each, lost in zip(self.points, self._lost(holey), strict=True)]
+            self._parts_of[holey] = {
+                level: Scores([each.only(each.is_in(*level)) for each in points] if level else points, {})
+                for level in (None, *_levels(self.points))
+            }
+        return self._parts_of[holey]
+
+    def _estimate(self, arms: Sequence[str], level: Level | None = None) -> Estimate:
+        parts, shared = self._parts(self._holey(arms)), self._shared(arms)
+        for arm in arms:
+            for run in sorted(shared - parts[None].sums.setdefault(arm, {}).keys()):
+                predicted, fold = self._read(arm, run), self.points[run[0]]
+                for each, scores in parts.items():
+                    inside = predicted[fold.is_in(*each)] if each else predicted
+                    scores.sums.setdefault(arm, {})[run] = scores.points[run[0]].sums(inside)
+        return parts[level].estimate(arms)
+
+    def _read(self, arm: str, run: Run) -> np.ndarray:
+        return np.asarray(self.predictions[arm][run])
 
     def _require(self, arm: str) -> None:
         if arm not in self.predictions:
             raise InputError(f"There is no run of arm '{arm}'.{nearest(arm, self.predictions)}")
 
-    def _estimate(self, arms: Sequence[str]) -> Estimate:
-        for arm in arms:
-            self._require(arm)
-        return self._scores[None].estimate(arms)
 
-
-def _levels(points: Sequence[Points]) -> list[tuple[str, int]]:
+def _levels(points: Sequence[Points]) -> list[Level]:
     """Every stratum with its levels."""
     found = []
     for name in dict.fromkeys(name for each in points for name in each.strata):
         levels = np.unique(np.concatenate([each.strata.get(name, []) for each in points]))
         found += [(name, int(level)) for level in levels[levels >= 0]]
     return found
-
-
-def _contrasts(scores: Scores, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
-    found = {tuple(pair): scores.estimate(pair) for pair in pairs}
-    level = LEVEL / max(sum(one.runs > 0 for one in found.values()), 1)
-    rows = []
-    for pair, one in found.items():
-        delta = one.contrast(1, -1)
-        either = set().union(*(scores.sums[arm] for arm in pair))
-        counts = one.runs, len(either) - one.runs
-        rows.append((*pair, delta.value, *delta.interval, delta.p, delta.detectable(level), *counts))
-    columns = ["first", "second", "delta", "low", "high", "p", "detectable", "pairs", "left_out"]
-    table = pd.DataFrame(rows, columns=columns)
-    table.insert(6, "p_holm", holm(table["p"]))
-    return table

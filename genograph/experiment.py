@@ -102,8 +102,8 @@ class Experiment:
             masked=self.candidates is not None,
         )
 
-    def dataset(self, split: str, halo: int, *, augment: bool = False) -> WindowDataset:
-        """The windows of `train`, `valid` or `test`.
+    def dataset(self, split: str, halo: int, *, augment: bool = False, keep_empty: bool = False) -> WindowDataset:
+        """The windows of `train`, `valid` or `test`; those in which nothing counts too, if they are to be kept.
 
         Raises:
             InputError: If nothing was measured in any of them, or a track nowhere in the training split.
@@ -122,6 +122,7 @@ class Experiment:
             stride=config.batch.stride if split == "train" else None,
             augment=config.augment if augment else NO_AUGMENTATION,
             seed=config.seed,
+            keep_empty=keep_empty,
         )
         if not len(dataset):
             raise InputError(f"splits.{split}: no bin there has a measured, unmasked value; choose other regions.")

@@ -104,11 +104,11 @@ class Scores:
 
     Args:
         points: What each fold holds out.
-        sums: By arm, by fold and seed, `Points.sums` of what was predicted: (blocks, 6, tracks).
+        sums: By arm, by fold and seed, `Points.sums` of what was predicted: (blocks, 6, tracks). More may be added.
     """
 
     points: Sequence[Points]
-    sums: Mapping[str, Mapping[Run, np.ndarray]]
+    sums: dict[str, dict[Run, np.ndarray]]
 
     @property
     def n(self) -> int:

@@ -62,19 +62,16 @@ class _Case:
     def __init__(self, comparison: Comparison, audit_values: Mapping[str, float], ceiling: float | None) -> None:
         self.comparison, self.audit_values, self.ceiling = comparison, audit_values, ceiling
         self.reference = comparison.reference
-        self.r = comparison.arms().set_index("arm")["r"]
         arms = [arm for arm in ASKED if arm in comparison.predictions and arm != self.reference]
         table = comparison.contrasts([(self.reference, arm) for arm in arms]).set_index("second")
         self.table = table[table["pairs"] > 0]
         self.reasons = [self._compared(arm) for arm in self.table.index]
-        if lost := comparison.unpredicted:
-            self.reasons.append(f"{lost} points are left out of all runs of their fold: some run does not predict them")
         bare = [arm for arm in self.table.index if arm in WITHOUT_EDGES]
         self.baselines = bare or [arm for arm in self.table.index if arm == DILATED]
         if self.baselines:
             # A gain is one over all of them, so it is as sure as over the one that is hardest to beat.
             self.baseline = self.table.loc[self.baselines, "low"].fillna(-np.inf).idxmin()
-            self.gain = float(self.table.loc[self.baseline, "delta"])
+            self.gain, self.baseline_r = self.table.loc[self.baseline, ["delta", "second_r"]].astype(float)
 
     def decide(self) -> tuple[str, str]:
         """The label and the figures of the first rule that applies, else that contacts help."""
@@ -87,7 +84,8 @@ class _Case:
     def too_little(self) -> tuple[str, str] | None:
         """There is nothing to compare with, nothing that differs, or there are no intervals."""
         if not self.baselines:
-            return UNKNOWN, f"{self.reference} {_r(self.r[self.reference])}, and no arm without edges: run no_graph"
+            r = self.comparison.contrast({self.reference: 1}).value
+            return UNKNOWN, f"{self.reference} {_r(r)}, and no arm without edges: run no_graph"
         for arm in filter(self.same, self.baselines):
             return UNKNOWN, f"{self.difference(arm)}; {self.changes_nothing(arm)}"
         if not all(self.known(arm) for arm in self.baselines):
@@ -106,7 +104,7 @@ class _Case:
             return HURT, "; ".join(f"{self.difference(arm)}, {self.outcome(arm)}" for arm in behind_first)
         seen = self.table.loc[self.baseline, "detectable"]
         best = 1.0 if self.ceiling is None else self.ceiling
-        if self.r[self.baseline] + seen > best:
+        if self.baseline_r + seen > best:
             return UNKNOWN, f"{figures}; even a perfect model, {_r(best)}, would have been missed"
         figures += self._corrected(self.baseline)
         return NO_DIFFERENCE, f"{figures}; the test could have seen r >= {_r(seen)}"
@@ -144,7 +142,7 @@ class _Case:
 
     def _way(self, ceiling: float) -> str:
         """How much of what there was to gain the reference gains."""
-        room = ceiling - self.r[self.baseline]
+        room = ceiling - self.baseline_r
         if room <= 0:
             return f"{self.baseline} is at the ceiling {_r(ceiling)} already"
         way = f"{_percent(self.gain / room)} of the way from {self.baseline} to the ceiling {_r(ceiling)}"
@@ -199,7 +197,7 @@ class _Case:
         alone = self.audit_values.get(f"{predictor}_predicts", np.nan)
         if np.isnan(alone):
             return np.nan, f"what the {predictor} alone predicts is not known"
-        had = max(self.r[self.baseline], 0)
+        had = max(self.baseline_r, 0)
         brought = (np.hypot(had, alone) - had) / self.gain
         return brought, f"the {predictor} alone, r {_r(alone)}, could bring {_percent(brought)} of the gain"
 
@@ -229,9 +227,9 @@ class _Case:
         return "ahead" if self.beats(arm) else "behind" if self.loses_to(arm) else NO_DIFFERENCE
 
     def difference(self, arm: str) -> str:
-        """`hic .613, no_graph .604, difference .009 [-.021, .039]`"""
-        pair = ", ".join(f"{name} {_r(self.r[name])}" for name in (self.reference, arm))
-        return f"{pair}, difference {self._delta(arm)}"
+        """`hic .613, no_graph .604, difference .009 [-.021, .039]`, over the runs that both have."""
+        ours, its = self.table.loc[arm, ["first_r", "second_r"]]
+        return f"{self.reference} {_r(ours)}, {arm} {_r(its)}, difference {self._delta(arm)}"
 
     def beside_dilated(self) -> str:
         """The sentence about dilated convolutions, if they are there and not what the rules compare with already."""
@@ -254,6 +252,8 @@ class _Case:
         row = self.table.loc[arm]
         left_out = f", runs without a counterpart left out: {row['left_out']}" if row["left_out"] else ""
         p = "" if np.isnan(row["p"]) else f", p {_p(row['p'])}, {_p(row['p_holm'])} after Holm's correction"
+        lost = self.comparison.unpredicted(self.reference, arm)
+        left_out += f", points left out that some of them do not predict: {lost}" if lost else ""
         return f"{self.reference} - {arm}: {self._delta(arm)}{p}, over {row['pairs']} pairs of runs{left_out}"
 
 

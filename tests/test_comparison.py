@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from genograph import scores
 from genograph.comparison import Comparison, OnDisk
@@ -87,27 +86,37 @@ def test_differences_are_paired_by_fold_and_seed():
     assert found[["pairs", "left_out"]].tolist() == [1, 2]
 
 
-def test_a_value_that_one_run_does_not_predict_is_left_out_of_all_of_its_fold():
-    half = column(1, 3, 2, np.nan)
-    found = compared(
-        {"hic": {(0, 0): UP, (1, 0): UP}, "no_graph": {(0, 0): BENT, (1, 0): BENT}, "other": {(0, 1): half}}
-    )
-    expected = (stats.pearsonr([1, 3, 2], [1, 2, 3])[0] + 0.8) / 2
-    assert row(found.arms(), "no_graph")["r"] == pytest.approx(expected)
-    assert row(found.differences(), "no_graph")["delta"] == pytest.approx(1 - expected)
-    assert found.unpredicted == 1
+def test_a_value_that_one_run_does_not_predict_is_left_out_of_those_it_is_compared_with():
+    half = column(np.nan, 3, 2, 4)
+    arms = {"hic": {(0, 0): BENT, (0, 1): BENT, (1, 0): UP}, "no_graph": {(0, 0): DOWN, (1, 0): DOWN}}
+    found = compared(arms | {"other": {(0, 1): half, (0, 2): half}})
+    assert row(found.arms(), "hic")["r"] == pytest.approx((0.8 + 1) / 2)
+    assert row(found.arms(), "other")["r"] == pytest.approx(0.5)
+    differences = found.differences()
+    assert row(differences, "other")["delta"] == pytest.approx(0)  # on the last three points
+    assert row(differences, "no_graph")["delta"] == pytest.approx((1.8 + 2) / 2)
+    assert row(differences, "no_graph").equals(row(compared(arms).differences(), "no_graph"))
+    assert [found.unpredicted("hic", arm) for arm in ("no_graph", "other")] == [0, 1]
+
+
+def test_a_run_without_a_counterpart_costs_the_others_no_point():
+    holes = column(1, np.nan, 2, 4)
+    found = compared({"hic": {(0, 0): UP, (0, 1): holes}, "no_graph": {(0, 0): BENT}})
+    assert row(found.differences(), "no_graph")["delta"] == pytest.approx(0.2)
+    assert found.unpredicted("hic", "no_graph") == 0
+    assert found.unpredicted("hic") == 1
 
 
 def test_a_run_that_predicts_nothing_costs_the_others_nothing():
     found = compared({"hic": {(0, 0): UP}, "no_graph": {(0, 0): BENT}, "dead": {(0, 0): UP * np.nan}})
     assert row(found.differences(), "no_graph")["delta"] == pytest.approx(0.2)
     assert row(found.differences(), "dead")[["pairs", "left_out"]].tolist() == [0, 1]
-    assert found.unpredicted == 0
+    assert found.unpredicted("hic", "dead") == 0
 
 
 def test_what_has_no_target_need_not_be_predicted():
     found = compared({"hic": {(0, 0): column(1, 2, 3, np.nan)}}, target=column(1, 2, 3, np.nan))
-    assert found.unpredicted == 0
+    assert found.unpredicted("hic") == 0
 
 
 def test_predictions_on_disk_are_held_one_at_a_time():

@@ -275,10 +275,19 @@ def test_points_that_a_run_does_not_predict_are_counted():
     holes = found.predictions["rewired"][0, 3].copy()
     holes[[4, 9]] = np.nan
     found = replace(found, predictions=found.predictions | {"rewired": found.predictions["rewired"] | {(0, 3): holes}})
-    assert (
-        "2 points are left out of all runs of their fold: some run does not predict them"
-        in verdict(found, {}, score="r").reasons
-    )
+    said = {reason.split(":")[0]: reason for reason in verdict(found, {}, score="r").reasons}
+    assert said["hic - rewired"].endswith("over 5 pairs of runs, points left out that some of them do not predict: 2")
+    assert said["hic - no_graph"].endswith("over 5 pairs of runs")
+
+
+def test_the_sentence_has_the_scores_of_the_runs_that_are_compared():
+    found = ablation(np.random.default_rng(0), {"hic": 1.6, "no_graph": 0.8})
+    noise = np.random.default_rng(1).normal(size=found.points[0].target.shape)
+    lucky = {run: p if run[1] < 4 else noise for run, p in found.predictions["hic"].items()}
+    less = {run: p for run, p in found.predictions["no_graph"].items() if run[1] < 4}
+    both = replace(found, predictions={"hic": lucky, "no_graph": less})
+    four = replace(found, predictions={"hic": {run: lucky[run] for run in less}, "no_graph": less})
+    assert verdict(both, {}, score="r").sentence == verdict(four, {}, score="r").sentence
 
 
 @pytest.mark.parametrize("seeds", [2, 5])

@@ -7,7 +7,9 @@ import json
 import sys
 import threading
 
+import cooler
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,6 +21,8 @@ from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.nn.model import count_parameters
+from tests.maps import write_map
+from tests.tiny import NODE, SIZES
 
 
 def run_at(world, folder, *changes):
@@ -45,6 +49,17 @@ def test_a_run_predicts_the_held_out_bins_as_evaluate_does(finished, tmp_path):
     target = experiment.store.signals("coverage")[held_out, 0]
     r = np.corrcoef(predictions["coverage"][0], target)[0, 1]
     assert r == pytest.approx(table.loc[table["identifier"] == "gc", "pearsonr"].item(), abs=1e-5)
+
+
+def test_every_held_out_bin_is_predicted_whatever_the_runs_own_mask(world, tmp_path):
+    """A map may see nothing of most of the held-out chromosome, where others are judged."""
+    bins = cooler.binnify(pd.Series(SIZES), NODE)
+    weight = np.where((bins["chrom"] == "chrC") & (bins["start"] < 12_000), np.nan, 1.0)
+    write_map(tmp_path / "half.cool", SIZES, NODE, np.ones((len(weight), len(weight)), dtype=int), weight)
+    changes = [f"contacts.file={tmp_path / 'half.cool'}", f"store={tmp_path / 'store'}", "batch.window=16"]
+    run = run_at(world, tmp_path / "run", *changes, "batch.crop=0", "training.max_epochs=1")
+    finish(run)
+    assert all(np.isfinite(values).all() for values in run.predictions().values())
 
 
 def test_a_run_tells_its_cost(finished):
