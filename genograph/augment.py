@@ -21,7 +21,8 @@ def reverse_complement(batch: GenomeBatch, piece_bins: int, targets: Mapping[str
     """The batch as the other strand shows it; doing it twice gives the batch back.
 
     Every piece of sequence is reversed and complemented, every stretch of bins runs the other way, and a
-    stranded track trades places with its partner. Edges join nodes, which have no direction, and stay.
+    stranded track trades places with its partner. Covered CpGs on the left of a bin are then on its right: a CpG is
+    methylated alike on both strands. Edges join nodes, which have no direction, and stay.
 
     Args:
         batch: What to turn round.
@@ -38,6 +39,10 @@ def reverse_complement(batch: GenomeBatch, piece_bins: int, targets: Mapping[str
         codes=torch.from_numpy(COMPLEMENT)[batch.codes.flip(1).long()],
         source=mirrored,
         node_of_bin=batch.node_of_bin[order],
+        neighbours={
+            name: each[order].flip(2)[:, strand_permutation(targets["methylation"])]
+            for name, each in batch.neighbours.items()
+        },
         position=batch.position.flip(1),
         target=turned(batch.target, targets),
         coverage=turned(batch.coverage, targets),

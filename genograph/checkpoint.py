@@ -82,6 +82,35 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
     return experiment, model.eval()
 
 
+def begin_with(model: GenomeModel, runs: Mapping[str, Path]) -> None:
+    """Give parts of a new model the weights that these have in trained runs.
+
+    Args:
+        model: What to fill, in place.
+        runs: Part of the model, such as `encoder` -> run folder.
+
+    Raises:
+        InputError: If there is no finished run, or its part is not of the same shape.
+    """
+    for part, run in runs.items():
+        path = run if run.name == WEIGHTS else run / WEIGHTS
+        where = f"training.start_from.{part}"
+        if not path.is_file():
+            raise InputError(f"{where}: no trained model at {path}. Train it first: genograph train CONFIG --out {run}")
+        given, own = (
+            {name: tensor for name, tensor in state.items() if name.startswith(f"{part}.")}
+            for state in (load_file(path), model.state_dict())
+        )
+        wrong = [name for name in {*given, *own} if name not in given or name not in own]
+        wrong += [name for name in given.keys() & own.keys() if given[name].shape != own[name].shape]
+        if wrong or not own:
+            raise InputError(
+                f"{where}: {path} has another {part} than this config{f': {min(wrong)} differs' if wrong else ''}. "
+                "Give it the options of that run."
+            )
+        model.load_state_dict(given, strict=False)
+
+
 def _check_same_model(trained: Config, config: Config) -> None:
     """Options of the edges may differ, as they change which edges there are; their types may not."""
     before, now = (

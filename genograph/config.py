@@ -32,7 +32,8 @@ from genograph.graph import CONTROLS, EDGES
 from genograph.nn.encoders import ENCODERS
 from genograph.nn.heads import HEADS
 from genograph.nn.layers import LAYERS
-from genograph.nn.model import Trunk
+from genograph.nn.model import ModelPart, Trunk
+from genograph.nn.neighbours import NEIGHBOURS
 from genograph.overrides import apply_override
 from genograph.sections import Section, parse_section
 
@@ -63,6 +64,7 @@ class BatchConfig(Section):
     crop: int = Field(0, ge=0)  # bins at both ends of a window that give context only
     stride: int | None = Field(None, gt=0)  # bins between training windows; None: window - 2 crop
     size: int = Field(4, gt=0)  # windows in a batch
+    balance: bool = False  # training batches have as many windows with a positive as without
     partners: int = Field(8, ge=0)  # contact partners per window, the strongest first
     chunk: int | None = Field(None, gt=0)  # bins encoded at a time, with their context; None: the window, with none
 
@@ -79,15 +81,25 @@ class BatchConfig(Section):
 
 
 class AugmentConfig(Section):
-    reverse_complement: bool = True
+    reverse_complement: bool | Literal["epochs"] = True  # of every other batch, by chance, or of every other epoch
     shift: int = Field(3, ge=0)  # bp, either way
 
 
 class ModelConfig(Section):
-    encoder: in_registry(ENCODERS)
+    encoder: in_registry(ENCODERS) | None  # None: no sequence is read
+    neighbours: in_registry(NEIGHBOURS) | None = None  # of covered CpGs; None: none are read
     processor: list[in_registry(LAYERS)] = Field([])
     trunk: dict[str, Any] | None = None
     heads: dict[str, dict[str, Any]]
+    both_strands: bool = False  # the encoder's embeddings are the mean over both strands
+
+    @model_validator(mode="after")
+    def _something_is_read(self) -> ModelConfig:
+        if self.encoder is None and self.neighbours is None:
+            raise InputError("encoder: null reads no sequence; give neighbours to read, or an encoder.")
+        if self.encoder is None and self.both_strands:
+            raise InputError("both_strands: there is no encoder to read both; leave it out.")
+        return self
 
     @field_validator("trunk")
     @classmethod
@@ -104,19 +116,22 @@ class ModelConfig(Section):
 
 
 class TrainingConfig(Section):
-    optimizer: Literal["sgd", "adam", "adamw"] = "adam"
+    start_from: dict[ModelPart, FilePath] = Field({})  # part of the model -> run folder whose weights it begins with
+    freeze: list[ModelPart] = Field([])  # parts that stay as they begin
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     warmup: int = Field(0, ge=0)  # steps of linear warm-up
     schedule: Literal["constant", "cosine"] = "constant"  # cosine: down to 0 at max_epochs
-    momentum: float = Field(0.9, ge=0, lt=1)  # sgd's, and the first beta of adam
-    beta2: float = Field(0.999, ge=0, lt=1)
+    momentum: float = Field(0.9, ge=0, lt=1)  # of sgd and rmsprop, and the first beta of adam
+    beta2: float = Field(0.999, ge=0, lt=1)  # of adam, and the decay of rmsprop
     weight_decay: float = Field(0.0, ge=0)
     clip_norm: float | None = Field(None, gt=0)
     clip: Literal["per_variable", "global"] = "per_variable"
+    max_norm: float | None = Field(None, gt=0)  # of the weights into each filter and unit, after every step
     min_epochs: int = Field(1, ge=1)
     max_epochs: int = Field(100, ge=1)
     patience: int = Field(8, ge=1)  # epochs without a better validation score
-    monitor: Literal["pearsonr", "loss"] = "pearsonr"
+    monitor: Literal["pearsonr", "loss", "auroc", "auprc"] = "pearsonr"
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int | Literal["auto"] = "auto"

@@ -27,12 +27,18 @@ CoolerURI = Annotated[str, AfterValidator(_uri_from_folder)]
 
 
 class GenomeConfig(Section):
-    fasta: FilePath
+    fasta: FilePath | None = None  # None: no sequence is known, and chrom_sizes say what chromosomes there are
     chrom_sizes: FilePath | None = None  # checked against the FASTA
     blacklist: FilePath | None = None  # BED; its bins leave loss and metrics
     aliases: FilePath | None = None  # TSV: alias, name
     chroms: list[str] | None = Field(None, min_length=1)  # None: all of the FASTA
     circular: list[str] = Field([])
+
+    @model_validator(mode="after")
+    def _chromosomes_are_known(self) -> GenomeConfig:
+        if self.fasta is None and self.chrom_sizes is None:
+            raise InputError("fasta is not given. A model that reads no sequence needs chrom_sizes in its place.")
+        return self
 
 
 class TracksConfig(Section):

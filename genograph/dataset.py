@@ -20,11 +20,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from genograph.augment import reverse_complement
 from genograph.config import AugmentConfig, BatchConfig
+from genograph.covered import CoveredReader
 from genograph.errors import InputError
 from genograph.genome.splits import runs
 from genograph.graph.batch import GenomeBatch
 from genograph.graph.genome_graph import GenomeGraph
 from genograph.graph.neighbours import induced_edges, strongest_partners
+from genograph.metrics import POSITIVE
 from genograph.pieces import PieceReader, Stretches
 from genograph.store import Store
 
@@ -59,6 +61,7 @@ class WindowDataset(Dataset):
         allowed: (bins,) True for the bins of the split; windows, partners and sequence stay inside.
         counted: (bins,) True for the bins that count in loss and metrics; None for the store's mask.
         candidates: (bins,) True for the bins that are read from sequence; None for all of them.
+        neighbours: Covered CpGs that are looked up on each side of a bin; None for none.
         stride: Bins from one window to the next; None for the predicted part, so that each bin is met once. With
             a stride the last window of a circular chromosome goes on into the first.
         augment: Reverse complement and shift of a batch, drawn anew for each.
@@ -79,6 +82,7 @@ class WindowDataset(Dataset):
         allowed: np.ndarray,
         counted: np.ndarray | None = None,
         candidates: np.ndarray | None = None,
+        neighbours: int | None = None,
         stride: int | None = None,
         augment: AugmentConfig = NO_AUGMENTATION,
         seed: int = 0,
@@ -96,6 +100,7 @@ class WindowDataset(Dataset):
         self.runs = np.asarray(runs(allowed, store.bins), dtype=np.int64).reshape(-1, 2)  # first bin, end
         chunk = 1 if is_of_sites else batch.chunk or batch.window
         self.reader = PieceReader(store, self.runs, chunk, halo, candidates)
+        self.covered = neighbours and CoveredReader(store, self.runs, neighbours)
         self._run_of_bin = np.full(len(store.bins), -1, dtype=np.int64)
         for number, (first, end) in enumerate(self.runs):
             self._run_of_bin[first:end] = number
@@ -116,7 +121,9 @@ class WindowDataset(Dataset):
     def collate(self, draws: Sequence[tuple[int, int]]) -> GenomeBatch:
         """The batch of some (epoch, window) draws, augmented as the seed, epoch and first window say."""
         rng = np.random.default_rng([self.seed, *draws[0]])
-        is_reversed = self.augment.reverse_complement and rng.random() < 0.5
+        is_reversed = bool(self.augment.reverse_complement) and rng.random() < 0.5
+        if self.augment.reverse_complement == "epochs":
+            is_reversed = draws[0][0] % 2 == 1
         shift = int(rng.integers(-self.augment.shift, self.augment.shift + 1))
         batch = self.make_batch([window for _, window in draws], shift=shift)
         return reverse_complement(batch, self.reader.chunk, self.store.targets) if is_reversed else batch
@@ -142,6 +149,7 @@ class WindowDataset(Dataset):
                 np.concatenate([e + s.offset for (e, _), s in zip(edges, samples, strict=True)], axis=1)
             ),
             edge_attr=torch.from_numpy(np.concatenate([attributes for _, attributes in edges])),
+            neighbours=self._neighbours(window, partner, samples, predicted),
             position=torch.from_numpy(predicted),
             **self._observed(predicted),
         )
@@ -169,13 +177,33 @@ class WindowDataset(Dataset):
 
     def loader(self, *, shuffle: bool, workers: int = 0, rank: int = 0, world_size: int = 1) -> DataLoader:
         """Batches in order, or shuffled anew each epoch as the seed says; shared out among processes."""
+        positive = self.has_positive() if shuffle and self.batch.balance else None
         return DataLoader(
             self,  # pyright: ignore[reportArgumentType]
             batch_size=self.batch.size,
-            sampler=EpochSampler(len(self), seed=self.seed, shuffle=shuffle, rank=rank, world_size=world_size),
+            sampler=EpochSampler(
+                len(self), seed=self.seed, shuffle=shuffle, rank=rank, world_size=world_size, positive=positive
+            ),
             collate_fn=self.collate,
             num_workers=workers,
         )
+
+    def has_positive(self) -> np.ndarray:
+        """Whether any measured value of a window's predicted bins is `POSITIVE`: (windows,).
+
+        Raises:
+            InputError: If all windows have one, or none.
+        """
+        positive = self.counted & np.any([(each >= POSITIVE).any(axis=1) for each in self._signals.values()], axis=0)
+        run, first = self.windows.T
+        bins = self._bins_of(run, first + self.batch.crop, self.batch.predicted, goes_round=self._may_overlap)
+        found = (positive[bins] & (bins >= 0)).any(axis=1)
+        if found.all() or not found.any():
+            raise InputError(
+                f"batch.balance: {'every' if found.all() else 'no'} training window has a positive, a value of "
+                f"{POSITIVE} or more. Leave it out, or choose shorter windows."
+            )
+        return found
 
     def _tile(self, stride: int, keep_empty: bool) -> np.ndarray:
         """Windows whose predicted parts cover every run, less a contig's crop: (windows, 2) of run and first bin."""
@@ -233,6 +261,15 @@ class WindowDataset(Dataset):
         of_partners = np.where(partner_bins >= 0, partner[:, None], -1)
         return np.concatenate([*of_windows, of_partners.ravel()]).astype(np.int64)
 
+    def _neighbours(
+        self, window: Stretches, partner: Stretches, samples: list[_Sample], predicted: np.ndarray
+    ) -> dict[str, Tensor]:
+        if not self.covered:
+            return {}
+        window_of_partner = np.repeat(np.arange(len(samples)), [len(sample.partners) for sample in samples])
+        found = self.covered.read(window, partner, window_of_partner, predicted)
+        return {name: torch.from_numpy(values) for name, values in found.items()}
+
     def _observed(self, predicted: np.ndarray) -> dict[str, dict[str, Tensor]]:
         """Targets, coverage and masks of the predicted bins, for each assay (windows, bins, tracks)."""
         inside = predicted >= 0
@@ -253,11 +290,23 @@ class EpochSampler(Sampler):
 
     With several processes each takes every `world_size`-th draw. A shuffled (training) epoch is filled up
     from its start so that all processes step equally often; an ordered one is not, so that nothing is
-    counted twice.
+    counted twice. With `positive`, (windows,), a shuffled epoch takes turns between windows with a positive and without:
+    all of the class that has more, and of the other as many, each again and again.
     """
 
-    def __init__(self, count: int, *, seed: int, shuffle: bool, rank: int = 0, world_size: int = 1) -> None:
-        self.count, self.seed, self.shuffle = count, seed, shuffle
+    def __init__(
+        self,
+        count: int,
+        *,
+        seed: int,
+        shuffle: bool,
+        rank: int = 0,
+        world_size: int = 1,
+        positive: np.ndarray | None = None,
+    ) -> None:
+        self.seed, self.shuffle, self.positive = seed, shuffle, positive
+        self.windows = count
+        self.count = count if positive is None else 2 * max(int(positive.sum()), int((~positive).sum()))
         self.rank, self.world_size, self.epoch = rank, world_size, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -265,9 +314,12 @@ class EpochSampler(Sampler):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.arange(self.count)
+        order = np.arange(self.windows)
         if self.shuffle:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.windows)
+            if self.positive is not None:
+                classes = (order[self.positive[order]], order[~self.positive[order]])
+                order = np.stack([np.resize(each, self.count // 2) for each in classes], axis=1).ravel()
             order = np.resize(order, len(self) * self.world_size)
         return iter([(self.epoch, int(window)) for window in order[self.rank :: self.world_size]])
 

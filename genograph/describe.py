@@ -67,13 +67,14 @@ def _describe(config: Config) -> dict[str, object]:
             masked=config.graph.candidates is not None,
         )
     parameters = count_parameters(model)
+    parts = (config.model.encoder, config.model.neighbours, *config.model.processor)
     return {
         "name": config.name,
         "parameters": parameters.total,
         "trainable": parameters.trainable,
         "receptive_field": model.receptive_field,
         "tracks": sum(tracks.values()),
-        "layers": " ".join([config.model.encoder.name, *(layer.name for layer in config.model.processor)]),
+        "layers": " ".join(part.name for part in parts if part is not None),
         "source": config.source,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from genograph.genome.sites import SITE_KINDS
 from genograph.genome.splits import SPLITS, assign_splits
 from genograph.graph import CONTROLS, EDGES, GenomeGraph, build_graph, node_groups
 from genograph.nn.model import GenomeModel, build_model
+from genograph.nn.neighbours import NEIGHBOURS
 from genograph.prepare import prepare
 from genograph.prepare_tfrecords import split_of_contigs
 from genograph.store import Store
@@ -91,9 +93,20 @@ class Experiment:
             raise InputError(f"graph.candidates: {bed} touches no bin of this genome.")
         return candidates
 
+    @cached_property
+    def _read(self) -> dict[str, Any]:
+        """What a model reads of bins, as a dataset takes it: the candidates, or none without an encoder; neighbours."""
+        model = self.config.model
+        if model.neighbours is None:
+            return {"candidates": self.candidates}
+        with torch.device("meta"):
+            count = NEIGHBOURS[model.neighbours.name](**model.neighbours.options).count
+        nowhere = np.zeros(len(self.store.bins), dtype=bool)
+        return {"candidates": self.candidates if model.encoder else nowhere, "neighbours": count}
+
     def model(self) -> GenomeModel:
         """A new model, as the config describes it, for the store's tracks."""
-        return build_model(
+        model = build_model(
             self.config.model,
             bin_size=self.store.bins.bin_size,
             edge_dim=len(self.graph.attribute_names),
@@ -101,6 +114,21 @@ class Experiment:
             whole_windows=self.config.batch.chunk is None and self.config.sites is None,
             masked=self.candidates is not None,
         )
+        for assay, head in model.heads.items():
+            if head.weighting is not None:
+                head.weigh_classes(torch.from_numpy(self._share_of_positives(assay)))
+        return model
+
+    def _share_of_positives(self, assay: str) -> np.ndarray:
+        """The mean of each track over what trains, which is 0 to 1: (tracks,) float32; 0 where nothing was measured."""
+        rows = np.flatnonzero((self.split_of_bin == SPLITS["train"]) & self.counted("train"))
+        signals, coverage = self.store.signals(assay), self.store.coverage(assay)
+        total, positive = np.zeros((2, signals.shape[1]))
+        for block in np.array_split(rows, 1 + len(rows) // 100_000):
+            weight = np.isfinite(signals[block]) * (1.0 if coverage is None else coverage[block])
+            total += weight.sum(axis=0)
+            positive += (np.nan_to_num(signals[block]) * weight).sum(axis=0)
+        return np.divide(positive, total, out=np.zeros_like(total), where=total > 0).astype(np.float32)
 
     def dataset(self, split: str, halo: int, *, augment: bool = False, keep_empty: bool = False) -> WindowDataset:
         """The windows of `train`, `valid` or `test`; those in which nothing counts too, if they are to be kept.
@@ -118,7 +146,7 @@ class Experiment:
             halo=halo,
             allowed=self.split_of_bin == SPLITS[split],
             counted=self.counted(split),
-            candidates=self.candidates,
+            **self._read,
             stride=config.batch.stride if split == "train" else None,
             augment=config.augment if augment else NO_AUGMENTATION,
             seed=config.seed,
@@ -152,7 +180,7 @@ class Experiment:
             self.config.batch,
             halo=halo,
             allowed=np.ones(len(self.store.bins), dtype=bool),
-            candidates=self.candidates,
+            **self._read,
             stride=stride,
             keep_empty=True,
         )
@@ -198,12 +226,13 @@ def check_parts(config: Config) -> None:
 
     Raises:
         InputError: If encoder, processor or heads do not fit the bins or each other, an edge type needs contacts that
-            are not given, or the file of candidates is missing.
+            are not given, what is to be read is not there, or the file of candidates is missing.
     """
     builders = [EDGES[edge.name](**edge.options) for edge in config.graph.edges]
     for builder in builders:
         if builder.needs_contacts and config.contacts is None:
             raise InputError(f"'{builder.name}' edges need a contact map; set contacts.file in the config.")
+    _check_what_is_read(config)
     if config.graph.candidates is not None and not config.graph.candidates.is_file():
         raise InputError(f"graph.candidates: no such file: {config.graph.candidates}")
     with torch.device("meta"):  # no values: only whether it can be built
@@ -214,3 +243,15 @@ def check_parts(config: Config) -> None:
             tracks={assay: options.get("tracks", 1) for assay, options in config.model.heads.items()},
             whole_windows=config.batch.chunk is None,
         )
+
+
+def _check_what_is_read(config: Config) -> None:
+    """That sequence is given, and bins are covered sites, where something reads them."""
+    if config.model.neighbours is not None and (config.sites is None or config.sites.source != "covered"):
+        raise InputError("model.neighbours: bins need to be CpGs that cells cover; set sites: {source: covered}.")
+    if config.model.encoder is None and config.graph.candidates is not None:
+        raise InputError("graph.candidates: without an encoder nothing is read from sequence; leave it out.")
+    readers = {"model.encoder": config.model.encoder, "evaluation.kmer_ridge": config.evaluation.kmer_ridge}
+    reading = [key for key, value in readers.items() if value is not None]
+    if config.genome is not None and config.genome.fasta is None and reading:
+        raise InputError(f"genome.fasta: {reading[0]} reads sequence; give the FASTA, or set {reading[0]}=null.")

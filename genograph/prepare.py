@@ -22,16 +22,17 @@ from genograph.assays.signals import read_signal
 from genograph.assays.targets import Target, read_targets
 from genograph.assays.transforms import ClipReport
 from genograph.config import Config, ContactsConfig
+from genograph.data_config import GenomeConfig
 from genograph.errors import InputError, nearest
 from genograph.genome.assembly import is_sequenced, read_chrom_sizes, read_fasta
 from genograph.genome.bed import read_bed
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes, read_genes
 from genograph.genome.names import match_names, read_aliases, shorten
-from genograph.prepare_sites import SiteList, make_sites
+from genograph.prepare_sites import SiteList, make_sites, write_covered
 from genograph.prepare_tfrecords import Plan, plan_tfrecords
 from genograph.rebuild import building, fingerprint, locked, restamp, what_changed
-from genograph.store import Store, read_manifest, write_manifest
+from genograph.store import Store, read_codes, read_manifest, write_manifest
 
 log = logging.getLogger("genograph")
 _STDERR = Console(stderr=True)
@@ -107,6 +108,7 @@ def _recipe(config: Config) -> dict[str, Any]:
         and config.sites.model_dump(
             include={"source", "overlap", "stride", "negatives"}, exclude={"negatives": {"accessible"}}
         ),
+        "covered": (config.sites is not None and config.sites.source == "covered") or None,
         "genome": genome.model_dump(include={"chroms", "circular"}),
         "paint": config.section("tracks").paint,
         "contacts": contacts and contacts.model_dump(exclude={"file"}),
@@ -150,12 +152,12 @@ def _build(config: Config, targets: Mapping[str, list[Target]], folder: Path) ->
     node_size = config.bins.node_size or (config.bins.bin_size if config.sites is None else None)
     bins, sites = Bins(sizes, config.bins.bin_size, circular=circular), None
     if config.sites is not None:
-        codes = np.load(folder / "codes.npy", mmap_mode="r")
+        codes = read_codes(folder, sum(sizes.values()))
         sites = make_sites(config.sites, targets, sizes, bin_size=bins.bin_size, codes=codes, **names)
         bins = replace(sites.sites, circular=circular)
         np.save(folder / "sites.npy", sites.rows)
     nodes = Bins(sizes, node_size, partial=True, circular=circular) if node_size else bins
-    mask = _sequenced(folder, bins)
+    mask = _sequenced(folder, bins) if genome.fasta else np.ones(len(bins), dtype=bool)
     if genome.blacklist:
         mask &= ~bins.mark(read_bed(genome.blacklist, sizes=sizes, **names))
     if config.contacts:
@@ -167,6 +169,9 @@ def _build(config: Config, targets: Mapping[str, list[Target]], folder: Path) ->
     reading = {"genes": genes, "paint": config.tracks.paint, **names}
     measured, reports = _write_signals(targets, bins, folder, sites=sites, **reading)
     np.save(folder / "mask.npy", mask & measured)
+    if config.sites is not None and config.sites.source == "covered":
+        states = np.load(folder / "signals" / "methylation.npy", mmap_mode="r")
+        write_covered(bins, states, folder / "covered")
     return {
         "sizes": sizes,
         "circular": sorted(circular),
@@ -180,6 +185,8 @@ def _build(config: Config, targets: Mapping[str, list[Target]], folder: Path) ->
 def _write_codes(config: Config, folder: Path) -> dict[str, int]:
     """Write the genome's codes, chromosomes end to end; returns their sizes in bp."""
     genome = config.section("genome")
+    if genome.fasta is None:
+        return _listed_sizes(genome)
     wanted = genome.chroms and [*genome.chroms, *genome.circular]
     sizes: dict[str, int] = {}
     with (folder / "codes.raw").open("wb") as raw:
@@ -195,6 +202,16 @@ def _write_codes(config: Config, folder: Path) -> dict[str, int]:
     np.save(folder / "codes.npy", codes)
     (folder / "codes.raw").unlink()
     return sizes
+
+
+def _listed_sizes(genome: GenomeConfig) -> dict[str, int]:
+    """The chromosomes to use, in bp, of a genome whose sequence is not given."""
+    listed = read_chrom_sizes(genome.chrom_sizes)  # pyright: ignore[reportArgumentType]
+    for key, names in ("chroms", genome.chroms or []), ("circular", genome.circular):
+        for name in names:
+            if name not in listed:
+                raise InputError(f"genome.{key}: {genome.chrom_sizes} has no '{name}'.{nearest(name, listed)}")
+    return {name: size for name, size in listed.items() if genome.chroms is None or name in genome.chroms}
 
 
 def _sequenced(folder: Path, bins: Bins) -> np.ndarray:
@@ -240,7 +257,7 @@ def _write_signals(
     targets: Mapping[str, list[Target]], bins: Bins, folder: Path, *, sites: SiteList | None, **reading: Any
 ) -> tuple[np.ndarray, list[ClipReport]]:
     """Write each assay's tracks; returns True for bins with a measured value, (bins,), and the clip reports."""
-    codes = np.load(folder / "codes.npy", mmap_mode="r")
+    codes = read_codes(folder, sum(bins.sizes.values()))
     measured = np.zeros(len(bins), dtype=bool)
     reports: list[ClipReport] = []
     unmeasured: dict[tuple[str, ...], list[str]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from genograph.errors import InputError
 from genograph.genome.bed import read_bed
 from genograph.genome.interval import Interval
 from genograph.genome.sites import SITE_KINDS, Sites
+
+_PIECE = 10_000_000  # bp that are looked at at a time
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,35 @@ def _covered(
     ends = np.asarray([*sizes.values()])[chrom]
     kept = (start >= 0) & (start + bin_size <= ends)
     return Sites(sizes, bin_size, chrom=chrom[kept], start=start[kept])
+
+
+def write_covered(sites: Sites, states: np.ndarray, folder: Path) -> None:
+    """Write what each cell covers, as `genograph.assays.cpg_neighbours.CoveredSites` holds it, into a new folder.
+
+    Args:
+        sites: Of `source: covered`.
+        states: (sites, cells) methylated fraction, NaN where a cell does not cover a site; may be memory-mapped.
+        folder: Where to.
+    """
+    folder.mkdir()
+    blocks = [(index, rows) for index, chrom in enumerate(sites.chroms) for rows in sites.pieces(chrom, _PIECE)]
+    count = np.zeros((states.shape[1], len(sites.chroms)), dtype=np.int64)
+    for chrom, rows in blocks:
+        count[:, chrom] += np.count_nonzero(~np.isnan(states[rows]), axis=0)
+    end = count.cumsum().reshape(count.shape)
+    np.save(folder / "span.npy", np.stack([end - count, end], axis=-1))
+    kinds = {"position": np.int64, "state": np.float32}
+    position, state = (
+        np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=kind, shape=(int(count.sum()),))
+        for name, kind in kinds.items()
+    )
+    at = end - count
+    for chrom, rows in blocks:
+        centres = sites.centres(np.arange(rows.start, rows.stop))
+        for cell, column in enumerate(states[rows].T):
+            is_covered = ~np.isnan(column)
+            part = slice(at[cell, chrom], at[cell, chrom] + np.count_nonzero(is_covered))
+            position[part], state[part], at[cell, chrom] = centres[is_covered], column[is_covered], part.stop
 
 
 def _negatives(

@@ -2,11 +2,12 @@
 
     store/
       manifest.json            format version, the recipe, size and SHA-256 of every source; written last
-      codes.npy                the genome, one byte a base, chromosomes end to end
+      codes.npy                the genome, one byte a base, chromosomes end to end; none where no sequence is known
       signals/<assay>.npy      (bins, tracks) float32 (float16 if the source is), NaN where missing
       coverage/<assay>.npy     likewise, for assays that are a ratio of counts
       mask.npy                 (bins,) False where a bin leaves loss and metrics
       sites.npy                (bins, 3) chromosome, first base and kind of each bin, if bins are sites
+      covered/                 the sites that each track of methylation covers, if sites are those
       contacts/                the contact map over nodes, if there is one
       genes.tsv                if there are any
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ import numpy as np
 import pandas as pd
 
 from genograph.assays.contacts import ContactMap
+from genograph.assays.cpg_neighbours import CoveredSites
 from genograph.assays.targets import Target
 from genograph.atomic import replacing
 from genograph.errors import InputError
+from genograph.genome.assembly import N
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes
 from genograph.genome.sites import Sites
@@ -150,6 +153,13 @@ class Store:
         return ContactMap.open(folder, self.nodes) if folder.is_dir() else None
 
     @cached_property
+    def covered(self) -> CoveredSites | None:
+        """The sites that each track of methylation covers, if bins are sites of `source: covered`; else None."""
+        folder = self.path / "covered"
+        arrays = (np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(CoveredSites))
+        return CoveredSites(*arrays) if folder.is_dir() else None
+
+    @cached_property
     def genes(self) -> Genes | None:
         """The annotated genes."""
         file = self.path / "genes.tsv"
@@ -159,7 +169,7 @@ class Store:
 
     @cached_property
     def _codes(self) -> np.ndarray:
-        return np.load(self.path / "codes.npy", mmap_mode="r")
+        return read_codes(self.path, sum(self.sizes.values()))
 
     @cached_property
     def _offsets(self) -> dict[str, int]:
@@ -193,6 +203,12 @@ class Store:
         inside = (positions >= 0) & (positions < size)
         codes[inside] = self._codes[offset + positions[inside]]
         return codes
+
+
+def read_codes(folder: Path, bases: int) -> np.ndarray:
+    """The genome's codes, (bases,) uint8, chromosomes end to end: all N, which takes no memory, where none are kept."""
+    file = folder / "codes.npy"
+    return np.load(file, mmap_mode="r") if file.is_file() else np.broadcast_to(np.uint8(N), bases)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import math
 import sys
 import warnings
 from pathlib import Path
+from typing import get_args
 
 import pytorch_lightning as pl
 import torch
@@ -22,13 +23,15 @@ import yaml
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import nn
 
 from genograph.atomic import replacing
-from genograph.checkpoint import WEIGHTS, save_model
+from genograph.checkpoint import WEIGHTS, begin_with, save_model
 from genograph.config import Config, TrainingConfig, changed_keys
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
+from genograph.nn.model import GenomeModel, ModelPart
 from genograph.trainer import Checkpoints, MetricsTable, TrainingModule
 
 log = logging.getLogger("genograph")
@@ -64,6 +67,8 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     experiment = Experiment.open(config)
     torch.manual_seed(config.seed)
     model = experiment.model()
+    _check_frozen(model, config.training)
+    begin_with(model, config.training.start_from)
     windows = experiment.dataset("train", model.halo, augment=True)
     _tell_contacts(windows)
     module = TrainingModule(
@@ -97,6 +102,20 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
         save_model(model, experiment, folder)
     trainer.strategy.barrier()
     return folder
+
+
+def _check_frozen(model: GenomeModel, config: TrainingConfig) -> None:
+    """Refuse to freeze what is not there, or everything."""
+    parts = {
+        part for part in get_args(ModelPart) if any(True for _ in getattr(model, part, nn.Identity()).parameters())
+    }
+    for part in config.freeze:
+        if part not in parts:
+            raise InputError(
+                f"training.freeze: this model has no {part} with weights; it has {', '.join(sorted(parts))}."
+            )
+    if parts <= {*config.freeze}:
+        raise InputError("training.freeze leaves nothing to train.")
 
 
 def _tell_contacts(windows: WindowDataset) -> None:
@@ -145,7 +164,10 @@ def _trainer(config: TrainingConfig, folder: Path, checkpoints: Checkpoints) -> 
     """The loop over epochs; writes nothing yet."""
     if config.precision == "16-mixed" and (config.accelerator == "cpu" or not torch.cuda.is_available()):
         raise InputError("training.precision=16-mixed needs a CUDA device. Without one choose bf16-mixed.")
-    callbacks: list[Callback] = [MetricsTable(folder / "metrics.csv", first_epoch=checkpoints.epochs), checkpoints]
+    callbacks: list[Callback] = [
+        MetricsTable(folder / "metrics.csv", first_epoch=checkpoints.epochs, monitor=config.monitor),
+        checkpoints,
+    ]
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar(leave=False))
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

@@ -7,6 +7,7 @@ import io
 import logging
 import math
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
@@ -25,10 +26,12 @@ from genograph.config import TrainingConfig
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.graph.batch import GenomeBatch
-from genograph.metrics import TrackSums
+from genograph.metrics import POSITIVE, TrackSums, auroc, average_precision
 from genograph.nn.heads import Head
 from genograph.nn.model import GenomeModel
-from genograph.nn.optimizer import build_optimizer, clip_gradients, rate_share
+from genograph.nn.optimizer import build_optimizer, clip_gradients, limit_norms, rate_share
+
+RANKING = {"auroc": auroc, "auprc": average_precision}
 
 log = logging.getLogger("genograph")
 
@@ -54,6 +57,9 @@ class TrainingModule(pl.LightningModule):
         self._train_windows, self._valid_windows = train, valid
         self._sums: dict[str, TrackSums] = {}
         self._losses: dict[str, np.ndarray] = {}
+        self._ranked: dict[str, list[np.ndarray]] = {}
+        for part in config.freeze:
+            getattr(model, part).requires_grad_(False)
         # Processes would wait for each other's moving statistics at every step of a validation, though one of them
         # may have a step less.
         self._ddp_params_and_buffers_to_ignore = [name for name, _ in self.named_buffers()]
@@ -77,6 +83,7 @@ class TrainingModule(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         self._sums = {assay: TrackSums(tracks) for assay, tracks in self.model.tracks.items()}
         self._losses = {assay: np.zeros(2) for assay in self.model.tracks}
+        self._ranked = {assay: [] for assay in self.model.tracks}
         # All processes judge one model, the one that is kept: its moving statistics are the first process's.
         buffers = list(self.model.buffers())
         shared = self.trainer.strategy.broadcast([buffer.cpu() for buffer in buffers])
@@ -91,11 +98,11 @@ class TrainingModule(pl.LightningModule):
                 self.model.heads[assay], raw[assay], target, mask, batch.coverage.get(assay)
             )
             tracks = prediction.shape[-1]
-            self._sums[assay].update(
-                prediction.detach().float().cpu().numpy().reshape(-1, tracks),
-                target.cpu().numpy().reshape(-1, tracks),
-                mask.cpu().numpy().reshape(-1, tracks),
-            )
+            predicted = prediction.detach().float().cpu().numpy().reshape(-1, tracks)
+            observed, kept = (each.cpu().numpy().reshape(-1, tracks) for each in (target, mask))
+            self._sums[assay].update(predicted, observed, kept)
+            if self.config.monitor in RANKING and isinstance(self.model.heads[assay].link, nn.Sigmoid):
+                self._ranked[assay].append(np.stack([predicted, np.where(kept, observed, np.nan)]))
 
     def on_validation_epoch_end(self) -> None:
         losses, scores = [], []
@@ -110,11 +117,13 @@ class TrainingModule(pl.LightningModule):
         self.log("valid/loss", sum(losses) if losses else math.nan)
         # A track that is constant in the validation split has no correlation and does not count.
         self.log("valid/pearsonr", _mean(np.concatenate(scores)))
+        if self.config.monitor in RANKING:
+            self.log(f"valid/{self.config.monitor}", self._ranking(RANKING[self.config.monitor]))
 
     def configure_optimizers(self) -> dict[str, Any]:
         config = self.config
         optimizer = build_optimizer(
-            self.model.parameters(),
+            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
             config.optimizer,
             learning_rate=config.learning_rate,
             momentum=config.momentum,
@@ -133,6 +142,14 @@ class TrainingModule(pl.LightningModule):
                 per_variable=self.config.clip == "per_variable",
             )
 
+    def on_train_batch_end(self, outputs: Any, batch: GenomeBatch, batch_idx: int) -> None:
+        if self.config.max_norm is not None:
+            limit_norms([each for each in self.model.parameters() if each.requires_grad], self.config.max_norm)
+
+    def on_train_epoch_start(self) -> None:
+        for part in self.config.freeze:
+            getattr(self.model, part).eval()  # moving statistics and dropout stay as they are too
+
     def transfer_batch_to_device(self, batch: GenomeBatch, device, dataloader_idx: int) -> GenomeBatch:
         return batch.to(device, non_blocking=True)
 
@@ -150,6 +167,20 @@ class TrainingModule(pl.LightningModule):
         if self.trainer.world_size == 1:
             return [state]
         return list(self.all_gather(torch.as_tensor(state, device=self.device)).cpu().numpy())
+
+    def _ranking(self, measure: Callable[[np.ndarray, np.ndarray], float]) -> float:
+        """The mean over tracks of peaks and fractions of how well positives rank, over all processes."""
+        mine = {assay: np.concatenate(each, axis=1) for assay, each in self._ranked.items() if each}
+        everyone: list[Any] = [mine]
+        if self.trainer.world_size > 1:
+            everyone = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(everyone, mine)
+        values = []
+        for assay in mine:
+            prediction, target = np.concatenate([each[assay] for each in everyone if assay in each], axis=1)
+            label = np.where(np.isnan(target), np.nan, target >= POSITIVE)
+            values += [measure(label[:, track], prediction[:, track]) for track in range(label.shape[1])]
+        return _mean(np.array(values))
 
     def _report_divergence(self, parts: dict[str, Tensor]) -> None:
         named = ", ".join(f"{assay} {float(value):g}" for assay, value in parts.items())
@@ -244,10 +275,9 @@ class Checkpoints(Checkpoint):
 class MetricsTable(pl.Callback):
     """Appends one row an epoch to `metrics.csv` and prints it; a resumed run goes on below the old rows."""
 
-    COLUMNS = ("epoch", "step", "train_loss", "valid_loss", "valid_pearsonr", "seconds")
-
-    def __init__(self, path: Path, *, first_epoch: int) -> None:
+    def __init__(self, path: Path, *, first_epoch: int, monitor: str) -> None:
         self.path, self._started = path, 0.0
+        self.scores = ["pearsonr", *([monitor] if monitor in RANKING else [])]  # told of every epoch
         self._rows = [row for row in self._read() if int(row["epoch"]) < first_epoch]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -262,14 +292,15 @@ class MetricsTable(pl.Callback):
             "step": trainer.global_step,
             "train_loss": f"{float(metrics['train/loss_epoch']):.6g}",
             "valid_loss": f"{float(metrics['valid/loss']):.6g}",
-            "valid_pearsonr": f"{float(metrics['valid/pearsonr']):.6g}",
+            **{f"valid_{score}": f"{float(metrics[f'valid/{score}']):.6g}" for score in self.scores},
             "seconds": f"{time.perf_counter() - self._started:.2f}",
         }
         self._rows.append(row)
         self._write()
+        scores = "".join(f"valid {score} {row['valid_' + score]:<9} " for score in self.scores)
         print(
             f"epoch {row['epoch']:>3}  train loss {row['train_loss']:<9} valid loss {row['valid_loss']:<9} "
-            f"valid pearsonr {row['valid_pearsonr']:<9} {row['seconds']} s",
+            f"{scores}{row['seconds']} s",
             flush=True,
         )
 
@@ -281,6 +312,6 @@ class MetricsTable(pl.Callback):
 
     def _write(self) -> None:
         with replacing(self.path) as written, written.open("w", newline="") as file:
-            table = csv.DictWriter(file, self.COLUMNS)
+            table = csv.DictWriter(file, list(self._rows[-1]))
             table.writeheader()
             table.writerows(self._rows)

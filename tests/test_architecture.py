@@ -34,6 +34,7 @@ ORDER = (
     "prepare_sites",
     "dataset",
     "augment",
+    "covered",
     "pieces",
     "simulate",
     "config",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,3 +49,21 @@ def test_processes_train_equally_long_on_every_window(count, world_size, epoch):
     assert sum(times.values()) < count + world_size
     if count >= world_size:
         assert max(times.values()) <= 2
+
+
+@given(
+    positive=st.lists(st.booleans(), min_size=2, max_size=30).filter(lambda each: len(set(each)) == 2),
+    epoch=st.integers(0, 3),
+)
+def test_a_balanced_epoch_takes_turns_and_shows_all_of_the_larger_class_once(positive, epoch):
+    is_positive = np.array(positive)
+    sampler = EpochSampler(len(positive), seed=1, shuffle=True, positive=is_positive)
+    sampler.set_epoch(epoch)
+    order = [window for _, window in sampler]
+    assert len(order) == len(sampler) == 2 * max(is_positive.sum(), (~is_positive).sum())
+    assert is_positive[order].tolist() == [True, False] * (len(order) // 2)
+    times = Counter(order)
+    for of_class in (is_positive, ~is_positive):
+        counts = [times[window] for window in np.flatnonzero(of_class)]
+        assert max(counts) - min(counts) <= 1
+        assert min(counts) >= 1

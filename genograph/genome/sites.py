@@ -69,6 +69,10 @@ class Sites(Bins):
     def ends(self, tiles: np.ndarray) -> np.ndarray:
         return self.starts(tiles) + self.bin_size
 
+    def centres(self, tiles: np.ndarray) -> np.ndarray:
+        """The base that each site lies about, the left one of two."""
+        return self.starts(tiles) + (self.bin_size - 1) // 2
+
     def locate(self, chrom: str, positions: np.ndarray) -> np.ndarray:
         """The site that holds each position of a chromosome; -1 where none does.
 

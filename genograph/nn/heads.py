@@ -14,6 +14,7 @@ from genograph.nn.losses import LOSSES
 
 Weight = Annotated[float, Field(gt=0)]
 Link = Literal["softplus", "exp_linear"]
+ClassWeights = Literal["balanced", "positives"]
 
 
 class ExpLinear(nn.Module):
@@ -40,13 +41,22 @@ class Head(nn.Module):
         loss: A name in `LOSSES`.
         link: A name in `LINKS`; with `sigmoid` the loss takes the raw output, which is a logit.
         weight: Of the loss beside those of other assays.
+        class_weights: How positives and negatives of each track weigh in the loss, see `weigh_classes`.
 
     Raises:
         InputError: If data and config state different numbers of tracks, or neither states one.
     """
 
     def __init__(
-        self, channels: int, num_tracks: int | None, *, tracks: int | None, loss: str, link: str, weight: float
+        self,
+        channels: int,
+        num_tracks: int | None,
+        *,
+        tracks: int | None,
+        loss: str,
+        link: str,
+        weight: float,
+        class_weights: ClassWeights | None = None,
     ) -> None:
         super().__init__()
         if num_tracks and tracks and num_tracks != tracks:
@@ -61,6 +71,21 @@ class Head(nn.Module):
         self.link = LINKS[link]()
         initialise(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
+        self.weighting = class_weights
+        if class_weights is not None:
+            self.register_buffer("class_weights", torch.ones(2, self.num_tracks))
+
+    def weigh_classes(self, positive: Tensor) -> None:
+        """Set the weights of negatives and positives from the share of positives of each track: (tracks,).
+
+        `balanced`: a positive weighs as many times a negative as there are negatives for each of them, so that both
+        classes weigh the same within a track. `positives`: a positive weighs 1 in every track, and its negatives
+        together as much as its positives, so that tracks count by their positives. One of one class keeps weights of 1.
+        """
+        share = positive.clamp(min=1e-6, max=1 - 1e-6)
+        odds = torch.where((positive > 0) & (positive < 1), share / (1 - share), 1.0)
+        one = torch.ones_like(odds)
+        self.class_weights.copy_(torch.stack([one, 1 / odds] if self.weighting == "balanced" else [odds, one]))
 
     def forward(self, x: Tensor) -> Tensor:
         """Raw outputs (..., tracks) of bins (..., channels), before the link."""
@@ -83,6 +108,8 @@ class Head(nn.Module):
             return None
         prediction = raw if isinstance(self.link, nn.Sigmoid) else self.rate(raw)
         weights = (coverage,) if self.loss_name == "binomial" else ()
+        if self.weighting is not None:
+            weights = (*weights, self.class_weights)
         return LOSSES[self.loss_name](prediction, target, is_observed, *weights)
 
 
@@ -121,6 +148,7 @@ class PeakOrCountHead(Head):
         loss: `poisson` or `poisson_multinomial` for counts, as in `CountHead`; `bce` for peaks.
         link: Of counts, by default `softplus`; that of peaks is the logistic function.
         weight: Of the loss beside those of other assays.
+        class_weights: Of peaks: see `Head.weigh_classes`.
     """
 
     def __init__(
@@ -132,11 +160,16 @@ class PeakOrCountHead(Head):
         loss: Literal["poisson", "poisson_multinomial", "bce"] = "poisson",
         link: Link | None = None,
         weight: Weight = 1.0,
+        class_weights: ClassWeights | None = None,
     ) -> None:
+        if class_weights is not None and loss != "bce":
+            raise InputError(f"class_weights are of peaks (loss: bce), not of {loss}; leave them out.")
         if loss == "bce" and link is not None:
             raise InputError(f"the link of peaks (loss: bce) is the logistic function; leave out {link}.")
         used = "sigmoid" if loss == "bce" else link or "softplus"
-        super().__init__(channels, num_tracks, tracks=tracks, loss=loss, link=used, weight=weight)
+        super().__init__(
+            channels, num_tracks, tracks=tracks, loss=loss, link=used, weight=weight, class_weights=class_weights
+        )
 
 
 class MethylationHead(Head):
@@ -147,12 +180,20 @@ class MethylationHead(Head):
         num_tracks: Tracks in the data; None to take what `tracks` states.
         tracks: Tracks that a published model has.
         weight: Of the loss beside those of other assays.
+        class_weights: Of methylated and other reads: see `Head.weigh_classes`.
     """
 
     def __init__(
-        self, channels: int, num_tracks: int | None, *, tracks: Count | None = None, weight: Weight = 1.0
+        self,
+        channels: int,
+        num_tracks: int | None,
+        *,
+        tracks: Count | None = None,
+        weight: Weight = 1.0,
+        class_weights: ClassWeights | None = None,
     ) -> None:
-        super().__init__(channels, num_tracks, tracks=tracks, loss="binomial", link="sigmoid", weight=weight)
+        options = {"loss": "binomial", "link": "sigmoid", "weight": weight, "class_weights": class_weights}
+        super().__init__(channels, num_tracks, tracks=tracks, **options)
 
 
 HEADS = {

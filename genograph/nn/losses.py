@@ -59,18 +59,24 @@ def poisson_multinomial(rate: Tensor, count: Tensor, mask: Tensor, total_weight:
     return _mean((multinomial + total_weight * total) / num_bins.clamp(min=1), has_bins)
 
 
-def bce(logit: Tensor, label: Tensor, mask: Tensor) -> Tensor:
+def bce(logit: Tensor, label: Tensor, mask: Tensor, class_weights: Tensor | None = None) -> Tensor:
     """Binary cross-entropy of labels, or of fractions, in [0, 1] given the logit of their probability.
+
+    Args:
+        logit: Of the probability of a positive.
+        label: 0 to 1.
+        mask: False where the bin does not count.
+        class_weights: (2, tracks) of a negative and of a positive; the loss is a mean by weight. None: 1.
 
     Raises:
         InputError: If nothing is kept; a mean over no bins would be NaN.
     """
-    keep = _kept(label, mask)
-    logit, label = torch.where(keep, logit, 0.0), torch.where(keep, label, 0.0)
-    return _mean(F.binary_cross_entropy_with_logits(logit, label, reduction="none"), keep)
+    return binomial(logit, label, mask, torch.ones_like(label), class_weights)
 
 
-def binomial(logit: Tensor, fraction: Tensor, mask: Tensor, coverage: Tensor) -> Tensor:
+def binomial(
+    logit: Tensor, fraction: Tensor, mask: Tensor, coverage: Tensor, class_weights: Tensor | None = None
+) -> Tensor:
     """Binomial negative log-likelihood per read, without the constant: a site counts by its coverage.
 
     Args:
@@ -78,18 +84,28 @@ def binomial(logit: Tensor, fraction: Tensor, mask: Tensor, coverage: Tensor) ->
         fraction: Observed methylated reads of all reads, in [0, 1].
         mask: False where the site does not count.
         coverage: Reads at the site; none, or NaN, does not count.
+        class_weights: (2, tracks) of an unmethylated read and of a methylated one; None: 1.
 
     Raises:
         InputError: If nothing is kept; a mean over no reads would be NaN.
     """
     keep = _kept(fraction, mask & (coverage > 0))
     logit, fraction = torch.where(keep, logit, 0.0), torch.where(keep, fraction, 0.0)
-    reads = torch.where(keep, coverage, 0.0)
+    weight = torch.where(keep, coverage, 0.0)
+    if class_weights is not None:
+        negative, positive = class_weights
+        weight, fraction = _weighted(weight, fraction, negative, positive)
     nll = F.binary_cross_entropy_with_logits(logit, fraction, reduction="none")
-    return (reads * nll).sum() / reads.sum()
+    return (weight * nll).sum() / weight.sum()
 
 
 LOSSES = {"poisson": poisson, "poisson_multinomial": poisson_multinomial, "bce": bce, "binomial": binomial}
+
+
+def _weighted(reads: Tensor, fraction: Tensor, negative: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
+    """Reads and the positive fraction of them if each counts by the weight of its class."""
+    weight = (1 - fraction) * negative + fraction * positive
+    return reads * weight, torch.where(weight > 0, fraction * positive / weight.clamp(min=1e-12), 0.0)
 
 
 def _kept(target: Tensor, mask: Tensor) -> Tensor:

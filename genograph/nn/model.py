@@ -5,18 +5,21 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from genograph.errors import InputError
 from genograph.graph.batch import GenomeBatch
-from genograph.nn.encoders import ENCODERS
+from genograph.nn.encoders import ENCODERS, BothStrands, NoEncoder
 from genograph.nn.heads import HEADS, Head
 from genograph.nn.layers import LAYERS
+from genograph.nn.neighbours import NEIGHBOURS
 from genograph.nn.processor import Processor
 from genograph.nn.trunk import Trunk
+
+ModelPart = Literal["encoder", "neighbours", "processor", "trunk", "heads"]
 
 
 class GenomeModel(nn.Module):
@@ -24,6 +27,7 @@ class GenomeModel(nn.Module):
 
     Args:
         encoder: One-hot sequence to an embedding per bin.
+        neighbours: Covered CpGs beside a bin to an embedding that stands beside the encoder's; None for none.
         processor: Lets the bins of a batch talk.
         trunk: Shared by the heads; None for none.
         heads: By assay.
@@ -34,6 +38,7 @@ class GenomeModel(nn.Module):
     def __init__(
         self,
         encoder: nn.Module,
+        neighbours: nn.Module | None,
         processor: Processor,
         trunk: Trunk | None,
         heads: Mapping[str, Head],
@@ -44,6 +49,7 @@ class GenomeModel(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.processor = encoder, processor
+        self.neighbours = neighbours or nn.Identity()
         self.trunk = trunk or nn.Identity()
         self.heads = nn.ModuleDict(heads)
         self.bin_size, self.halo = bin_size, halo
@@ -115,7 +121,10 @@ class GenomeModel(nn.Module):
         """Raw outputs of a batch whose pieces have the embeddings `encoded` (pieces, bins, channels)."""
         # The placeholder stands first, where source -1, no sequence, then points to.
         embeddings = torch.cat([self.placeholder[None].to(encoded.dtype), encoded.flatten(0, 1)])
-        x = self.processor(embeddings.index_select(0, batch.source + 1), batch)
+        x = embeddings.index_select(0, batch.source + 1)
+        if batch.neighbours:
+            x = torch.cat([x, self.neighbours(**batch.neighbours)], dim=1)
+        x = self.processor(x, batch)
         x = self.trunk(batch.windows(x))
         return {assay: head(x) for assay, head in self.heads.items()}
 
@@ -130,10 +139,12 @@ class ComponentSpec(Protocol):
 class ModelSpec(Protocol):
     """A model as a config describes it; `trunk` and each head are the options of `Trunk` and of the assay's head."""
 
-    encoder: ComponentSpec
+    encoder: ComponentSpec | None
+    neighbours: ComponentSpec | None
     processor: Iterable[ComponentSpec]
     trunk: Any
     heads: Mapping[str, Mapping[str, Any]]
+    both_strands: bool
 
 
 def build_model(
@@ -161,14 +172,19 @@ def build_model(
     """
     seed = int(torch.randint(2**31, (), device="cpu"))
     with _drawn(seed, "encoder"):
-        encoder = ENCODERS[spec.encoder.name](bin_size, **spec.encoder.options)
-    layers, channels = [], encoder.channels
+        given = spec.encoder
+        encoder = ENCODERS[given.name](bin_size, **given.options) if given else NoEncoder(bin_size)
+        encoder = BothStrands(encoder) if spec.both_strands else encoder
+    with _drawn(seed, "neighbours"):
+        neighbours = spec.neighbours and NEIGHBOURS[spec.neighbours.name](**spec.neighbours.options)
+    entering = encoder.channels + (neighbours.channels if neighbours else 0)
+    layers, channels = [], entering
     for part in spec.processor:
         before = sum(isinstance(layer, LAYERS[part.name]) for layer in layers)
         with _drawn(seed, f"{part.name} {before}"):
             layers.append(LAYERS[part.name](channels, edge_dim, **part.options))
         channels = layers[-1].channels
-    processor = Processor(encoder.channels, layers)
+    processor = Processor(entering, layers)
     with _drawn(seed, "trunk"):
         trunk = Trunk(channels, **dict(spec.trunk)) if spec.trunk else None
     width, heads = trunk.channels if trunk else channels, {}
@@ -177,7 +193,7 @@ def build_model(
             heads[assay] = HEADS[assay](width, tracks.get(assay), **options)
     halo = 0 if whole_windows else encoder.halo
     with _drawn(seed, "placeholder"):
-        return GenomeModel(encoder, processor, trunk, heads, bin_size=bin_size, halo=halo, masked=masked)
+        return GenomeModel(encoder, neighbours, processor, trunk, heads, bin_size=bin_size, halo=halo, masked=masked)
 
 
 @contextmanager

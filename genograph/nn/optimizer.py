@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 
 def build_optimizer(
@@ -19,9 +19,15 @@ def build_optimizer(
     beta2: float,
     weight_decay: float,
 ) -> Optimizer:
-    """SGD with momentum, Adam or AdamW; `momentum` is Adam's first beta."""
+    """SGD with momentum, RMSprop, Adam or AdamW.
+
+    `momentum` is Adam's first beta; `beta2` also what RMSprop keeps of squared gradients: Torch7's alpha, which Basset
+    calls momentum.
+    """
     if name == "sgd":
         return SGD(parameters, lr=learning_rate, momentum=momentum, weight_decay=weight_decay)
+    if name == "rmsprop":
+        return RMSprop(parameters, lr=learning_rate, alpha=beta2, momentum=momentum, weight_decay=weight_decay)
     optimizer = {"adam": Adam, "adamw": AdamW}[name]
     return optimizer(parameters, lr=learning_rate, betas=(momentum, beta2), weight_decay=weight_decay)
 
@@ -57,3 +63,17 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float, *, per_v
     scales = (max_norm / norms.clamp(min=1e-12)).clamp(max=1.0)
     for gradient, scale in zip(gradients, scales, strict=True):
         gradient.mul_(scale)
+
+
+@torch.no_grad()
+def limit_norms(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
+    """Scale weights down in place so that those into each filter or unit have a norm of at most `max_norm`.
+
+    The constraint of Srivastava et al. 2014 (JMLR 15:1929) that Basset trains with. What has no matrix of inputs, such
+    as a bias or the scale of a normalisation, stays.
+    """
+    for weight in parameters:
+        if weight.dim() > 1:
+            norm = weight.flatten(1).norm(dim=1)
+            scale = (max_norm / norm.clamp(min=1e-12)).clamp(max=1.0)
+            weight.mul_(scale.view(-1, *[1] * (weight.dim() - 1)))

@@ -63,9 +63,11 @@ def tiny_spec(*processor: str) -> SimpleNamespace:
     """A model for these batches, as a config would describe it."""
     return SimpleNamespace(
         encoder=SimpleNamespace(name="basenji", options=ENCODER),
+        neighbours=None,
         processor=[SimpleNamespace(name=name, options=SMALL.get(name, {})) for name in processor],
         trunk={"filters": 8},
         heads={"coverage": {}, "methylation": {}},
+        both_strands=False,
     )
 
 

@@ -67,3 +67,23 @@ def test_the_number_of_tracks_is_the_datas_or_else_what_a_published_model_states
         CountHead(3, 4, tracks=5)
     with pytest.raises(InputError, match="the head has no tracks"):
         CountHead(3, None)
+
+
+@pytest.mark.parametrize(
+    ("weighting", "expected"),
+    [("balanced", [[1, 1, 1], [9, 1, 1]]), ("positives", [[1 / 9, 1, 1], [1, 1, 1]])],
+)
+def test_classes_weigh_by_the_share_of_positives_of_their_track(weighting, expected):
+    head = PeakOrCountHead(2, 3, loss="bce", class_weights=weighting)
+    head.weigh_classes(torch.tensor([0.1, 0.5, 0.0]))  # a track without positives keeps its weights
+    torch.testing.assert_close(head.class_weights, torch.tensor(expected, dtype=torch.float32))
+
+
+def test_class_weights_are_kept_with_the_weights_of_a_head_that_has_them():
+    assert "class_weights" in MethylationHead(2, 3, class_weights="balanced").state_dict()
+    assert "class_weights" not in MethylationHead(2, 3).state_dict()
+
+
+def test_counts_have_no_classes():
+    with pytest.raises(InputError, match=r"class_weights are of peaks \(loss: bce\), not of poisson"):
+        PeakOrCountHead(2, 3, class_weights="balanced")

@@ -262,3 +262,20 @@ def test_normalisation_runs_over_all_stretches_together(tiny):
     norm = layer.residuals[0].dilated.norm
     layer.train()(x, tiny.batch(0, 1))
     assert norm.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "parameters"),
+    [(128 + 512, (328_192, 590_848, 853_504)), (256 + 512, (393_728, 656_384, 919_040))],
+    ids=["h128", "h256"],
+)
+def test_dense_layers_join_sequence_and_cpgs_with_the_originals_parameters(channels, parameters):
+    layers, total = [LAYERS["dense"](width, 2) for width in (channels, 512, 512)], 0
+    for layer, expected in zip(layers, parameters, strict=True):
+        total += sum(each.numel() for each in layer.parameters())
+        assert total == expected
+
+
+def test_a_dense_layer_is_a_linear_map_and_a_relu(tiny):
+    layer, x = make("dense", tiny), bins()
+    torch.testing.assert_close(layer(x, tiny.batch(0)), (x @ layer[0].weight.T + layer[0].bias).clamp(min=0))

@@ -146,3 +146,26 @@ def test_a_site_of_ten_reads_weighs_as_ten_sites_of_one():
     each.backward()
     torch.testing.assert_close(one, each)
     torch.testing.assert_close(deep.grad, single.grad)
+
+
+def test_a_class_weight_counts_as_so_many_values():
+    logit = torch.tensor([0.4, -1.2, 0.3]).view(1, 3, 1)
+    weights = torch.tensor([[1.0], [3.0]])
+    weighted = bce(logit, column(1, 0, 0), column(1, 1, 1).bool(), weights)
+    repeated = bce(logit[:, [0, 0, 0, 1, 2]], column(1, 1, 1, 0, 0), column(1, 1, 1, 1, 1).bool())
+    torch.testing.assert_close(weighted, repeated)
+
+
+def test_a_weighted_fraction_is_so_much_of_each_class():
+    logit = torch.tensor([0.7]).view(1, 1, 1)
+    weights = torch.tensor([[2.0], [6.0]])
+    weighted = binomial(logit, column(0.25), column(1).bool(), column(4), weights)
+    # One read methylated, three not: 1 x 6 and 3 x 2.
+    each = bce(logit.expand(1, 2, 1), column(1, 0), column(1, 1).bool())
+    torch.testing.assert_close(weighted, each)
+
+
+def test_a_missing_label_has_no_gradient_under_class_weights():
+    logit = torch.zeros(1, 3, 1, requires_grad=True)
+    bce(logit, column(1, float("nan"), 0), column(1, 1, 0).bool(), torch.tensor([[1.0], [9.0]])).backward()
+    assert logit.grad.flatten().tolist() == [pytest.approx(-0.5), 0, 0]

@@ -48,6 +48,8 @@ def test_parameters_and_receptive_field_are_the_originals(name, total, trainable
         ("study_resnet", 23_501_825 + 2 * 15_168, 23_501_825, 1000, 1),
         ("deepcpg_dna", 4_102_144, 4_102_144, 1001, 0),
         ("deepcpg_dna_rnn", 1_023_360, 1_023_360, 1001, 0),
+        ("deepcpg_cpg", 813_824, 813_824, 0, 0),
+        ("deepcpg_joint", 5_506_816, 5_506_816, 1001, 0),
     ],
 )
 def test_networks_that_read_each_bin_by_itself_are_listed_with_the_originals_counts(
@@ -79,6 +81,15 @@ def test_the_other_cnns_of_deepcpg_differ_in_blocks_and_hidden_alone(layers, hid
     with torch.device("meta"):
         encoder = BassetEncoder(1, **options | {"blocks": blocks, "hidden": [hidden]})
     assert count_parameters(encoder).total == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("deepcpg_dna", 4_102_789), ("deepcpg_cpg", 816_389), ("deepcpg_joint", 5_509_381)]
+)
+def test_deepcpg_of_five_cells_has_the_totals_that_keras_printed(name, parameters):
+    config = load_config(CONFIGS / f"{name}.yaml", ["model.heads={methylation: {tracks: 5}}"])
+    listed = models([config]).iloc[0]
+    assert (listed["parameters"], listed["tracks"]) == (parameters, 5)
 
 
 @pytest.mark.parametrize("name", ["deepsea", "study_cnn", "study_cnn_rnn", "study_resnet", "basset_1344"])

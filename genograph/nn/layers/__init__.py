@@ -1,6 +1,7 @@
 """What a processor is made of: layers that take bins to bins, along the sequence or over the graph."""
 
 from genograph.nn.layers.bilstm import BiLSTM
+from genograph.nn.layers.dense import Dense
 from genograph.nn.layers.dilated import Dilated, DilatedDense
 from genograph.nn.layers.gat import GAT
 from genograph.nn.layers.gated_gcn import GatedGCN
@@ -12,6 +13,7 @@ LAYERS = {
     "dilated": Dilated,
     "dilated_dense": DilatedDense,
     "bilstm": BiLSTM,
+    "dense": Dense,
     "gcn": GCN,
     "sage": SAGE,
     "gat": GAT,

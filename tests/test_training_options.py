@@ -1,0 +1,118 @@
+"""What the published systems train with, on sites with peaks: RMSprop, norms, classes, ranks, transfer."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from genograph.checkpoint import load_run
+from genograph.config import load_config
+from genograph.errors import InputError
+from genograph.evaluate import evaluate
+from genograph.experiment import Experiment
+from genograph.nn.optimizer import build_optimizer, limit_norms
+from genograph.train import train
+from tests.test_prepare_sites import world
+
+__all__ = ["world"]
+SHORT = "training.max_epochs=2"
+
+
+def test_rmsprop_divides_by_the_root_of_its_mean_square():
+    weight = torch.nn.Parameter(torch.zeros(1))
+    options = {"learning_rate": 0.1, "momentum": 0.0, "beta2": 0.75, "weight_decay": 0.0}
+    optimizer = build_optimizer([weight], "rmsprop", **options)
+    weight.grad = torch.tensor([4.0])
+    optimizer.step()
+    assert weight.item() == pytest.approx(-0.1 * 4 / 2, rel=1e-5)  # the mean square is 0.25 x 16
+
+
+def test_norms_of_weights_into_a_unit_are_limited_and_others_stay():
+    layer = torch.nn.Conv2d(1, 2, (1, 2))
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[3.0, 4.0], [0.3, 0.4]]).view(2, 1, 1, 2))
+        layer.bias.fill_(9)
+    limit_norms(layer.parameters(), 1.0)
+    torch.testing.assert_close(layer.weight.flatten(1), torch.tensor([[0.6, 0.8], [0.3, 0.4]]))
+    assert layer.bias.tolist() == [9, 9]
+
+
+def test_after_training_no_norm_is_above_its_limit(world, tmp_path):
+    options = ["optimizer=rmsprop", "momentum=0", "beta2=0.98", "learning_rate=0.05", "max_norm=0.5"]
+    run = train(load_config(world, [SHORT, *(f"training.{each}" for each in options)]), tmp_path / "run")
+    _, model = load_run(run)
+    norms = torch.cat([each.flatten(1).norm(dim=1) for each in model.parameters() if each.dim() > 1])
+    assert norms.max() <= 0.5 + 1e-5
+    assert (norms > 0.499).any()
+
+
+@pytest.mark.parametrize("monitor", ["auroc", "auprc"])
+def test_the_monitored_rank_is_that_of_the_evaluation(world, tmp_path, monitor):
+    config = load_config(world, ["training.max_epochs=1", f"training.monitor={monitor}", "evaluation.split=valid"])
+    run = train(config, tmp_path / "run")
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True)
+    (state,) = [each for each in checkpoint["callbacks"].values() if "best_score" in each]
+    assert state["best_score"] == pytest.approx(evaluate(run)[monitor].mean(), abs=1e-6)
+
+
+def test_a_part_begins_with_the_weights_of_another_run_and_stays_if_frozen(world, tmp_path):
+    before = train(load_config(world, [SHORT]), tmp_path / "before")
+    changes = [SHORT, "seed=5", "sites.train=[source]", f"training.start_from={{encoder: {before}}}"]
+    frozen = train(load_config(world, [*changes, "training.freeze=[encoder]"]), tmp_path / "frozen")
+    tuned = train(load_config(world, changes), tmp_path / "tuned")
+    old, kept, moved = (load_file(run / "model.safetensors") for run in (before, frozen, tuned))
+    encoder = [name for name in old if name.startswith("encoder.")]
+    assert all(torch.equal(old[name], kept[name]) for name in encoder)
+    assert not torch.equal(old["heads.accessibility.linear.weight"], kept["heads.accessibility.linear.weight"])
+    assert all(not torch.equal(old[name], moved[name]) for name in encoder if "num_batches" not in name)
+
+
+def test_a_part_of_another_shape_cannot_begin_a_model(world, tmp_path):
+    before = train(load_config(world, [SHORT]), tmp_path / "before")
+    changes = [f"training.start_from={{encoder: {before}}}", "model.encoder.hidden=[8]"]
+    with pytest.raises(InputError, match=r"training\.start_from\.encoder: .* has another encoder than this config"):
+        train(load_config(world, changes), tmp_path / "after")
+    assert not (tmp_path / "after").exists()
+
+
+def test_a_part_that_a_model_lacks_is_no_start(world, tmp_path):
+    with pytest.raises(InputError, match=r"training\.start_from\.encoder: no trained model at"):
+        train(load_config(world, [f"training.start_from={{encoder: {tmp_path / 'none'}}}"]), tmp_path / "run")
+    with pytest.raises(InputError, match=r"training\.freeze"):
+        train(load_config(world, ["training.freeze=[trunk]"]), tmp_path / "run")
+
+
+def test_a_head_weighs_classes_by_what_trains(world):
+    experiment = Experiment.open(load_config(world, ["model.heads.accessibility.class_weights=balanced"]))
+    weights = experiment.model().heads["accessibility"].class_weights
+    signals = experiment.store.signals("accessibility")[experiment.split_of_bin == 0]
+    share = signals.mean(axis=0)
+    np.testing.assert_allclose(weights.numpy(), [np.ones(2), (1 - share) / share], rtol=1e-5)
+
+
+def test_epochs_take_turns_between_strands(world):
+    config = load_config(world, ["augment.reverse_complement=epochs", "batch.balance=true"])
+    windows = Experiment.open(config).dataset("train", 0, augment=True)
+    forward = windows.make_batch([3, 4]).codes
+    assert torch.equal(windows.collate([(0, 3), (0, 4)]).codes, forward)
+    assert torch.equal(windows.collate([(2, 3), (2, 4)]).codes, forward)
+    assert torch.equal(windows.collate([(1, 3), (1, 4)]).codes, 3 - forward.flip(1))
+    batch = next(iter(windows.loader(shuffle=True)))
+    assert batch.target["accessibility"].amax(dim=(1, 2)).tolist() == [1, 0] * 16
+
+
+def test_balance_needs_both_classes(world):
+    config = load_config(world, ["sites.train=[source]", "batch.balance=true"])
+    with pytest.raises(InputError, match=r"batch\.balance: every training window has a positive"):
+        Experiment.open(config).dataset("train", 0).loader(shuffle=True)
+
+
+def test_the_scores_of_epochs_are_in_the_table(world, tmp_path):
+    run = train(load_config(world, [SHORT, "training.monitor=auroc"]), tmp_path / "run")
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [0 < float(row["valid_auroc"]) < 1 for row in rows] == [True, True]
