@@ -259,6 +259,11 @@ class Config(Section):
             )
         return self
 
+    @property
+    def whole_windows(self) -> bool:
+        """Whether a window is one piece of sequence with nothing beyond, and not pieces with their context."""
+        return self.batch.chunk is None and self.sites is None
+
     def section(self, name: str) -> Any:
         """A section that a verb needs.
 

@@ -63,7 +63,7 @@ def _describe(config: Config) -> dict[str, object]:
             bin_size=config.bins.bin_size,
             edge_dim=2 + len({edge.name for edge in config.graph.edges}),
             tracks=tracks,
-            whole_windows=config.batch.chunk is None,
+            whole_windows=config.whole_windows,
             masked=config.graph.candidates is not None,
         )
     parameters = count_parameters(model)

@@ -111,7 +111,7 @@ class Experiment:
             bin_size=self.store.bins.bin_size,
             edge_dim=len(self.graph.attribute_names),
             tracks={assay: len(rows) for assay, rows in self.targets.items()},
-            whole_windows=self.config.batch.chunk is None and self.config.sites is None,
+            whole_windows=self.config.whole_windows,
             masked=self.candidates is not None,
         )
         for assay, head in model.heads.items():
@@ -241,7 +241,7 @@ def check_parts(config: Config) -> None:
             bin_size=config.bins.bin_size,
             edge_dim=2 + len({builder.name for builder in builders}),
             tracks={assay: options.get("tracks", 1) for assay, options in config.model.heads.items()},
-            whole_windows=config.batch.chunk is None,
+            whole_windows=config.whole_windows,
         )
 
 

@@ -96,7 +96,7 @@ def test_deepcpg_of_five_cells_has_the_totals_that_keras_printed(name, parameter
 def test_a_window_of_one_bin_is_read_with_the_originals_context(name):
     config = load_config(CONFIGS / f"{name}.yaml")
     with torch.device("meta"):
-        model = build(name, whole_windows=config.batch.chunk is None)
+        model = build(name, whole_windows=config.whole_windows)
     assert (config.batch.window + 2 * model.halo) * config.bins.bin_size == model.receptive_field
 
 
