@@ -1,0 +1,198 @@
+"""DeepCpG on the road: from tables of cells to networks that impute what a cell does not cover."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from genograph.checkpoint import load_run
+from genograph.config import load_config
+from genograph.errors import InputError
+from genograph.evaluate import evaluate
+from genograph.experiment import Experiment
+from genograph.genome.splits import SPLITS
+from genograph.predict import predict
+from genograph.prepare import prepare
+from genograph.train import train
+from tests.cpgs import CELLS, write_world
+
+ENCODER = "{name: basset, input_length: 21, blocks: [{filters: 8, kernel: 5, pool: 4}], hidden: [8]}"
+SEQUENCE = ["genome.fasta=genome.fa", "store=sequenced", f"model.encoder={ENCODER}"]
+JOINT = [*SEQUENCE, "model.processor=[{name: dense, width: 16}]"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return write_world(tmp_path_factory.mktemp("cells"))
+
+
+@pytest.fixture(scope="module")
+def store(world):
+    return prepare(load_config(world))
+
+
+def opened(world, *changes):
+    experiment = Experiment.open(load_config(world, changes))
+    torch.manual_seed(0)
+    model = experiment.model()
+    return experiment, model, experiment.dataset("train", model.halo)
+
+
+def test_a_store_holds_the_sites_that_every_cell_covers(world, store):
+    covered, states = store.covered, store.signals("methylation")
+    assert covered.span.shape == (3, 3, 2)
+    assert isinstance(covered.position, np.memmap)
+    for cell, name in enumerate(CELLS):
+        rows = [line.split("\t") for line in (world.parent / f"{name}.tsv").read_text().splitlines()]
+        for index, chrom in enumerate(store.sizes):
+            part = slice(*covered.span[cell, index])
+            expected = [(int(position) - 1, float(value)) for where, position, value in rows if where == chrom]
+            assert list(zip(covered.position[part].tolist(), covered.state[part].tolist(), strict=True)) == expected
+    assert covered.span[-1, -1, 1] == len(covered.state) == np.isfinite(states).sum()
+
+
+def test_what_cells_cover_is_looked_up_where_the_sites_are(store):
+    chrom, start, _ = store.sites.T
+    np.testing.assert_array_equal(store.covered.states_at(chrom, start), store.signals("methylation"))
+
+
+def test_bins_that_are_no_covered_sites_have_no_such_part(world):
+    place = world.parent / "place.bed"
+    place.write_text("chr1\t0\t60000\n")
+    changes = [
+        "store=places",
+        f"sites={{source: bed, bed: {place}}}",
+        "bins.bin_size=50000",
+        f"model.encoder={ENCODER}",
+    ]
+    config = load_config(world, [*changes, "model.neighbours=null", "genome.fasta=genome.fa"])
+    assert prepare(config).covered is None
+
+
+def test_without_a_fasta_all_is_unknown_sequence_and_no_site_is_lost(store):
+    assert not (store.path / "codes.npy").exists()
+    assert store.codes("chr2", 11_998, 12_003).tolist() == [4] * 5
+    assert store.mask.all()
+    assert list(store.sizes) == ["chr1", "chr2", "chr3"]
+
+
+def test_without_a_fasta_chromosomes_are_chosen_among_the_sizes(world):
+    changes = ["store=two", "genome.chroms=[chr2, chr1]", "splits={valid: [chr2], test: ['chr1:0-1000']}"]
+    assert prepare(load_config(world, changes)).sizes == {"chr1": 60_000, "chr2": 12_000}
+    with pytest.raises(InputError, match=r"genome\.chroms: .*chrom\.sizes has no 'chr4'"):
+        prepare(load_config(world, ["store=none", "genome.chroms=[chr4]"]))
+
+
+@pytest.fixture(scope="module")
+def runs(world, tmp_path_factory):
+    """A run of the CpG network, one of a sequence network, and one of both joined."""
+    folder = tmp_path_factory.mktemp("runs")
+    changes = {"cpg": [], "sequence": [*SEQUENCE, "model.neighbours=null"], "joint": JOINT}
+    return {name: train(load_config(world, each), folder / name) for name, each in changes.items()}
+
+
+def test_neighbours_tell_the_state_of_a_site_where_its_sequence_does_not(runs):
+    auroc = {name: evaluate(run)["auroc"].mean() for name, run in runs.items()}
+    assert auroc["cpg"] > 0.8
+    assert auroc["joint"] > 0.8
+    assert auroc["sequence"] < 0.6
+
+
+def test_a_cell_is_predicted_at_sites_that_only_others_cover(runs, tmp_path):
+    import pyBigWig
+
+    predict(runs["cpg"], tmp_path)
+    with pyBigWig.open(str(tmp_path / "one.bw")) as file:
+        written = file.intervals("chr3")
+    experiment, _ = load_run(runs["cpg"])
+    is_here = experiment.store.sites[:, 0] == 2
+    assert [first for first, _, _ in written] == experiment.store.sites[is_here, 1].tolist()
+    assert np.isnan(experiment.store.signals("methylation")[is_here, 0]).any()
+
+
+def test_a_site_of_one_split_never_stands_beside_one_of_another(world):
+    """Whatever is measured in the other splits, batches of a split are the same."""
+    changes = ["splits={valid: ['chr1:20,000-30,000'], test: [chr3]}"]
+    batches = {}
+    for split in SPLITS:
+        experiment, model, _ = opened(world, *changes)
+        beyond = experiment.split_of_bin != SPLITS[split]
+        covered = experiment.store.covered
+        for state in (covered.state, np.where(_of_bins(experiment.store, beyond), np.nan, covered.state)):
+            experiment.store.__dict__["covered"] = type(covered)(covered.span, covered.position, state)
+            windows = experiment.dataset(split, model.halo)
+            batches.setdefault(split, []).append(windows.make_batch(range(len(windows))).neighbours)
+    for plain, without in batches.values():
+        np.testing.assert_array_equal(plain["state"], without["state"])
+        assert not np.isnan(plain["state"]).all()
+
+
+def _of_bins(store, bins):
+    """Whether each covered site is one of some bins: (covered,)."""
+    found = np.zeros(len(store.covered.state), dtype=bool)
+    for chrom, span in enumerate(store.bins.offsets[:-1]):
+        for cell in range(3):
+            part = slice(*store.covered.span[cell, chrom])
+            sites = span + np.searchsorted(
+                store.bins.start[store.bins.span(store.bins.chroms[chrom])], store.covered.position[part]
+            )
+            found[part] = bins[sites]
+    return found
+
+
+@pytest.mark.parametrize("changes", [[], JOINT], ids=["cpg", "joint"])
+def test_every_parameter_gets_a_gradient(world, changes):
+    _, model, windows = opened(world, *changes)
+    model.loss(windows.make_batch(range(200)))[0].backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        # A bias before a normalisation cancels in training.
+        assert parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("changes", [[], JOINT], ids=["cpg", "joint"])
+def test_a_batch_of_two_gives_what_two_batches_of_one_give(world, changes):
+    _, model, windows = opened(world, *changes)
+    model.eval()
+    both = model.raw(windows.make_batch([3, 40]))["methylation"]
+    alone = torch.cat([model.raw(windows.make_batch([number]))["methylation"] for number in (3, 40)])
+    torch.testing.assert_close(both, alone)
+
+
+def test_a_cell_that_does_not_cover_a_site_teaches_nothing_there(world):
+    _, model, windows = opened(world)
+    batch = windows.make_batch(range(50))
+    raw = model.raw(batch)["methylation"].detach().requires_grad_()
+    model.loss(batch, {"methylation": raw})[0].backward()
+    is_missing = batch.target["methylation"].isnan()
+    assert is_missing.any()
+    assert (raw.grad[is_missing] == 0).all()
+    assert (raw.grad[~is_missing] != 0).all()
+
+
+def test_a_model_of_cpgs_alone_reads_no_sequence(world):
+    _, model, windows = opened(world)
+    batch = windows.make_batch([0, 1])
+    assert len(batch.codes) == 0
+    assert model.receptive_field == 0
+    assert next(iter(model(batch).values())).shape == (2, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["sites=null", "bins.bin_size=8"], r"model\.neighbours: bins need to be CpGs that cells cover; set sites"),
+        ([f"model.encoder={ENCODER}"], r"genome\.fasta: model\.encoder reads sequence; give the FASTA, or set"),
+        (["evaluation.kmer_ridge=3"], r"genome\.fasta: evaluation\.kmer_ridge reads sequence; give the FASTA"),
+        (["graph.candidates=genome.fa"], r"graph\.candidates: without an encoder nothing is read from sequence"),
+        (["model.neighbours=null"], r"model: encoder: null reads no sequence; give neighbours"),
+        (["model.both_strands=true"], r"model: both_strands: there is no encoder"),
+        (["genome.chrom_sizes=null"], r"genome: fasta is not given\. A model that reads no sequence needs chrom_sizes"),
+        (["model.neighbours.name=dcpg"], r"model\.neighbours: no 'dcpg' here\. Did you mean 'deepcpg'"),
+        (["model.neighbours.counts=3"], r"'deepcpg' has no option 'counts'\. Did you mean 'count'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(world, changes, message):
+    with pytest.raises(InputError, match=message):
+        Experiment.open(load_config(world, changes))
