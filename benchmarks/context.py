@@ -4,9 +4,9 @@
 
 A window is 512 bins. One bin in twenty is an element, with a signal of its own; one in twenty is a promoter, whose
 value is the sum of the signals between d / 2 and d bins away, with noise of a fifth of its variance. Bins arrive as
-embeddings, so that what is compared is how layers carry information, and not how an encoder learns motifs. Each stack of
-layers stands between the same linear layers, learns for the same steps from the same windows, and is judged on new ones
-by Pearson's r over promoters; a perfect model reaches about .91. Prints markdown: mean and standard deviation over seeds.
+embeddings, so that what is compared is how layers carry information, and not how an encoder learns motifs. Each stack
+of layers stands between the same linear layers, learns for the same steps from the same windows, and is judged on new
+ones by Pearson's r over promoters; a perfect model reaches about .91. Prints markdown: mean and deviation over seeds.
 """
 
 from __future__ import annotations

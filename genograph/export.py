@@ -57,11 +57,13 @@ def export(config: Config, out: str | Path) -> Path:
         out: The folder to write; there must be none. It appears whole or not at all.
 
     Raises:
-        InputError: If the folder is there, an input is wrong, or a split has no window.
+        InputError: If the folder is there, an input is wrong, bins are sites, or a split has no window.
     """
     out = Path(out)
     if out.exists():
         raise InputError(f"{out} is there already. Name another folder: --out FOLDER")
+    if config.sites is not None:
+        raise InputError("sites: an export is of windows of bins that tile the genome; give a config without sites.")
     experiment = Experiment.open(config)
     store, targets = experiment.store, list(chain(*experiment.store.targets.values()))
     columns = np.argsort([target.index for target in targets])

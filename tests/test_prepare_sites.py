@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 import yaml
 
+from genograph import prepare_sites
+from genograph.assays.cpg_neighbours import CoveredSites
+from genograph.assays.cpg_states import CpgStates
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
+from genograph.export import export
+from genograph.genome.sites import Sites
 from genograph.genome.splits import TRAIN
 from genograph.predict import predict
 from genograph.prepare import prepare
@@ -165,6 +170,25 @@ def test_predictions_of_sites_are_written_where_these_lie(run, tmp_path):
 def test_what_does_not_go_with_sites_is_refused(world, changes, message):
     with pytest.raises(InputError, match=message):
         load_config(world, changes)
+
+
+def test_covered_sites_are_written_block_by_block_as_they_are_from_a_matrix(tmp_path, monkeypatch):
+    rng, sizes = np.random.default_rng(0), {"a": 300, "b": 50, "c": 200}
+    chrom = np.repeat([0, 2], [40, 25])
+    start = np.concatenate([np.sort(rng.permutation(300)[:40]), np.sort(rng.permutation(200)[:25])])
+    states = np.where(rng.random((65, 3)) < 0.4, rng.random((65, 3)), np.nan).astype(np.float32)
+    states[:, 1] = np.nan
+    monkeypatch.setattr(prepare_sites, "_PIECE", 30)
+    prepare_sites.write_covered(Sites(sizes, 1, chrom=chrom, start=start), states, tmp_path / "covered")
+    expected = CoveredSites.of(CpgStates(tuple(sizes), ("x", "y", "z"), chrom, start, states))
+    for name in ("span", "position", "state"):
+        np.testing.assert_array_equal(np.load(tmp_path / "covered" / f"{name}.npy"), getattr(expected, name))
+
+
+def test_windows_of_sites_are_not_exported(world, tmp_path):
+    with pytest.raises(InputError, match="sites: an export is of windows of bins that tile the genome"):
+        export(load_config(world), tmp_path / "records")
+    assert not (tmp_path / "records").exists()
 
 
 def test_sites_of_peaks_need_tracks_of_peaks(world, tmp_path):
