@@ -106,7 +106,9 @@ class Estimate:
         return Contrast(float(weight @ self.mean), (blocks, seeds), self.freedom)
 
 
-def estimate(scores: Mapping[Run, np.ndarray], moved: Mapping[Run, np.ndarray], blocks: Sequence[int]) -> Estimate:
+def estimate(
+    scores: Mapping[Run, np.ndarray], moved: Mapping[Run, np.ndarray], sizes: Sequence[np.ndarray]
+) -> Estimate:
     """Mean scores and their covariances, from at least one run.
 
     Blocks are drawn within folds. A fold of one block cannot tell how it varies; then the folds themselves are what
@@ -116,21 +118,31 @@ def estimate(scores: Mapping[Run, np.ndarray], moved: Mapping[Run, np.ndarray], 
         scores: By fold and seed, the score of every arm, (arms,).
         moved: By fold and seed, how the scores move with each resample of the blocks, (arms, resamples); the
             same resamples for all runs of a fold. NaN where a score of the resample is not defined.
-        blocks: The number of blocks of each fold.
+        sizes: By fold, how many points each of its blocks has, (blocks,).
     """
+    blocks = [len(each) for each in sizes]
     folds: dict[int, list[Run]] = {}
     for run in scores:
         folds.setdefault(run[0], []).append(run)
     means = np.array([np.mean([scores[run] for run in runs], axis=0) for runs in folds.values()])
     if min(blocks[fold] for fold in folds) > 1:
         drawn = [_covariance(np.mean([moved[run] for run in runs], axis=0)) for runs in folds.values()]
-        # B blocks drawn out of B vary (B - 1) / B times as much as B new ones.
-        new = [matrix * blocks[fold] / (blocks[fold] - 1) for fold, matrix in zip(folds, drawn, strict=True)]
+        new = [matrix * _as_new(sizes[fold]) for fold, matrix in zip(folds, drawn, strict=True)]
         by_block, freedom = sum(new) / len(folds) ** 2, sum(blocks[fold] - 1 for fold in folds)
     else:
         by_block, freedom = _covariance(means.T) / len(folds), len(folds) - 1
     by_seed, num_seeds = _seed_covariance(scores, folds)
     return Estimate(means.mean(axis=0), by_block, by_seed, (freedom, num_seeds - 1), len(scores))
+
+
+def _as_new(sizes: np.ndarray) -> float:
+    """How many times as much new blocks vary as those that are drawn out of as many.
+
+    B / (B - 1) of B equal ones. Unequal ones count as so many equal ones as their sizes are worth (Kish 1965, Survey
+    Sampling): what a large block has of its own moves the mean that it is compared with.
+    """
+    worth = sizes.sum() ** 2 / (sizes**2).sum()
+    return float(worth / (worth - 1))
 
 
 def nothing(num_arms: int) -> Estimate:

@@ -55,6 +55,11 @@ class Points:
         """Where in `order` each block starts, (blocks,)."""
         return np.unique(self.block[self.order], return_index=True)[1]
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """How many points with a target each block has, (blocks,)."""
+        return np.diff(np.append(self.starts, len(self.order)))
+
     def is_in(self, stratum: str, level: int) -> np.ndarray:
         """Which points are in a level of a stratum, (n,) bool."""
         return self.strata.get(stratum, np.full(len(self.target), -1)) == level
@@ -124,7 +129,7 @@ class Scores:
                 scores[run], moved[run] = score, draws
         if not scores:
             return nothing(len(arms))
-        return estimate(scores, moved, [len(points.starts) for points in self.points])
+        return estimate(scores, moved, [points.sizes for points in self.points])
 
     def _score(self, arms: Sequence[str], run: Run) -> tuple[np.ndarray, np.ndarray]:
         """The score of a run of each arm, (arms,), and how it moves as blocks are drawn, (arms, RESAMPLES)."""

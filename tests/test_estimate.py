@@ -13,6 +13,11 @@ from genograph.estimate import Contrast, Estimate, enough, estimate, fieller, ho
 STILL = np.zeros((1, 3))
 
 
+def even(blocks):
+    """The sizes of blocks of 30 points."""
+    return np.full(blocks, 30)
+
+
 def test_an_interval_of_blocks_alone_is_students():
     low, high = Contrast(1.0, (4.0, 0.0), (7, 4)).interval
     assert (low, high) == pytest.approx((1 - 2 * stats.t.ppf(0.975, 7), 1 + 2 * stats.t.ppf(0.975, 7)))
@@ -81,7 +86,7 @@ def test_nothing_within_reach_is_enough_for_a_tiny_span():
 
 def test_the_variance_of_seeds_is_that_of_their_mean():
     scores = {(0, seed): np.array([score]) for seed, score in enumerate([1.0, 2.0, 6.0])}
-    found = estimate(scores, dict.fromkeys(scores, STILL), [4])
+    found = estimate(scores, dict.fromkeys(scores, STILL), [even(4)])
     assert found.mean[0] == 3
     assert found.by_seed[0, 0] == pytest.approx(np.var([1, 2, 6], ddof=1) / 3)
     assert found.freedom == (3, 2)
@@ -90,27 +95,27 @@ def test_the_variance_of_seeds_is_that_of_their_mean():
 def test_a_seed_is_one_draw_for_all_folds():
     luck = {0: -1.0, 1: 1.0}
     scores = {(fold, seed): np.array([10 * fold + luck[seed]]) for fold in range(3) for seed in luck}
-    found = estimate(scores, dict.fromkeys(scores, STILL), [4, 4, 4])
+    found = estimate(scores, dict.fromkeys(scores, STILL), [even(4), even(4), even(4)])
     assert found.by_seed[0, 0] == pytest.approx(np.var([-1, 1], ddof=1) / 2)  # not a third of it
     assert found.freedom == (9, 1)
 
 
 def test_a_fold_with_a_run_less_counts_as_much_as_the_others():
     scores = {(0, 0): np.array([0.0]), (0, 1): np.array([0.0]), (1, 0): np.array([1.0])}
-    assert estimate(scores, dict.fromkeys(scores, STILL), [2, 2]).mean[0] == 0.5
+    assert estimate(scores, dict.fromkeys(scores, STILL), [even(2), even(2)]).mean[0] == 0.5
 
 
 def test_the_variance_of_seeds_is_that_of_the_seeds_that_all_folds_have():
     scores = {(0, seed): np.array([score]) for seed, score in enumerate([1.0, 2.0, 6.0])}
     scores |= {(1, seed): np.array([score]) for seed, score in enumerate([1.0, 4.0])}
-    found = estimate(scores, dict.fromkeys(scores, STILL), [4, 4])
+    found = estimate(scores, dict.fromkeys(scores, STILL), [even(4), even(4)])
     assert found.by_seed[0, 0] == pytest.approx(np.var([1.0, 3.0], ddof=1) / 2)
     assert found.freedom == (6, 1)
 
 
 def test_one_seed_in_one_of_the_folds_has_no_interval():
     scores = {(fold, 0): np.array([0.1 * fold]) for fold in range(5)} | {(0, 1): np.array([0.3])}
-    one = estimate(scores, dict.fromkeys(scores, STILL), [8] * 5).contrast(1)
+    one = estimate(scores, dict.fromkeys(scores, STILL), [even(8)] * 5).contrast(1)
     assert one.value == pytest.approx((0.15 + 0.1 + 0.2 + 0.3 + 0.4) / 5)
     assert np.isnan([*one.interval, one.p]).all()
 
@@ -118,32 +123,41 @@ def test_one_seed_in_one_of_the_folds_has_no_interval():
 def test_resamples_of_few_blocks_are_widened_to_what_new_blocks_would_do():
     moved = np.array([[-1.0, 0.0, 1.0]])
     scores = {(0, seed): np.array([0.5]) for seed in range(2)}
-    found = estimate(scores, dict.fromkeys(scores, moved), [3])
+    found = estimate(scores, dict.fromkeys(scores, moved), [even(3)])
     assert found.by_block[0, 0] == pytest.approx(1.0 * 3 / 2)
+
+
+def test_unequal_blocks_are_widened_as_the_equal_ones_that_they_are_worth():
+    moved = np.array([[-1.0, 0.0, 1.0]])
+    scores = {(0, seed): np.array([0.5]) for seed in range(2)}
+    sizes = np.array([60, 20, 20])  # 10,000 / 4,400 = 2.27 blocks
+    assert estimate(scores, dict.fromkeys(scores, moved), [sizes]).by_block[0, 0] == pytest.approx(
+        2.2727 / 1.2727, 1e-4
+    )
 
 
 def test_resamples_without_a_score_are_left_out():
     moved = np.array([[-1.0, np.nan, 0.0, 1.0]])
     scores = {(0, seed): np.array([0.5]) for seed in range(2)}
-    assert estimate(scores, dict.fromkeys(scores, moved), [3]).by_block[0, 0] == pytest.approx(1.5)
+    assert estimate(scores, dict.fromkeys(scores, moved), [even(3)]).by_block[0, 0] == pytest.approx(1.5)
 
 
 def test_folds_of_one_block_vary_among_themselves():
     scores = {(fold, seed): np.array([score]) for fold, score in enumerate([1.0, 2.0, 6.0]) for seed in range(2)}
-    found = estimate(scores, dict.fromkeys(scores, np.zeros((1, 3))), [1, 1, 1])
+    found = estimate(scores, dict.fromkeys(scores, np.zeros((1, 3))), [even(1), even(1), even(1)])
     assert found.by_block[0, 0] == pytest.approx(np.var([1, 2, 6], ddof=1) / 3)
     assert found.freedom == (2, 1)
 
 
 def test_one_block_has_no_interval():
     scores = {(0, seed): np.array([0.1 * seed]) for seed in range(5)}
-    one = estimate(scores, dict.fromkeys(scores, STILL), [1]).contrast(1)
+    one = estimate(scores, dict.fromkeys(scores, STILL), [even(1)]).contrast(1)
     assert np.isnan([*one.interval, one.p, one.detectable(0.05)]).all()
 
 
 def test_one_seed_has_no_interval():
     scores = {(fold, 0): np.array([0.1 * fold]) for fold in range(5)}
-    one = estimate(scores, dict.fromkeys(scores, STILL), [8] * 5).contrast(1)
+    one = estimate(scores, dict.fromkeys(scores, STILL), [even(8)] * 5).contrast(1)
     assert np.isnan([*one.interval, one.p]).all()
 
 

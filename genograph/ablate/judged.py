@@ -38,8 +38,7 @@ class Judged:
     @cached_property
     def bins(self) -> np.ndarray:
         """The held-out bins, ascending, in the order in which runs keep their predictions."""
-        held_out = runs(self.experiment.split_of_bin == TEST, self.experiment.store.bins)
-        return np.concatenate([np.arange(first, end) for first, end in held_out])
+        return np.concatenate([np.arange(first, end) for first, end in self._runs])
 
     @cached_property
     def points(self) -> Points:
@@ -72,6 +71,11 @@ class Judged:
         }
 
     @cached_property
+    def _runs(self) -> list[tuple[int, int]]:
+        """First bin, and one past the last, of each stretch that is held out."""
+        return runs(self.experiment.split_of_bin == TEST, self.experiment.store.bins)
+
+    @cached_property
     def _measured(self) -> np.ndarray:
         """(tracks, bins) float64."""
         store = self.experiment.store
@@ -92,13 +96,16 @@ class Judged:
         return first
 
     def _block(self, place: np.ndarray) -> np.ndarray:
-        bins = self.experiment.store.bins
-        size = self.experiment.config.ablation.block
-        if size is None:  # not shorter than a window, within which errors go together
-            shortest = self.experiment.config.batch.predicted
-            size = max(shortest, min(MAX_BLOCK // bins.bin_size, len(self.bins) // BLOCKS)) * bins.bin_size
-        chrom = bins.chrom_index(place)
-        return chrom * (max(bins.sizes.values()) // size + 1) + bins.starts(place) // size
+        """Every run of held-out bins in equal parts, as many as are no shorter than a block: (points,)."""
+        bin_size, config = self.experiment.store.bins.bin_size, self.experiment.config
+        if config.ablation.block is None:  # not shorter than a window, within which errors go together
+            size = max(config.batch.predicted, min(MAX_BLOCK // bin_size, len(self.bins) // BLOCKS))
+        else:
+            size = -(-config.ablation.block // bin_size)
+        start, end = np.transpose(self._runs)
+        parts = np.maximum((end - start) // size, 1)
+        run = np.searchsorted(start, place, side="right") - 1
+        return np.cumsum(parts)[run] - parts[run] + (place - start[run]) * parts[run] // (end - start)[run]
 
     def _contacts(self, place: np.ndarray) -> np.ndarray:
         """Level by how many contact edges the node has: none, 1 or 2, 3 to 5, more."""
