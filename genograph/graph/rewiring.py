@@ -48,11 +48,7 @@ def swap_partners(pairs: Pairs, groups: np.ndarray, rng: np.random.Generator) ->
         groups: (nodes,) int, group of each node, from 0 on.
         rng: Of the swaps.
     """
-    cell = (pairs.kind.astype(np.int64) * CLASSES + weight_class(pairs)) * (int(groups.max(initial=0)) + 1) ** 2
-    cell = np.unique(cell + group_pair(groups, pairs.first, pairs.second), return_inverse=True)[1]
-    is_turned = groups[pairs.first] > groups[pairs.second]  # ends that trade places must be of one group
-    first = np.where(is_turned, pairs.second, pairs.first)
-    second = np.where(is_turned, pairs.first, pairs.second)
+    cell, first, second = _cells(pairs, groups)
     is_within = groups[first] == groups[second]
     count = np.bincount(cell)
     missing = np.where(count > 1, SWAPS * count, 0)
@@ -70,6 +66,48 @@ def swap_partners(pairs: Pairs, groups: np.ndarray, rng: np.random.Generator) ->
     return pairs._replace(first=first, second=second)
 
 
+def part_again(pairs: Pairs, before: Pairs, groups: np.ndarray, rng: np.random.Generator) -> Pairs:
+    """Pairs of `swap_partners`, of which those that there were before have swapped on where that makes no such pair.
+
+    The more pairs a few nodes have, the more come back by chance. Every node has as many as with `swap_partners`.
+
+    Args:
+        pairs: As `swap_partners` gives them.
+        before: What it was given.
+        groups: (nodes,) int, group of each node, from 0 on.
+        rng: Of the swaps.
+    """
+    cell, first, second = _cells(pairs, groups)
+    known = _keys(before, len(groups))
+    order = np.argsort(cell, kind="stable")
+    start, end = (np.searchsorted(cell[order], cell, side=side) for side in ("left", "right"))
+    rows = np.flatnonzero(end - start > 1)
+    for _ in range(MAX_ROUNDS):
+        now = pairs._replace(first=first, second=second)
+        rows = rows[np.isin(_keys(now.take(rows), len(groups)), known)]
+        if len(rows) == 0:
+            break
+        one, other = rows, order[start[rows] + (rng.random(len(rows)) * (end - start)[rows]).astype(np.int64)]
+        turn = other[(groups[first[other]] == groups[second[other]]) & (rng.random(len(other)) < 0.5)]
+        first[turn], second[turn] = second[turn], first[turn]
+        is_first = np.isin(np.arange(2 * len(one)), np.unique(np.stack([one, other], axis=1), return_index=True)[1])
+        is_apart = is_first.reshape(-1, 2).all(axis=1)  # no pair swaps twice at once, or with itself
+        one, other = one[is_apart], other[is_apart]
+        is_allowed = _stays_simple(now._replace(first=first, second=second), one, other, len(groups), known)
+        one, other = one[is_allowed], other[is_allowed]
+        second[one], second[other] = second[other], second[one]
+    return pairs._replace(first=first, second=second)
+
+
+def _cells(pairs: Pairs, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A number for type, class of weight and two groups of each pair, and its ends, that of the lower group first."""
+    cell = (pairs.kind.astype(np.int64) * CLASSES + weight_class(pairs)) * (int(groups.max(initial=0)) + 1) ** 2
+    cell = np.unique(cell + group_pair(groups, pairs.first, pairs.second), return_inverse=True)[1]
+    is_turned = groups[pairs.first] > groups[pairs.second]  # ends that trade places must be of one group
+    first = np.where(is_turned, pairs.second, pairs.first)
+    return cell, first, np.where(is_turned, pairs.first, pairs.second)
+
+
 def _partnered(cell: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Rows two by two at random, both of one cell; an odd one is left out."""
     rows = rows[np.lexsort((rng.random(len(rows)), cell[rows]))]
@@ -78,17 +116,24 @@ def _partnered(cell: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> 
     return rows[:-1][is_first], rows[1:][is_first]
 
 
-def _stays_simple(pairs: Pairs, one: np.ndarray, other: np.ndarray, num_nodes: int) -> np.ndarray:
-    """Whether pairs `one` and `other` may trade second ends, all of them at once: (len(one),) bool."""
+def _stays_simple(
+    pairs: Pairs, one: np.ndarray, other: np.ndarray, num_nodes: int, known: np.ndarray | None = None
+) -> np.ndarray:
+    """Whether pairs `one` and `other` may trade second ends, all of them at once: (len(one),) bool.
 
-    def key(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return pairs.kind[first].astype(np.int64) * num_nodes**2 + pair_key(
-            num_nodes, pairs.first[first], pairs.second[second]
-        )
-
-    new = np.stack([key(one, other), key(other, one)])
-    has_ends = (pairs.first[one] != pairs.second[other]) & (pairs.first[other] != pairs.second[one])
-    rows = np.arange(len(pairs.kind))
-    is_new = ~np.isin(new, key(rows, rows))
+    They may not make a pair that there is, nor one of those `known`.
+    """
+    first, second = pairs.take(one), pairs.take(other)
+    new = np.stack(
+        [_keys(first._replace(second=second.second), num_nodes), _keys(second._replace(second=first.second), num_nodes)]
+    )
+    has_ends = (first.first != second.second) & (second.first != first.second)
+    present = _keys(pairs, num_nodes)
+    is_new = ~np.isin(new, present if known is None else np.append(present, known))
     _, place, count = np.unique(new, return_inverse=True, return_counts=True)
     return has_ends & (is_new & (count[place].reshape(new.shape) == 1)).all(axis=0)
+
+
+def _keys(pairs: Pairs, num_nodes: int) -> np.ndarray:
+    """A number for the type and the two nodes of each pair: (pairs,)."""
+    return pairs.kind.astype(np.int64) * num_nodes**2 + pair_key(num_nodes, pairs.first, pairs.second)
