@@ -33,7 +33,8 @@ def predict(run: str | Path, out: str | Path | None = None, *, config: Config | 
     """Predict every bin of the genome with a trained run; returns the folder of bigWigs.
 
     Values are in the units that the model was trained on, that is after the targets table's transforms. Here a
-    window's contact partners may lie in any split: what a prediction reads is sequence, never a target.
+    window's contact partners, and covered CpGs beside its bins, may lie in any split. What a prediction reads is
+    sequence and, with `model.neighbours`, the states of CpGs that it does not predict.
 
     Args:
         run: A run folder.

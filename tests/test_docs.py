@@ -26,6 +26,7 @@ from genograph.nn.encoders import ENCODERS
 from genograph.nn.encoders.recurrent import RecurrentSpec
 from genograph.nn.heads import HEADS
 from genograph.nn.layers import LAYERS
+from genograph.nn.neighbours import NEIGHBOURS
 from genograph.nn.trunk import Trunk
 from genograph.overrides import apply_override
 from tests.tiny import config_tree
@@ -33,7 +34,9 @@ from tests.tiny import config_tree
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs" / "config.md").read_text()
 ABLATION = (ROOT / "docs" / "ablation.md").read_text()
-PAGES = {"config.md": DOCS, "ablation.md": ABLATION, "README.md": (ROOT / "README.md").read_text()}
+PAGES = {"config.md": DOCS, "ablation.md": ABLATION} | {
+    path.name: path.read_text() for path in (ROOT / "docs" / "deepcpg.md", ROOT / "README.md")
+}
 FILLED_IN = {("Config", "store"): "`stores/<name>`"}  # by `parse_config`, from the name
 
 
@@ -44,7 +47,7 @@ def section_class(annotation: typing.Any) -> type[Section] | None:
 
 SECTIONS = {name: section_class(field.annotation) for name, field in Config.model_fields.items()}
 WITH_OPTIONS = {name: control for name, control in CONTROLS.items() if _options_model(control).model_fields}
-COMPONENTS = EDGES | WITH_OPTIONS | ENCODERS | LAYERS | HEADS | {"trunk": Trunk}
+COMPONENTS = EDGES | WITH_OPTIONS | ENCODERS | NEIGHBOURS | LAYERS | HEADS | {"trunk": Trunk}
 DOCUMENTED: dict[str, type[BaseModel]] = {
     "Config": Config,
     "blocks": ConvSpec,

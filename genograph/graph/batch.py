@@ -30,8 +30,8 @@ class GenomeBatch:
         num_nodes: Nodes in the batch.
         edge_index: (2, edges) source and destination node, sorted by destination.
         edge_attr: (edges, attributes); see `GenomeGraph.attribute_names`.
-        neighbours: Of a model that reads them `state` and `distance` in bp of the CpGs that each cell covers beside every
-            bin, (bins, cells, 2 * count) each, NaN where there is none; see `genograph.assays.cpg_neighbours.neighbours`.
+        neighbours: If the model reads them, `state` and `distance` in bp of the CpGs that each cell covers beside a
+            bin: (bins, cells, 2 * count) each, NaN where there is none. `assays.cpg_neighbours` says in which order.
         position: (windows, predicted bins) number of each predicted bin in the genome; -1 outside of it.
         target: For each assay (windows, predicted bins, tracks), NaN where missing.
         coverage: For count-ratio assays (methylation) the coverage, shaped as the target.

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from genograph.errors import InputError
-from genograph.nn.encoders import ENCODERS, BasenjiEncoder, BassetEncoder, ResNetEncoder
+from genograph.nn.encoders import ENCODERS, BasenjiEncoder, BassetEncoder, NoEncoder, ResNetEncoder
 from genograph.nn.encoders.recurrent import Recurrent, RecurrentSpec
 from genograph.nn.model import count_parameters
 
@@ -67,6 +67,11 @@ def test_embeddings_do_not_depend_on_where_a_piece_ends_beyond_its_halo(encoder)
     piece = encoder(sequence[:, :, (8 - halo) * BIN : (12 + halo) * BIN])
     torch.testing.assert_close(piece[:, halo : halo + 4], whole[:, 8:12])
     assert not torch.allclose(piece[:, halo + 4], whole[:, 12])
+
+
+def test_no_encoder_gives_embeddings_without_channels_of_inner_bins():
+    encoder = NoEncoder(BIN)
+    assert encoder(one_hot(3, 9), 2).shape == (3, 5, encoder.channels) == (3, 5, 0)
 
 
 @pytest.mark.parametrize("halo", [1, 2, 3])
