@@ -178,14 +178,17 @@ class WindowDataset(Dataset):
     def loader(self, *, shuffle: bool, workers: int = 0, rank: int = 0, world_size: int = 1) -> DataLoader:
         """Batches in order, or shuffled anew each epoch as the seed says; shared out among processes."""
         positive = self.has_positive() if shuffle and self.batch.balance else None
+        sampler = EpochSampler(
+            len(self), seed=self.seed, shuffle=shuffle, rank=rank, world_size=world_size, positive=positive
+        )
         return DataLoader(
             self,  # pyright: ignore[reportArgumentType]
             batch_size=self.batch.size,
-            sampler=EpochSampler(
-                len(self), seed=self.seed, shuffle=shuffle, rank=rank, world_size=world_size, positive=positive
-            ),
+            sampler=sampler,
             collate_fn=self.collate,
             num_workers=workers,
+            # A last batch of one bin has no variance that could normalise it.
+            drop_last=shuffle and self.batch.window == 1 and len(sampler) % self.batch.size == 1 < len(sampler),
         )
 
     def has_positive(self) -> np.ndarray:

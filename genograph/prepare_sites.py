@@ -176,25 +176,21 @@ def _negatives(
     config: SitesConfig, source: Sites, peaks: Mapping[str, list[Interval]], codes: np.ndarray, **names: Any
 ) -> list[Sites]:
     """Flanking, accessible and random sites; none is one that peaks mark, nor touches one of a kind before it."""
-    wanted = config.negatives
-    flanking = _without_peaks(flanking_sites(source, wanted.flanking, stride=config.stride), peaks)
+    wanted, every_peak = config.negatives, [each for track in peaks.values() for each in track]
+    flanking = _without(flanking_sites(source, wanted.flanking, stride=config.stride), every_peak)
     taken = _joined(source, flanking)
     places = [] if wanted.accessible is None else read_bed(wanted.accessible, sizes=source.sizes, **names)
-    accessible = _without_peaks(sites_in(places, taken), peaks)
+    accessible = _without(sites_in(places, taken), every_peak)
     taken = _joined(taken, accessible)
     rng, count = np.random.default_rng(wanted.seed), round(wanted.random * len(source))
-    anywhere = random_sites(taken, count, codes, rng, gc_of=source if wanted.match_gc else None)
-    return [flanking, accessible, _without_peaks(anywhere, peaks)]
+    like = source if wanted.match_gc else None
+    return [flanking, accessible, random_sites(taken, count, codes, rng, peaks=every_peak, gc_of=like)]
 
 
-def _without_peaks(sites: Sites, peaks: Mapping[str, list[Interval]]) -> Sites:
+def _without(sites: Sites, peaks: list[Interval]) -> Sites:
     """The sites that no peak marks."""
-    marked = np.zeros(len(sites), dtype=bool)
-    everything = [each for track in peaks.values() for each in track]
-    for chrom in {each.chrom for each in everything}:
-        spans = np.array([(each.start, each.end) for each in everything if each.chrom == chrom])
-        marked[sites.marked(chrom, *spans.T)[1]] = True
-    return Sites(sites.sizes, sites.bin_size, chrom=sites.chrom[~marked], start=sites.start[~marked])
+    kept = ~sites.marked_by(peaks)
+    return Sites(sites.sizes, sites.bin_size, chrom=sites.chrom[kept], start=sites.start[kept])
 
 
 def _joined(one: Sites, other: Sites) -> Sites:

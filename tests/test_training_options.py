@@ -105,6 +105,15 @@ def test_epochs_take_turns_between_strands(world):
     assert batch.target["accessibility"].amax(dim=(1, 2)).tolist() == [1, 0] * 16
 
 
+@pytest.mark.parametrize("size", [2, 3, 5, 7])
+def test_no_training_batch_is_of_one_site(world, size):
+    windows = Experiment.open(load_config(world, [f"batch.size={size}"])).dataset("train", 0)
+    sizes = [batch.num_windows for batch in windows.loader(shuffle=True)]
+    assert min(sizes) > 1
+    assert len(windows) - sum(sizes) == (len(windows) % size == 1)
+    assert sum(batch.num_windows for batch in windows.loader(shuffle=False)) == len(windows)
+
+
 def test_balance_needs_both_classes(world):
     config = load_config(world, ["sites.train=[source]", "batch.balance=true"])
     with pytest.raises(InputError, match=r"batch\.balance: every training window has a positive"):

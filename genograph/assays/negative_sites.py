@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -39,7 +39,13 @@ def sites_in(places: Iterable[Interval], taken: Sites) -> Sites:
 
 
 def random_sites(
-    taken: Sites, count: int, codes: np.ndarray, rng: np.random.Generator, *, gc_of: Sites | None = None
+    taken: Sites,
+    count: int,
+    codes: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    peaks: Sequence[Interval] = (),
+    gc_of: Sites | None = None,
 ) -> Sites:
     """`count` sites anywhere in the genome that touch none of `taken`, nor each other, and hold no N.
 
@@ -48,6 +54,7 @@ def random_sites(
         count: How many.
         codes: (bases,) the genome's sequence, chromosomes end to end.
         rng: Draws them.
+        peaks: That may not cover half of one.
         gc_of: Sites whose distribution of GC content, in steps of 5 %, they are to have; None for any.
 
     Raises:
@@ -60,7 +67,7 @@ def random_sites(
     start = (rng.random(len(chrom)) * room[chrom]).astype(np.int64)
     first = np.sort(np.unique(offsets[chrom] + start, return_index=True)[1])  # the first draw of every place
     chrom, start = chrom[first], start[first]
-    is_free = ~_touches(taken, chrom, start)
+    is_free = ~_touches(taken, chrom, start) & ~_marked(taken, chrom, start, peaks)
     chrom, start = chrom[is_free], start[is_free]
     content = gc_content(codes, offsets[chrom] + start, length)
     quota = None
@@ -115,6 +122,14 @@ def _apart(like: Sites, chrom: np.ndarray, start: np.ndarray, taken: Sites) -> S
     kept[kept] &= ~_touches(taken, chrom[kept], start[kept])
     rows = np.unique(np.stack([chrom[kept], start[kept]]), axis=1)
     return Sites(like.sizes, like.bin_size, chrom=rows[0], start=rows[1])
+
+
+def _marked(like: Sites, chrom: np.ndarray, start: np.ndarray, peaks: Sequence[Interval]) -> np.ndarray:
+    """Whether peaks mark the site at each place: (places,)."""
+    order = np.lexsort((start, chrom))
+    marked = np.empty(len(start), dtype=bool)
+    marked[order] = Sites(like.sizes, like.bin_size, chrom=chrom[order], start=start[order]).marked_by(peaks)
+    return marked
 
 
 def _touches(taken: Sites, chrom: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -112,6 +112,15 @@ class Sites(Bins):
         peak = np.repeat(np.arange(len(starts)), count)
         return peak, span.start + first[peak] + np.arange(len(peak)) - np.repeat(np.cumsum(count) - count, count)
 
+    def marked_by(self, places: Iterable[Interval]) -> np.ndarray:
+        """True for the sites that any place marks, see `marked`: (sites,)."""
+        found, spans = np.zeros(len(self), dtype=bool), {}
+        for each in places:
+            spans.setdefault(each.chrom, []).append((each.start, each.end))
+        for chrom, each in spans.items():
+            found[self.marked(chrom, *np.array(each).T)[1]] = True
+        return found
+
     def pieces(self, chrom: str, bases: int) -> Iterator[slice]:
         span = self.span(chrom)
         first = span.start

@@ -108,6 +108,13 @@ def test_random_sites_touch_no_other_and_hold_no_n():
     assert {chrom for chrom, _ in spans} == {"chr1", "chr2"}
 
 
+def test_random_sites_are_none_that_a_wide_peak_covers_half_of():
+    wide = [Interval("chr1", 0, 800)]
+    drawn = random_sites(sites_at(380), 4, codes(), np.random.default_rng(0), peaks=wide)
+    assert len(drawn) == 4
+    assert all(chrom == "chr2" or start > 775 for chrom, start in places(drawn))
+
+
 def test_random_sites_of_matched_gc_have_the_contents_of_the_sites_they_are_matched_to():
     rich, poor = codes(0.9), codes(0.1)
     sequence = np.where(np.arange(1300) // 100 % 2, rich, poor)
