@@ -31,10 +31,10 @@ ABLATION = Ablation(
     verdict=Verdict(label="contacts help", sentence="By 0.200.", reasons=["hic beats rewired."]),
     reference="hic",
     arms=table(
-        "arm description runs r sd low high parameters contacts seconds peak_mb",
-        ("rewired", "Degrees kept", 2, 0.4, 0.01, 0.35, 0.45, 1200, 1.25, 61, 512),
-        ("hic", "Contacts", 2, 0.6, 0.01, 0.55, 0.65, 1200, 1.5, 60, 512),
-        ("broken", "No score", 2, NAN, NAN, NAN, NAN, 1200, 1.5, 60, 512),
+        "arm description runs r sd low high parameters contacts_trained contacts seconds peak_mb",
+        ("rewired", "Degrees kept", 2, 0.4, 0.01, 0.35, 0.45, 1200, 1.5, 1.25, 61, 512),
+        ("hic", "Contacts", 2, 0.6, 0.01, 0.55, 0.65, 1200, 1.5, 1.5, 60, 512),
+        ("broken", "No score", 2, NAN, NAN, NAN, NAN, 1200, 1.5, 1.5, 60, 512),
     ),
     differences=table(
         "arm delta low high p p_holm detectable",
@@ -222,7 +222,7 @@ def test_a_cell_is_sorted_by_its_value_and_not_by_what_is_shown():
 
 
 def test_the_cost_of_an_arm_is_in_words():
-    assert rows(render(ABLATION), "cost")[1] == ["rewired", "1,200", "1.250", "1 min 01 s", "512"]
+    assert rows(render(ABLATION), "cost")[1] == ["rewired", "1,200", "1.500", "1.250", "1 min 01 s", "512"]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(59.4, "59 s"), (59.6, "1 min 00 s"), (3660, "1 h 01 min")])

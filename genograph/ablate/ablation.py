@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, replace
@@ -22,9 +21,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from genograph.ablate.arms import ARMS, REFERENCE, SCRAMBLED, Arm, make_arms, with_seed
+from genograph.ablate.arms import ARMS, Arm, make_arms, with_seed
 from genograph.ablate.claim import check_folder, claimed, sources_of
 from genograph.ablate.folds import fold_configs
+from genograph.ablate.graphs import of_fold, with_graphs
 from genograph.ablate.grid import Run, locked
 from genograph.ablate.judged import Judged
 from genograph.ablate.launchers import LAUNCHERS, cores
@@ -37,9 +37,6 @@ from genograph.scores import Points, pearsonr
 from genograph.verdict import Verdict
 
 log = logging.getLogger("genograph")
-
-MORE_PARTNERS = 8  # times those of the reference that an arm may have at most
-AS_MANY = 0.98  # of the contacts that the reference shows are as many
 
 
 class RunsFailed(Exception):
@@ -78,12 +75,12 @@ def ablate(
     _check(config)
     check_folder(folder, config)
     folds = [Experiment.open(each) for each in fold_configs(config, Experiment.open(config).store)]
-    arms = [showing_as_much(arm, folds[0]) for arm in make_arms(config)]
+    arms, kept = with_graphs(make_arms(config), folds)
     runs = make_runs(arms, folds, folder)
     judged = [_judged(fold) for fold in folds]
     folder.mkdir(parents=True, exist_ok=True)
     with claimed(folder, config, sources_of(folds[0]), runs):
-        findings = [[*audit(fold), *_leaks_of_arms(arms, fold)] for fold in folds]
+        findings = [[*audit(fold), *_leaks_of_arms(arms, fold), *each] for fold, each in zip(folds, kept, strict=True)]
         write(folder / "audit.json", json.dumps([[asdict(each) for each in fold] for fold in findings], indent=2))
         _refuse_leaks(findings, config)
     failed = _work_off(runs, judged, folder, launcher=launcher, workers=workers or cores())
@@ -105,7 +102,7 @@ def make_runs(arms: Sequence[Arm], folds: Sequence[Experiment], folder: Path) ->
     for seed in range(first, first + count):
         for number, fold in enumerate(folds):
             for arm in arms:
-                tree = _of_fold(with_seed(arm.config, seed), fold).model_dump(mode="json") | {"ablation": {}}
+                tree = of_fold(with_seed(arm.config, seed), fold).model_dump(mode="json") | {"ablation": {}}
                 place = folder / "runs" / arm.name / f"fold{number}" / f"seed{seed}"
                 runs.append(Run(arm.name, number, seed, place.resolve(), parse_config(tree)))
     return runs
@@ -145,7 +142,7 @@ def _leaks_of_arms(arms: Sequence[Arm], fold: Experiment) -> list[Finding]:
     for arm in arms:
         if (arm.name in ARMS and arm.name != "other_contacts") or not _reads_otherwise(arm.config, arms[0].config):
             continue
-        found = audit(Experiment.open(_of_fold(arm.config, fold)))
+        found = audit(Experiment.open(of_fold(arm.config, fold)))
         leaks += [
             replace(each, arm=arm.name, message=f"In arm '{arm.name}': {each.message}")
             for each in found
@@ -156,37 +153,6 @@ def _leaks_of_arms(arms: Sequence[Arm], fold: Experiment) -> list[Finding]:
 
 def _reads_otherwise(config: Config, reference: Config) -> bool:
     return any(getattr(config, key) != getattr(reference, key) for key in ("contacts", "graph", "batch", "augment"))
-
-
-def showing_as_much(arm: Arm, fold: Experiment) -> Arm:
-    """An arm whose contacts reach other partners, with as many of these as show a model as many contacts as before.
-
-    Contacts exchanged at random share fewer partners, so that the reference's limit would hide more of them, and degree
-    would seem to explain less than it does.
-    """
-    if arm.name not in SCRAMBLED or not arm.config.batch.partners:
-        return arm
-    shows, _ = fold.dataset("train", halo=0).contacts_shown()
-    aim = AS_MANY * shows
-    windows = replace(fold, config=_of_fold(arm.config, fold)).dataset("train", halo=0)
-    limits = range(windows.num_partners, MORE_PARTNERS * windows.num_partners + 1)
-    partners = limits[bisect_left(limits, aim, hi=len(limits) - 1, key=lambda each: windows.contacts_shown(each)[0])]
-    if (shown := windows.contacts_shown(partners)[0]) < aim:
-        log.warning(
-            "%s: with %d partners a window shows %.2f contacts a node, %s shows %.2f. Raise batch.partners, or what "
-            "this arm has lost may be contacts that it was not shown.",
-            *(arm.name, partners, shown, REFERENCE, shows),
-        )
-    batch = arm.config.batch.model_copy(update={"partners": partners})
-    return replace(arm, config=arm.config.model_copy(update={"batch": batch}))
-
-
-def _of_fold(config: Config, fold: Experiment) -> Config:
-    """The config with the splits of a fold."""
-    tree = config.model_dump(mode="json")
-    if fold.config.splits is not None:
-        tree["splits"] = fold.config.splits.model_dump(mode="json")
-    return parse_config(tree)
 
 
 def _refuse_leaks(findings: Sequence[Sequence[Finding]], config: Config) -> None:

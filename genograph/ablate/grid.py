@@ -79,7 +79,11 @@ class Run:
             return dict(arrays)
 
     def cost(self) -> dict[str, float]:
-        """`parameters`, `contacts` of a node that a window shows, `seconds` of training and `peak_mb` of memory."""
+        """What a run took.
+
+        `parameters`; `contacts` of a node that a held-out window shows, and `contacts_trained` that one of training
+        does; `seconds` of training and `peak_mb` of memory.
+        """
         return json.loads((self.folder / COST).read_text())
 
 
@@ -117,6 +121,7 @@ def _predict(run: Run) -> None:
     cost = {
         "parameters": count_parameters(model).trainable,
         "contacts": windows.contacts_shown()[0],
+        "contacts_trained": experiment.dataset("train", model.halo).contacts_shown()[0],
         "seconds": float(pd.read_csv(run.folder / "metrics.csv")["seconds"].sum()),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }

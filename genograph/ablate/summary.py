@@ -150,13 +150,14 @@ def _audit_values(findings: Sequence[Finding], assay: str, over: str) -> dict[st
 
 
 def _audit_table(findings: Sequence[Finding], allowed: Mapping[str, str]) -> pd.DataFrame:
-    """One row for each check, of the fold where most fell foul."""
+    """One row for each check, and each arm that it looked at, of the fold where most fell foul."""
     order = ("ok", "note", "leak")
-    worst: dict[str, Finding] = {}
+    worst: dict[tuple[str, str], Finding] = {}
     for each in findings:
-        before = worst.get(each.check, each)
+        key = each.check, each.arm
+        before = worst.get(key, each)
         rank = (order.index(each.status), each.count)
-        worst[each.check] = each if rank >= (order.index(before.status), before.count) else before
+        worst[key] = each if rank >= (order.index(before.status), before.count) else before
     rows = [
         (
             each.check,
@@ -170,8 +171,9 @@ def _audit_table(findings: Sequence[Finding], allowed: Mapping[str, str]) -> pd.
 
 
 def _costs(done: Sequence[Run]) -> pd.DataFrame:
-    """Parameters, contacts that a window shows, seconds of training and peak memory of each arm, means of its runs."""
-    table = pd.DataFrame([{"arm": run.arm, **run.cost()} for run in done])
+    """Parameters, contacts that windows show, seconds of training and peak memory of each arm, means of its runs."""
+    columns = ["arm", "parameters", "contacts", "contacts_trained", "seconds", "peak_mb"]
+    table = pd.DataFrame([{"arm": run.arm, **run.cost()} for run in done], columns=columns)
     return table.groupby("arm", sort=False).mean().reset_index()
 
 

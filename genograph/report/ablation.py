@@ -49,8 +49,9 @@ class Ablation:
         score: What r is, such as "Pearson r of expression over genes".
         verdict: In words, with its reasons.
         reference: The arm that the others are compared with.
-        arms: arm, description, runs, r, sd (over seeds), low, high (95 % interval), parameters, contacts (edges of
-            a node that a window shows), seconds and peak_mb (means of a run).
+        arms: arm, description, runs, r, sd (over seeds), low, high (95 % interval), parameters, contacts and
+            contacts_trained (contact edges of a node that a window shows, held out and in training), seconds and
+            peak_mb (means of a run).
         differences: arm, delta (reference - arm), low, high, p, p_holm, detectable (the smallest difference that the
             test could have seen).
         strata: stratum, level, arm, n, r, delta, low, high.

@@ -97,7 +97,8 @@ COLUMNS = {
     "cost": (
         Column("Arm", "arm"),
         Column("Parameters", "parameters", whole),
-        Column("Contacts seen", "contacts", decimal),
+        Column("Contacts seen, training", "contacts_trained", decimal),
+        Column("Contacts seen, held out", "contacts", decimal),
         Column("Time of a run", "seconds", duration),
         Column("Peak memory (MB)", "peak_mb", whole),
     ),

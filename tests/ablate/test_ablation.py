@@ -20,14 +20,11 @@ import pytest
 
 from genograph import cli
 from genograph.ablate import ablate, ablation, launchers
-from genograph.ablate.ablation import showing_as_much
-from genograph.ablate.arms import make_arms
 from genograph.ablate.grid import PREDICTIONS, SCRATCH, finish
 from genograph.ablate.launchers import LAUNCHERS
 from genograph.audit import audit
 from genograph.config import load_config
 from genograph.errors import InputError
-from genograph.experiment import Experiment
 from tests.maps import write_map
 from tests.tiny import SIZES, write_bigwig, write_world
 
@@ -453,16 +450,3 @@ def test_runs_that_are_done_count_as_done(world, copied, monkeypatch, caplog):
     with caplog.at_level("INFO", "genograph"):
         ablate(load_config(world, SETTINGS), copied)
     assert [line[:5] for line in caplog.messages if line.startswith("[")] == ["[6/6]"]
-
-
-@pytest.mark.parametrize("name", ["rewired", "distance_matched", "node_permuted"])
-def test_of_contacts_that_were_exchanged_a_window_shows_as_many_with_no_more_partners_than_that_takes(world, name):
-    config = load_config(world, [f"ablation.arms=[{name}]", "batch.window=32", "batch.partners=1"])
-    reference = Experiment.open(config)
-    arm = showing_as_much(make_arms(config)[1], reference)
-    windows = Experiment.open(arm.config).dataset("train", halo=0)
-    aim, share = reference.dataset("train", halo=0).contacts_shown()
-    assert share < 1
-    assert windows.contacts_shown()[0] >= 0.98 * aim
-    fewer = arm.config.batch.partners - 1
-    assert not fewer or windows.contacts_shown(fewer)[0] < 0.98 * aim

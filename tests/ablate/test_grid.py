@@ -169,6 +169,7 @@ def test_costs_are_plain_json(finished):
     assert set(json.loads((finished.folder / grid.COST).read_text())) == {
         "parameters",
         "contacts",
+        "contacts_trained",
         "seconds",
         "peak_mb",
     }

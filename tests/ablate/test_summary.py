@@ -126,6 +126,12 @@ def test_the_costs_of_an_arm_are_the_means_of_its_runs(runs):
     assert table["peak_mb"].to_dict() == MB
 
 
+def test_costs_that_older_runs_do_not_tell_are_not_defined(runs):
+    assert summary._costs(runs)["contacts_trained"].isna().all()
+    (runs[0].folder / COST).write_text(json.dumps(runs[0].cost() | {"contacts_trained": 1.5}))
+    assert summary._costs(runs).set_index("arm").loc["hic", "contacts_trained"] == 1.5
+
+
 def test_the_dose_response_ends_with_the_whole_map():
     arms = pd.DataFrame({"arm": ["hic", "no_graph", "downsampled_50", "downsampled_10"], "r": [0.5, 0.1, 0.4, 0.2]})
     dose = summary._dose(arms.assign(low=0.0, high=1.0))
@@ -141,6 +147,11 @@ def test_the_audit_table_has_the_worst_fold_of_each_check_and_says_what_was_allo
         [finding("a", "ok", 0), finding("b", "leak", 3), finding("a", "note", 2), finding("b", "note", 9)], {"b": "why"}
     )
     assert table.to_numpy().tolist() == [["a", "note", 2, "a 2."], ["b", "allowed", 3, "b 3."]]
+
+
+def test_the_audit_table_has_a_row_for_each_arm_that_was_looked_at():
+    findings = [Finding("kept", "note", 9, arm, {}, arm) for arm in ("rewired", "distance_matched")]
+    assert summary._audit_table(findings, {})["message"].tolist() == ["rewired", "distance_matched"]
 
 
 def test_the_verdict_hears_of_the_worst_fold_of_what_it_is_about():

@@ -1,0 +1,126 @@
+"""The graphs of arms before anything is trained: that they can be made, what they keep, and how much windows show."""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from genograph.ablate.arms import REFERENCE, SCRAMBLED, Arm
+from genograph.audit import Finding
+from genograph.audit.exposure import splits_of_nodes
+from genograph.config import Config, parse_config
+from genograph.errors import InputError
+from genograph.experiment import Experiment
+from genograph.genome.splits import SPLITS
+from genograph.graph import GenomeGraph
+from genograph.graph.rewiring import pair_key
+
+log = logging.getLogger("genograph")
+
+MORE_PARTNERS = 8  # times those of the reference that an arm may have at most
+AS_MANY = 0.98  # of the contacts that the reference shows are as many
+MOST_KEPT = 0.1  # of the reference's edges, in an arm that exchanges them
+MOST_APART = 0.1  # by which held-out windows may show more or fewer contacts
+
+
+def with_graphs(arms: Sequence[Arm], folds: Sequence[Experiment]) -> tuple[list[Arm], list[list[Finding]]]:
+    """The arms whose graphs can be made in every fold, and for each fold what those that exchange contacts keep.
+
+    These, `SCRAMBLED`, are given the partners that show as much as the reference: see `showing_as_much`.
+
+    Args:
+        arms: All, the reference first.
+        folds: The reference's experiments.
+
+    Raises:
+        InputError: If the graph of an arm that the config names cannot be made. Another one is left out, which is told.
+    """
+    kept, findings = [arms[0]], [[] for _ in folds]
+    for arm in arms[1:]:
+        own = [Experiment.open(of_fold(arm.config, fold)) for fold in folds]
+        try:
+            graphs = [each.graph for each in own]
+        except InputError as error:
+            if arms[0].config.ablation.arms is not None:
+                raise InputError(f"arm '{arm.name}': {error}") from None
+            log.warning("Arm '%s' is left out: %s", arm.name, error)
+            continue
+        if arm.name in SCRAMBLED:
+            arm = showing_as_much(arm, folds[0], own[0])
+            for fold, graph, found in zip(folds, graphs, findings, strict=True):
+                found.append(edges_kept(arm.name, fold, graph))
+                if found[-1].status != "ok":
+                    log.warning(found[-1].message)
+        kept.append(arm)
+    return kept, findings
+
+
+def showing_as_much(arm: Arm, reference: Experiment, own: Experiment) -> Arm:
+    """An arm whose contacts reach other partners, with as many of these as show a model as many contacts as before.
+
+    Contacts exchanged at random share fewer partners, so that the reference's limit would hide more of them, and degree
+    would seem to explain less than it does. Training windows decide; if those held out differ, that is told.
+
+    Args:
+        arm: With the reference's limit.
+        reference: Of a fold.
+        own: The arm's, of that fold.
+    """
+    if not arm.config.batch.partners:
+        return arm
+    shows, windows = _shown(reference, "train"), own.dataset("train", halo=0)
+    aim = AS_MANY * shows
+    limits = range(windows.num_partners, MORE_PARTNERS * windows.num_partners + 1)
+    partners = limits[bisect_left(limits, aim, hi=len(limits) - 1, key=lambda each: windows.contacts_shown(each)[0])]
+    if (shown := windows.contacts_shown(partners)[0]) < aim:
+        log.warning(
+            "%s: with %d partners a window shows %.2f contacts a node, %s shows %.2f. Raise batch.partners, or what "
+            "this arm has lost may be contacts that it was not shown.",
+            *(arm.name, partners, shown, REFERENCE, shows),
+        )
+    held_out, aim = own.dataset("test", halo=0).contacts_shown(partners)[0], _shown(reference, "test")
+    if abs(held_out - aim) > MOST_APART * aim:
+        log.warning(
+            "%s: held-out windows show %.2f contacts a node, those of %s %.2f; in training it is %.2f and %.2f.",
+            *(arm.name, held_out, REFERENCE, aim, shown, shows),
+        )
+    batch = arm.config.batch.model_copy(update={"partners": partners})
+    return replace(arm, config=arm.config.model_copy(update={"batch": batch}))
+
+
+def edges_kept(name: str, reference: Experiment, graph: GenomeGraph) -> Finding:
+    """Which share of the reference's contact edges within each split the graph of an arm still has."""
+    split = np.where((holds := splits_of_nodes(reference)).sum(axis=1) == 1, holds.argmax(axis=1), -1)
+    before, after = _keys(reference.graph, split), _keys(graph, split)
+    kept = {each: np.isin(before[code], after[code]) for each, code in SPLITS.items() if len(before[code])}
+    shares = {each: float(is_kept.mean()) for each, is_kept in kept.items()}
+    count = sum(int(is_kept.sum()) for is_kept in kept.values())
+    foul = max(shares.values(), default=0.0) > MOST_KEPT
+    listed = ", ".join(f"{share:.0%} in {each}" for each, share in shares.items())
+    message = f"'{name}' keeps {count} of the contact edges within a split: {listed}."
+    advice = " What they bring it has too: the reference may be worth more than their difference." if foul else ""
+    return Finding("edges_kept", "note" if foul else "ok", count, message + advice, shares, name)
+
+
+def of_fold(config: Config, fold: Experiment) -> Config:
+    """The config with the splits of a fold."""
+    tree = config.model_dump(mode="json")
+    if fold.config.splits is not None:
+        tree["splits"] = fold.config.splits.model_dump(mode="json")
+    return parse_config(tree)
+
+
+def _shown(experiment: Experiment, split: str) -> float:
+    return experiment.dataset(split, halo=0).contacts_shown()[0]
+
+
+def _keys(graph: GenomeGraph, split: np.ndarray) -> dict[int, np.ndarray]:
+    """By split a number for type and ends of each contact edge in it: (pairs,) each."""
+    pairs = graph.pairs().take(graph.is_contact(graph.pairs().kind))
+    keys = pairs.kind.astype(np.int64) * graph.num_nodes**2 + pair_key(graph.num_nodes, pairs.first, pairs.second)
+    inside = np.where(split[pairs.first] == split[pairs.second], split[pairs.first], -1)
+    return {code: keys[inside == code] for code in SPLITS.values()}
