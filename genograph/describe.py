@@ -73,7 +73,7 @@ def _describe(config: Config) -> dict[str, object]:
         "parameters": parameters.total,
         "trainable": parameters.trainable,
         "receptive_field": model.receptive_field,
-        "tracks": sum(tracks.values()),
+        "tracks": sum(model.tracks.values()),
         "layers": " ".join(part.name for part in parts if part is not None),
         "source": config.source,
     }

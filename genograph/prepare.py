@@ -30,6 +30,8 @@ from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes, read_genes
 from genograph.genome.names import match_names, read_aliases, shorten
 from genograph.prepare_sites import SiteList, make_sites, write_covered
+from genograph.prepare_statistics import ASSAY as STATISTICS
+from genograph.prepare_statistics import wanted_statistics, write_statistics
 from genograph.prepare_tfrecords import Plan, plan_tfrecords
 from genograph.rebuild import building, fingerprint, locked, restamp, what_changed
 from genograph.store import Store, read_codes, read_manifest, write_manifest
@@ -108,6 +110,7 @@ def _recipe(config: Config) -> dict[str, Any]:
         and config.sites.model_dump(
             include={"source", "overlap", "stride", "negatives"}, exclude={"negatives": {"accessible"}}
         ),
+        "statistics": wanted_statistics(config) or None,
         "covered": (config.sites is not None and config.sites.source == "covered") or None,
         "genome": genome.model_dump(include={"chroms", "circular"}),
         "paint": config.section("tracks").paint,
@@ -172,6 +175,9 @@ def _build(config: Config, targets: Mapping[str, list[Target]], folder: Path) ->
     if config.sites is not None and config.sites.source == "covered":
         states = np.load(folder / "signals" / "methylation.npy", mmap_mode="r")
         write_covered(bins, states, folder / "covered")
+    wanted = wanted_statistics(config)
+    if wanted:
+        targets = {**targets, STATISTICS: write_statistics(wanted, folder / "signals")}
     return {
         "sizes": sizes,
         "circular": sorted(circular),

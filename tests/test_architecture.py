@@ -32,6 +32,7 @@ ORDER = (
     "prepare",
     "prepare_tfrecords",
     "prepare_sites",
+    "prepare_statistics",
     "dataset",
     "augment",
     "covered",

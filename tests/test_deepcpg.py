@@ -57,6 +57,42 @@ def test_what_cells_cover_is_looked_up_where_the_sites_are(store):
     np.testing.assert_array_equal(store.covered.states_at(chrom, start), store.signals("methylation"))
 
 
+STATISTICS = ["store=statistics", "model.heads.methylation_statistics={statistics: [diff, mean]}"]
+
+
+def test_statistics_across_cells_are_tracks_where_three_cells_cover_a_site(world):
+    experiment, model, windows = opened(world, *STATISTICS)
+    states, found = (experiment.store.signals(name) for name in ("methylation", "methylation_statistics"))
+    three = np.isfinite(states).all(axis=1)
+    assert 20 < three.sum() < 200
+    assert (np.isfinite(found) == three[:, None]).all()
+    np.testing.assert_allclose(found[three, 1], states[three].mean(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(found[three, 0], np.ptp(states[three], axis=1) > 0)
+    names = [target.identifier for target in experiment.targets["methylation_statistics"]]
+    assert names == ["methylation_diff", "methylation_mean"]
+    batch = windows.make_batch(range(200))
+    loss, parts = model.loss(batch)
+    loss.backward()
+    assert parts.keys() == {"methylation", "methylation_statistics"}
+    assert all((each.grad != 0).any() for each in model.heads["methylation_statistics"].parameters())
+
+
+def test_other_statistics_are_another_store(world):
+    before = prepare(load_config(world, STATISTICS)).signals("methylation_statistics").shape
+    after = prepare(load_config(world, [*STATISTICS, "model.heads.methylation_statistics={}"]))
+    assert (before[1], after.signals("methylation_statistics").shape[1]) == (2, 3)
+
+
+def test_statistics_of_two_cells_are_refused(world):
+    table = world.parent / "few.tsv"
+    table.write_text("".join((world.parent / "targets.tsv").read_text().splitlines(True)[:3]))
+    with pytest.raises(InputError, match=r"statistics are of three tracks of methylation and more; .* has 2"):
+        prepare(load_config(world, [*STATISTICS, "store=few", f"tracks.targets={table}"]))
+    table.write_text(table.read_text().replace("\tmethylation\n", "\tmethylation_statistics\n"))
+    with pytest.raises(InputError, match=r"methylation_statistics are computed from other tracks; ask for them by"):
+        prepare(load_config(world, [*STATISTICS, "store=few", f"tracks.targets={table}"]))
+
+
 def test_bins_that_are_no_covered_sites_have_no_such_part(world):
     place = world.parent / "place.bed"
     place.write_text("chr1\t0\t60000\n")

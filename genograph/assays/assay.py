@@ -13,7 +13,8 @@ class Assay:
         name: As in the targets table.
         description: For reports.
         kind: `count` for signal that grows with reads, where an uncovered base is a zero; `ratio` for a
-            fraction of reads, which is missing where nothing is covered and comes with its coverage.
+            fraction of reads, which is missing where nothing is covered and comes with its coverage; `statistic` for
+            what is computed from other tracks, and is missing where these are.
     """
 
     name: str
@@ -27,6 +28,7 @@ ASSAYS = {
         Assay("expression", "transcription: RNA-seq, CAGE, expression tables", "count"),
         Assay("accessibility", "open chromatin: DNase-seq, ATAC-seq", "count"),
         Assay("methylation", "fraction of methylated reads: bisulfite or nanopore sequencing", "ratio"),
+        Assay("methylation_statistics", "statistics of methylation across cells", "statistic"),
         Assay("coverage", "any other read counts: ChIP-seq, MNase-seq", "count"),
     )
 }

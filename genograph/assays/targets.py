@@ -134,6 +134,8 @@ def _target(row: dict[str, str], number: int, root: Path, path: Path, with_files
             raise InputError(f"{where}: unknown {key} '{given[key]}'.{nearest(given[key], known)}")
     numbers = {key: _positive(row[key], key, where) for key in ("clip", "clip_soft", "scale") if row.get(key)}
     target = Target(identifier=identifier, index=int(index), file=file, column=column, **given, **numbers)
+    if ASSAYS[target.assay].kind == "statistic":
+        raise InputError(f"{where}: {target.assay} are computed from other tracks; ask for them by model.heads.")
     if ASSAYS[target.assay].kind == "ratio" and (numbers.keys() - {"scale"} or target.sum_stat != "mean"):
         raise InputError(f"{where}: {target.assay} is a fraction and takes no clip, clip_soft or sum_stat.")
     return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -15,6 +16,8 @@ from genograph.nn.losses import LOSSES
 Weight = Annotated[float, Field(gt=0)]
 Link = Literal["softplus", "exp_linear"]
 ClassWeights = Literal["balanced", "positives"]
+Statistic = Literal["mean", "var", "mode", "cat2_var", "diff"]
+_LARGEST_VAR = 0.251  # DeepCpG's; that of fractions is .25
 
 
 class ExpLinear(nn.Module):
@@ -196,9 +199,63 @@ class MethylationHead(Head):
         super().__init__(channels, num_tracks, tracks=tracks, **options)
 
 
+class ScaledSigmoid(nn.Module):
+    """The logistic function times the largest value of each track: (..., tracks)."""
+
+    def __init__(self, largest: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("largest", torch.tensor(largest), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.largest * x.sigmoid()
+
+
+class StatisticsHead(Head):
+    """Statistics of methylation across cells, as DeepCpG predicts them (Angermueller et al. 2017).
+
+    Mean and variance train by their squared error; `mode`, `cat2_var` and `diff`, which are 0 or 1, by cross-entropy.
+    The losses are added.
+
+    Args:
+        channels: Of the bins.
+        num_tracks: Tracks in the data: those that are asked for, so that it is not looked at.
+        statistics: Which; see `genograph.assays.cpg_statistics.statistics`.
+        weight: Of the loss beside those of other assays.
+
+    Raises:
+        InputError: If a statistic comes twice.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_tracks: int | None,
+        *,
+        statistics: tuple[Statistic, ...] = ("mean", "var", "diff"),
+        weight: Weight = 1.0,
+    ) -> None:
+        if len({*statistics}) < len(statistics):
+            raise InputError(f"statistics are to differ; got {', '.join(statistics)}.")
+        super().__init__(channels, None, tracks=len(statistics), loss="mse", link="sigmoid", weight=weight)
+        self.statistics = statistics
+        self.link = ScaledSigmoid([_LARGEST_VAR if each == "var" else 1.0 for each in statistics])
+
+    def loss(self, raw: Tensor, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor | None:
+        """The sum of the losses of those that were measured, or None where nothing was."""
+        is_observed, rate, losses = mask & torch.isfinite(target), self.rate(raw), []
+        for track, name in enumerate(self.statistics):
+            each = (..., slice(track, track + 1))
+            if is_observed[each].any():
+                is_number = name in ("mean", "var")
+                prediction, loss = (rate, LOSSES["mse"]) if is_number else (raw, LOSSES["bce"])
+                losses.append(loss(prediction[each], target[each], is_observed[each]))
+        return torch.stack(losses).sum() if losses else None
+
+
 HEADS = {
     "expression": CountHead,
     "coverage": PeakOrCountHead,
     "accessibility": PeakOrCountHead,
     "methylation": MethylationHead,
+    "methylation_statistics": StatisticsHead,
 }

@@ -99,7 +99,23 @@ def binomial(
     return (weight * nll).sum() / weight.sum()
 
 
-LOSSES = {"poisson": poisson, "poisson_multinomial": poisson_multinomial, "bce": bce, "binomial": binomial}
+def mse(prediction: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared error.
+
+    Raises:
+        InputError: If nothing is kept; a mean over no bins would be NaN.
+    """
+    keep = _kept(value, mask)
+    return _mean((torch.where(keep, prediction, 0.0) - torch.where(keep, value, 0.0)).square(), keep)
+
+
+LOSSES = {
+    "poisson": poisson,
+    "poisson_multinomial": poisson_multinomial,
+    "bce": bce,
+    "binomial": binomial,
+    "mse": mse,
+}
 
 
 def _weighted(reads: Tensor, fraction: Tensor, negative: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genograph.errors import InputError
-from genograph.nn.heads import HEADS, CountHead, ExpLinear, MethylationHead, PeakOrCountHead
+from genograph.nn.heads import HEADS, CountHead, ExpLinear, MethylationHead, PeakOrCountHead, StatisticsHead
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -50,6 +50,30 @@ def test_accessibility_counts_like_any_other_coverage(options):
     assert torch.equal(
         PeakOrCountHead(5, 3, **options).loss(raw, count, mask), CountHead(5, 3, **options).loss(raw, count, mask)
     )
+
+
+def test_statistics_train_by_squared_error_or_cross_entropy_and_losses_are_added():
+    head = StatisticsHead(3, None, statistics=("mean", "var", "mode"))
+    raw = torch.tensor([[[0.0, 0.0, 2.0], [1.0, 1.0, 1.0]]])
+    target = torch.tensor([[[1.0, 0.1255, 0.0], [math.nan, 0.0255, math.nan]]])
+    mask = torch.ones_like(target, dtype=torch.bool)
+    assert head.rate(raw)[0, 0].tolist() == pytest.approx([0.5, 0.1255, 1 / (1 + math.exp(-2))])
+    of_var = (0.251 / (1 + math.exp(-1)) - 0.0255) ** 2 / 2
+    assert head.loss(raw, target, mask).item() == pytest.approx(0.25 + of_var + math.log(1 + math.exp(2)))
+    assert head.loss(raw[:, 1:], target[:, 1:], mask[:, 1:]).item() == pytest.approx(2 * of_var)
+    assert head.loss(raw, target * math.nan, mask) is None
+
+
+def test_a_statistic_that_is_missing_has_no_gradient():
+    head, raw = StatisticsHead(3, None), torch.zeros(1, 2, 3, requires_grad=True)
+    target = torch.tensor([[[1.0, math.nan, 0.0], [math.nan, 0.1, math.nan]]])
+    head.loss(raw, target, torch.ones_like(target, dtype=torch.bool)).backward()
+    assert torch.equal(raw.grad == 0, target.isnan())
+
+
+def test_a_statistic_is_not_asked_for_twice():
+    with pytest.raises(InputError, match="statistics are to differ; got mean, mean"):
+        StatisticsHead(3, None, statistics=("mean", "mean"))
 
 
 def test_an_assay_that_was_not_measured_has_no_loss():
