@@ -10,6 +10,9 @@ import numpy as np
 from genograph.audit.shortcuts import drawn
 from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment
+from genograph.genome.assembly import N
+from genograph.genome.interval import Interval
+from genograph.genome.sites import Sites
 from genograph.genome.splits import SPLITS
 from genograph.graph.batch import GenomeBatch
 from genograph.graph.genome_graph import GenomeGraph
@@ -56,6 +59,8 @@ class Exposure:
         """
         bins, reader = self.dataset.store.bins, self.dataset.reader
         chrom, first = self._pieces()
+        if isinstance(bins, Sites):
+            return self._sites_read(bins, bins.offsets[chrom] + first)
         chroms = np.asarray(bins.chroms)
         circles = bins.chrom_index(self.dataset.runs[reader.is_circle, 0])
         position = (first - reader.halo)[:, None] * bins.bin_size + self.shift + np.arange(self.batch.codes.shape[1])
@@ -64,6 +69,18 @@ class Exposure:
         number = bins.offsets[chrom, None] + position // bins.bin_size
         is_read = (self.batch.codes.numpy() < 4) & (number < bins.offsets[chrom + 1, None])
         return number[is_read & ~np.isin(chrom, circles)[:, None]]
+
+    def _sites_read(self, bins: Sites, pieces: np.ndarray) -> np.ndarray:
+        """The sites that share a base with what is read about each of some sites; one may come several times."""
+        touched = [np.empty(0, dtype=np.int64)]
+        for codes, site in zip(self.batch.codes.numpy(), pieces.tolist(), strict=True):
+            read = np.flatnonzero(codes < N)
+            if len(read):  # nothing of what stands for a site beyond its run
+                place = bins.interval(site)
+                read += place.start - self.dataset.reader.halo * bins.bin_size + self.shift
+                near = bins.touching(Interval(place.chrom, max(int(read[0]), 0), int(read[-1]) + 1))
+                touched.append(np.arange(near.start, near.stop))
+        return np.concatenate(touched)
 
     def _pieces(self) -> tuple[np.ndarray, np.ndarray]:
         """Chromosome, and first bin counted from its start, of every piece of sequence, context apart: (pieces,)."""
