@@ -99,7 +99,7 @@ class Comparison:
         pairs = [(self.reference, arm) for arm in self.predictions if arm != self.reference]
         return (
             self._contrasts(pairs, level)
-            .drop(columns=["first", "first_r", "second_r"])
+            .drop(columns=["first", "first_r", "second_r", "undefined"])
             .rename(columns={"second": "arm"})
         )
 
@@ -107,11 +107,13 @@ class Comparison:
         """The first arm less the second, for pairs of arms that are tested together.
 
         Returns:
-            `first second first_r second_r delta low high p p_holm detectable pairs left_out`. The two r are over the
-            runs that both arms have. `low` and `high` are the 95 % interval of one difference and `p` its two-sided
-            test; `p_holm` is corrected over the rows. `detectable` is the difference found with a power of .8 whatever
-            the other rows show: at .05 over the number of rows that have runs, where Holm's correction starts; NaN if
-            nothing varies. `pairs` counts the folds and seeds that both arms have and score, `left_out` the others.
+            `first second first_r second_r delta low high p p_holm detectable pairs left_out undefined`. The two r are
+            over the runs that both arms have and that have a score. `low` and `high` are the 95 % interval of one
+            difference and `p` its two-sided test; `p_holm` is corrected over the rows. `detectable` is the difference
+            found with a power of .8 whatever the other rows show: at .05 over the number of rows that have runs, where
+            Holm's correction starts; NaN if nothing varies. `pairs` counts the folds and seeds over which it is,
+            `left_out` the others, and `undefined` those of them that both arms have, one of them without a score, as
+            where a run predicts a constant.
         """
         return self._contrasts(pairs)
 
@@ -122,10 +124,10 @@ class Comparison:
         for pair, one in found.items():
             delta = one.contrast(1, -1)
             either = set().union(*(self.predictions[arm] for arm in pair))
-            counts = one.runs, len(either) - one.runs
+            counts = one.runs, len(either) - one.runs, len(self._shared(pair)) - one.runs
             rows.append((*pair, *one.mean, delta.value, *delta.interval, delta.p, delta.detectable(tested), *counts))
         columns = ["first", "second", "first_r", "second_r", "delta", "low", "high", "p", "detectable"]
-        table = pd.DataFrame(rows, columns=[*columns, "pairs", "left_out"])
+        table = pd.DataFrame(rows, columns=[*columns, "pairs", "left_out", "undefined"])
         table.insert(8, "p_holm", holm(table["p"]))
         return table
 

@@ -38,7 +38,12 @@ class Verdict:
 
 
 def verdict(
-    comparison: Comparison, audit_values: Mapping[str, float], *, score: str, ceiling: float | None = None
+    comparison: Comparison,
+    audit_values: Mapping[str, float],
+    *,
+    score: str,
+    ceiling: float | None = None,
+    failed: Mapping[str, int] | None = None,
 ) -> Verdict:
     """Whether contacts help the reference of an ablation, or what else explains its gain.
 
@@ -49,8 +54,9 @@ def verdict(
             nothing but the number and strength of a node's contacts.
         score: What the scores are, such as "r over promoters".
         ceiling: The score of a perfect model, where it is known.
+        failed: How many runs of an arm could not be finished, of the arms where there are any.
     """
-    case = _Case(comparison, audit_values, ceiling)
+    case = _Case(comparison, audit_values, ceiling, failed or {})
     label, figures = case.decide()
     sentence = f"{label}: {score} {figures}." + case.beside_dilated()
     return Verdict(label, sentence, case.reasons)
@@ -59,13 +65,20 @@ def verdict(
 class _Case:
     """The comparisons that the rules ask for, tested together, and the rules in their order."""
 
-    def __init__(self, comparison: Comparison, audit_values: Mapping[str, float], ceiling: float | None) -> None:
-        self.comparison, self.audit_values, self.ceiling = comparison, audit_values, ceiling
+    def __init__(
+        self,
+        comparison: Comparison,
+        audit_values: Mapping[str, float],
+        ceiling: float | None,
+        failed: Mapping[str, int],
+    ) -> None:
+        self.comparison, self.audit_values, self.ceiling, self.failed = comparison, audit_values, ceiling, failed
         self.reference = comparison.reference
         arms = [arm for arm in ASKED if arm in comparison.predictions and arm != self.reference]
         table = comparison.contrasts([(self.reference, arm) for arm in arms]).set_index("second")
         self.table = table[table["pairs"] > 0]
         self.reasons = [self._compared(arm) for arm in self.table.index]
+        self.reasons += [self.lacking(arm) for arm in ASKED if arm in {*arms, *failed} and arm not in self.table.index]
         bare = [arm for arm in self.table.index if arm in WITHOUT_EDGES]
         self.baselines = bare or [arm for arm in self.table.index if arm == DILATED]
         if self.baselines:
@@ -85,7 +98,13 @@ class _Case:
         """There is nothing to compare with, nothing that differs, or there are no intervals."""
         if not self.baselines:
             r = self.comparison.contrast({self.reference: 1}).value
-            return UNKNOWN, f"{self.reference} {_r(r)}, and no arm without edges: run no_graph"
+            lacking = [
+                self.lacking(arm) for arm in WITHOUT_EDGES if arm in {*self.failed, *self.comparison.predictions}
+            ]
+            return (
+                UNKNOWN,
+                f"{self.reference} {_r(r)}, and no arm without edges: {', '.join(lacking) or 'run no_graph'}",
+            )
         for arm in filter(self.same, self.baselines):
             return UNKNOWN, f"{self.difference(arm)}; {self.changes_nothing(arm)}"
         if not all(self.known(arm) for arm in self.baselines):
@@ -154,8 +173,8 @@ class _Case:
         if control in self.table.index and self.same(control):
             return UNKNOWN, f"{figures}; {self.changes_nothing(control)}"
         if not self.known(control):
-            missing = " and ".join(arm for arm in (REWIRED, DISTANCE_MATCHED) if not self.known(arm))
-            return UNKNOWN, f"{figures}; a gain, unexplained: run {missing} with the same folds and seeds"
+            missing = " and ".join(self.lacking(arm) for arm in (REWIRED, DISTANCE_MATCHED) if not self.known(arm))
+            return UNKNOWN, f"{figures}; a gain, unexplained: {missing}"
         at_least, told = self._kept(control)
         self.reasons.append(f"{control} keeps {told} of the gain over {self.baseline}")
         if self.beats(control):
@@ -205,6 +224,19 @@ class _Case:
         """Whether there is an interval of the reference less an arm."""
         return arm in self.table.index and not np.isnan(self.table.loc[arm, "low"])
 
+    def lacking(self, arm: str) -> str:
+        """Why there is no interval of the reference less an arm, or what to do."""
+        if arm in self.table.index or (arm not in self.failed and arm not in self.comparison.predictions):
+            return f"run {arm} with the same folds and seeds"
+        if arm not in self.comparison.predictions:
+            return f"{arm} failed, all {self.failed[arm]} of its runs"
+        shared = self.comparison.contrasts([(self.reference, arm)]).loc[0, "undefined"]
+        if not shared:
+            return f"{arm} and {self.reference} have no run of the same fold and seed"
+        return (
+            f"{arm} has no defined score beside {self.reference}, as where predictions are constant, in {shared} runs"
+        )
+
     def same(self, arm: str) -> bool:
         """Whether an arm has the reference's score in every way, as one does that changes nothing."""
         delta, high = self.table.loc[arm, ["delta", "high"]]
@@ -250,7 +282,12 @@ class _Case:
 
     def _compared(self, arm: str) -> str:
         row = self.table.loc[arm]
-        left_out = f", runs without a counterpart left out: {row['left_out']}" if row["left_out"] else ""
+        alone = row["left_out"] - row["undefined"]
+        left_out = f", runs without a counterpart left out: {alone}" if alone else ""
+        if row["undefined"]:
+            left_out += f", pairs without a defined score, as of constant predictions, left out: {row['undefined']}"
+        if arm in self.failed:
+            left_out += f", runs of {arm} that failed: {self.failed[arm]}"
         p = "" if np.isnan(row["p"]) else f", p {_p(row['p'])}, {_p(row['p_holm'])} after Holm's correction"
         lost = self.comparison.unpredicted(self.reference, arm)
         left_out += f", points left out that some of them do not predict: {lost}" if lost else ""

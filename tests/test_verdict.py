@@ -45,7 +45,41 @@ def test_without_a_control_a_gain_stays_unexplained(control):
 
 
 def test_both_missing_controls_are_named():
-    assert "unexplained: run rewired and distance_matched" in ruled({"hic": 1.6, "no_graph": 0.8}).sentence
+    sentence = ruled({"hic": 1.6, "no_graph": 0.8}).sentence
+    same = "with the same folds and seeds"
+    assert sentence.endswith(f"unexplained: run rewired {same} and run distance_matched {same}.")
+
+
+def constant(comparison, arm, runs):
+    flat = {run: np.full_like(p, 0.7) if run in runs else p for run, p in comparison.predictions[arm].items()}
+    return replace(comparison, predictions=comparison.predictions | {arm: flat})
+
+
+def test_a_control_that_failed_and_one_without_a_score_are_not_said_to_be_missing():
+    found = ablation(np.random.default_rng(0), {"hic": 1.6, "no_graph": 0.8, "distance_matched": 0.9})
+    said = verdict(constant(found, "distance_matched", found.predictions["hic"]), {}, score="r", failed={"rewired": 5})
+    failed = "rewired failed, all 5 of its runs"
+    undefined = "distance_matched has no defined score beside hic, as where predictions are constant, in 5 runs"
+    assert said.sentence.endswith(f"a gain, unexplained: {failed} and {undefined}.")
+    assert said.reasons[1:3] == [failed, undefined]
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [({}, "run no_graph"), ({"no_graph": 5}, "no_graph failed, all 5 of its runs")],
+)
+def test_arms_without_edges_that_failed_are_not_said_to_be_missing(failed, said):
+    found = ablation(np.random.default_rng(0), {"hic": 1.6, "rewired": 0.8})
+    assert verdict(found, {}, score="r", failed=failed).sentence.endswith(f"and no arm without edges: {said}.")
+
+
+def test_runs_that_collapsed_or_failed_are_counted():
+    found = constant(ablation(np.random.default_rng(0), ALL), "rewired", {(0, 1), (0, 4)})
+    reasons = {each.split(":")[0]: each for each in verdict(found, {}, score="r", failed={"no_graph": 1}).reasons}
+    assert reasons["hic - rewired"].endswith(
+        "over 3 pairs of runs, pairs without a defined score, as of constant predictions, left out: 2"
+    )
+    assert reasons["hic - no_graph"].endswith("over 5 pairs of runs, runs of no_graph that failed: 1")
 
 
 def test_degree_explains_a_gain_though_distance_was_not_tried():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -64,7 +65,8 @@ def outcome(folds: Sequence[Experiment], runs: Sequence[Run], findings: Sequence
     comparison = Comparison([each.points for each in judged], on_disk, REFERENCE)
     values = _audit_values(findings, assay, over)
     ceiling = config.ablation.ceiling.get(assay)
-    said = verdict(comparison, values, score=f"r of {assay} over {over}", ceiling=ceiling)
+    failed = Counter(run.arm for run in runs if not run.is_done)
+    said = verdict(comparison, values, score=f"r of {assay} over {over}", ceiling=ceiling, failed=failed)
     tables = {name: getattr(comparison, name)() for name in TABLES}
     names = judged[0].labels()
     for stratum in names:

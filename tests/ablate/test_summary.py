@@ -94,7 +94,9 @@ def test_a_run_that_is_not_done_is_left_out_and_named_in_the_report(experiment, 
         "no_graph": 3,
         "rewired": 2,
     }
-    assert "rewired, fold 0, seed 2" in written(experiment, runs, tmp_path)[1]
+    said, page = written(experiment, runs, tmp_path)
+    assert "rewired, fold 0, seed 2" in page
+    assert any(reason.endswith("runs of rewired that failed: 1") for reason in said.reasons)
 
 
 def test_tables_and_verdicts_cover_every_assay_and_that_asked_about_is_returned(experiment, runs, tmp_path):
