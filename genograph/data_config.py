@@ -44,6 +44,7 @@ class GenomeConfig(Section):
 class TracksConfig(Section):
     targets: FilePath  # Basenji's targets table
     folder: FilePath | None = None  # what the table's files are relative to; None: the table's own folder
+    use: list[str] | None = Field(None, min_length=1)  # identifiers of those that a model has; None: all
     genes: FilePath | None = None  # GFF3, GTF, BED or TSV; for expression tables and gene-level accuracy
     paint: Literal["gene", "tss"] = "gene"
 

@@ -84,7 +84,9 @@ def _tracks(config: Config) -> dict[str, int]:
     listed: Counter[str] = Counter()
     with suppress(InputError):  # a model can be listed where its data are not at hand
         if config.tracks is not None:
-            listed.update(target.assay for target in read_targets(config.tracks.targets, config.tracks.folder))
+            rows = read_targets(config.tracks.targets, config.tracks.folder)
+            use = config.tracks.use
+            listed.update(target.assay for target in rows if use is None or target.identifier in use)
         if config.tfrecords is not None:
             records = RecordFolder.open(config.tfrecords.folder, config.tfrecords.targets)
             listed.update(target.assay for target in records.targets)

@@ -44,7 +44,10 @@ class Experiment:
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         check_parts(config)
-        experiment = cls(config, prepare(config))
+        store = prepare(config)
+        if config.tracks is not None and config.tracks.use is not None:
+            store = store.with_tracks(config.tracks.use)
+        experiment = cls(config, store)
         experiment.check_window()
         experiment.check_heads()
         return experiment

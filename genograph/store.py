@@ -17,8 +17,8 @@ A store is built beside its place and moved there whole (`genograph.rebuild`), s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass, fields
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from genograph.assays.contacts import ContactMap
 from genograph.assays.cpg_neighbours import CoveredSites
 from genograph.assays.targets import Target
 from genograph.atomic import replacing
-from genograph.errors import InputError
+from genograph.errors import InputError, nearest
 from genograph.genome.assembly import N
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes
@@ -59,10 +59,17 @@ class Contig:
 
 @dataclass(frozen=True)
 class Store:
-    """A prepared genome, opened read-only; arrays stay on disk until they are sliced."""
+    """A prepared genome, opened read-only; arrays stay on disk until they are sliced.
+
+    Attributes:
+        path: Of its folder.
+        manifest: What stands in `manifest.json`.
+        columns: Those of each assay's tracks that are used; None for all.
+    """
 
     path: Path
     manifest: Mapping[str, Any]
+    columns: Mapping[str, list[int]] | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
@@ -81,6 +88,26 @@ class Store:
                 "Rebuild it: genograph prepare CONFIG"
             )
         return cls(path, manifest)
+
+    def with_tracks(self, identifiers: Collection[str]) -> Store:
+        """The store with some of its tracks, in its own order. Bins that none of these measures leave the mask.
+
+        Raises:
+            InputError: If there is no such track, or one is given without its other strand.
+        """
+        rows = {target.identifier: target for each in self.targets.values() for target in each}
+        for name in identifiers:
+            if name not in rows:
+                raise InputError(f"tracks.use: no track '{name}'.{nearest(name, rows)}")
+            if (rows[name].strand_pair or name) not in identifiers:
+                raise InputError(f"tracks.use: '{name}' needs its other strand, '{rows[name].strand_pair}', too.")
+        columns = {
+            assay: [column for column, target in enumerate(each) if target.identifier in identifiers]
+            for assay, each in self.targets.items()
+        }
+        listed = self.manifest["targets"]
+        kept = {assay: [listed[assay][column] for column in each] for assay, each in columns.items() if each}
+        return replace(self, manifest={**self.manifest, "targets": kept}, columns=columns)
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -144,7 +171,10 @@ class Store:
     @cached_property
     def mask(self) -> np.ndarray:
         """False for bins that leave loss and metrics: blacklisted, unsequenced, unmeasured, or masked by the map."""
-        return np.load(self.path / "mask.npy", mmap_mode="r")
+        mask = np.load(self.path / "mask.npy", mmap_mode="r")
+        if self.columns is None:
+            return mask
+        return mask & np.any([np.isfinite(self.signals(assay)).any(axis=1) for assay in self.targets], axis=0)
 
     @cached_property
     def contacts(self) -> ContactMap | None:
@@ -177,7 +207,7 @@ class Store:
 
     def signals(self, assay: str) -> np.ndarray:
         """(bins, tracks) float32 (float16 if the source is) of one assay, NaN where missing."""
-        return np.load(self.path / "signals" / f"{assay}.npy", mmap_mode="r")
+        return self._used(np.load(self.path / "signals" / f"{assay}.npy", mmap_mode="r"), assay)
 
     def missing(self, assay: str, column: int) -> int:
         """How many bins have no value of a track."""
@@ -186,7 +216,10 @@ class Store:
     def coverage(self, assay: str) -> np.ndarray | None:
         """(bins, tracks) float32 of reads behind each value, for assays that are a ratio; else None."""
         file = self.path / "coverage" / f"{assay}.npy"
-        return np.load(file, mmap_mode="r") if file.is_file() else None
+        return self._used(np.load(file, mmap_mode="r"), assay) if file.is_file() else None
+
+    def _used(self, values: np.ndarray, assay: str) -> np.ndarray:
+        return values if self.columns is None else values[:, self.columns[assay]]
 
     def codes(self, chrom: str, start: int, end: int) -> np.ndarray:
         """Bases `start` to `end` as codes: (end - start,) uint8.

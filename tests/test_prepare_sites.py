@@ -10,6 +10,7 @@ from genograph import prepare_sites
 from genograph.assays.cpg_neighbours import CoveredSites
 from genograph.assays.cpg_states import CpgStates
 from genograph.config import load_config
+from genograph.describe import models
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
@@ -128,6 +129,16 @@ def test_kinds_that_do_not_train_still_judge(world):
     assert set(kind[experiment.counted("test")]) == {0, 3}
     windows = experiment.dataset("train", 0)
     assert len(windows) == is_training.sum()
+
+
+def test_a_model_of_some_tracks_reads_the_sites_of_all(world):
+    config = load_config(world, [f"store={world.parent / 'store-use'}", "tracks.use=[two]"])
+    experiment, both = Experiment.open(config), prepare(config)
+    batch = experiment.dataset("train", 0).make_batch([0, 1, 2, 3])
+    np.testing.assert_array_equal(experiment.store.signals("accessibility")[:, 0], both.signals("accessibility")[:, 1])
+    assert batch.target["accessibility"].shape == (4, 1, 1)
+    assert experiment.model().tracks == {"accessibility": 1}
+    assert models([config])["tracks"].item() == 1
 
 
 @pytest.fixture(scope="module")

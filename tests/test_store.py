@@ -159,6 +159,35 @@ def test_one_measured_track_is_enough_and_the_others_stay_nan(tmp_path):
     assert store.mask.all()
 
 
+def test_a_store_with_some_of_its_tracks_has_their_values_and_what_they_measure(tmp_path):
+    config = small(tmp_path, {"one": "ACGT" * 4, "two": "ACGT" * 4})
+    write_bigwig(tmp_path / "half.bw", {"two": np.full(16, 3.0)})
+    (tmp_path / "targets.tsv").write_text("identifier\tfile\nones\tones.bw\nhalf\thalf.bw\n")
+    store = prepare(config).with_tracks(["half"])
+    assert [target.identifier for target in store.targets["coverage"]] == ["half"]
+    np.testing.assert_array_equal(store.signals("coverage"), [[np.nan], [np.nan], [3], [3]])
+    assert store.mask.tolist() == [False, False, True, True]
+
+
+def test_tracks_that_are_used_keep_the_order_of_the_store_and_others_leave_with_their_assay(store):
+    some = store.with_tracks(["rev", "meth", "fwd"])
+    assert {assay: [each.identifier for each in rows] for assay, rows in some.targets.items()} == {
+        "expression": ["fwd", "rev"],
+        "methylation": ["meth"],
+    }
+    np.testing.assert_array_equal(some.signals("expression"), store.signals("expression"))
+    np.testing.assert_array_equal(some.coverage("methylation"), store.coverage("methylation"))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(["fwt", "rev"], r"no track 'fwt'\. Did you mean 'fwd'"), (["fwd"], "'fwd' needs its other strand, 'rev'")],
+)
+def test_tracks_that_are_not_there_or_lack_their_strand_cannot_be_used(store, names, message):
+    with pytest.raises(InputError, match=message):
+        store.with_tracks(names)
+
+
 def test_tracks_turned_from_columns_to_rows_in_small_blocks_are_the_same(source, world, monkeypatch):
     monkeypatch.setattr(genograph.prepare, "_BLOCK", 40)
     (world.parent / "store").rename(world.parent / "before")
