@@ -25,7 +25,7 @@ from genograph.ablate.arms import ARMS, Arm, make_arms, with_seed
 from genograph.ablate.claim import check_folder, claimed, sources_of
 from genograph.ablate.folds import fold_configs
 from genograph.ablate.graphs import of_fold, with_graphs
-from genograph.ablate.grid import Run, locked
+from genograph.ablate.grid import PREDICTIONS, Run, locked
 from genograph.ablate.judged import Judged
 from genograph.ablate.launchers import LAUNCHERS, cores
 from genograph.ablate.summary import judged_assay, over_genes, write, write_summary
@@ -37,6 +37,8 @@ from genograph.scores import Points, pearsonr
 from genograph.verdict import Verdict
 
 log = logging.getLogger("genograph")
+
+SHOWN_AFTER = 30.0  # seconds in which a file that another machine has written is there
 
 
 class RunsFailed(Exception):
@@ -175,13 +177,23 @@ def _work_off(runs: Sequence[Run], judged: Sequence[Judged], folder: Path, *, la
     outcomes = closing(LAUNCHERS[launcher](missing, workers, folder, options))
     with _progress(len(runs), len(runs) - len(missing)) as tell, outcomes as each:
         for run, error in each:
+            if error is None and not _appears(run):
+                error = RuntimeError(f"it ended, but {run.folder / PREDICTIONS} is not there.")
             if error is not None:
                 failed.append(f"{run.label} failed, see {run.folder / 'train.log'}: {error}")
                 tell(failed[-1])
-            elif run.is_done:
+            else:
                 r = _score(judged[run.fold].points, judged[run.fold].of_predictions(run.predictions()[assay]))
                 tell(f"{run.label}: r {r:.3f}")
     return failed
+
+
+def _appears(run: Run) -> bool:
+    """Whether a run that has ended is done, once a file system across machines shows what it wrote."""
+    deadline = time.monotonic() + SHOWN_AFTER
+    while not run.is_done and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return run.is_done
 
 
 def _score(points: Points, predicted: np.ndarray) -> float:

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from genograph import cli
-from genograph.ablate import ablate, ablation, launchers
+from genograph.ablate import RunsFailed, ablate, ablation, launchers
 from genograph.ablate.grid import PREDICTIONS, SCRATCH, finish
 from genograph.ablate.launchers import LAUNCHERS
 from genograph.audit import audit
@@ -328,6 +328,27 @@ def test_without_a_run_of_the_reference_there_is_no_answer(world, tmp_path, monk
     ):
         ablate(load_config(world, SETTINGS), tmp_path)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_run_that_ends_without_predictions_has_failed(world, copied, monkeypatch):
+    monkeypatch.setattr(ablation, "SHOWN_AFTER", 0.1)
+    (copied / "runs" / "rewired" / "fold0" / "seed1" / PREDICTIONS).unlink()
+    monkeypatch.setitem(LAUNCHERS, "local", lambda runs, *_: ((run, None) for run in runs))
+    with pytest.raises(RunsFailed, match=r"1 of 6 runs failed.* rewired, fold 0, seed 1 failed.*: it ended, but .*npz"):
+        ablate(load_config(world, SETTINGS), copied)
+
+
+def test_a_run_whose_predictions_are_seen_late_is_done(world, copied, monkeypatch):
+    folder = copied / "runs" / "rewired" / "fold0" / "seed1"
+    (folder / PREDICTIONS).rename(folder / "late")
+
+    def late(runs, *_):
+        for run in runs:
+            threading.Timer(0.5, (folder / "late").rename, [folder / PREDICTIONS]).start()
+            yield run, None
+
+    monkeypatch.setitem(LAUNCHERS, "local", late)
+    ablate(load_config(world, SETTINGS), copied)
 
 
 # Processes of their own, that are killed.
