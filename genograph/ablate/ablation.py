@@ -81,7 +81,7 @@ def ablate(
     runs = make_runs(arms, folds, folder)
     judged = [_judged(fold) for fold in folds]
     folder.mkdir(parents=True, exist_ok=True)
-    with claimed(folder, config, sources_of(folds[0]), runs):
+    with claimed(folder, config, sources_of(arms), runs):
         findings = [[*audit(fold), *_leaks_of_arms(arms, fold), *each] for fold, each in zip(folds, kept, strict=True)]
         write(folder / "audit.json", json.dumps([[asdict(each) for each in fold] for fold in findings], indent=2))
         _refuse_leaks(findings, config)

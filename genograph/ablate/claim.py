@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from genograph.ablate.arms import Arm
 from genograph.ablate.grid import Run, changed_since, locked
 from genograph.ablate.summary import write
 from genograph.config import Config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
+from genograph.rebuild import sha256
 
 CONFIG, SOURCES, RUNS = "config.yaml", "sources.json", "runs"  # with a folder of runs an ablation is taken
 
@@ -53,9 +55,21 @@ def check_folder(folder: Path, config: Config) -> None:
         raise InputError(f"{folder} holds an ablation of another config: {changed} differ. Name another: --out FOLDER")
 
 
-def sources_of(experiment: Experiment) -> dict[str, str]:
-    """SHA-256 of the files that the store was made of."""
-    return {name: each["sha256"] for name, each in experiment.store.manifest["sources"].items()}
+def sources_of(arms: Sequence[Arm]) -> dict[str, str]:
+    """SHA-256 of the files that the reference's data are made of, and of those that other arms read in their place."""
+    reference = arms[0].config
+    digests = _digests(reference)
+    for arm in arms[1:]:
+        if (arm.config.store, arm.config.graph.candidates) != (reference.store, reference.graph.candidates):
+            digests |= {f"{arm.name}: {key}": digest for key, digest in _digests(arm.config).items()}
+    return digests
+
+
+def _digests(config: Config) -> dict[str, str]:
+    sources = Experiment.open(config).store.manifest["sources"]
+    candidates = config.graph.candidates
+    read = {} if candidates is None else {"graph.candidates": sha256(candidates)}
+    return {name: each["sha256"] for name, each in sources.items()} | read
 
 
 def _check_sources(folder: Path, sources: Mapping[str, str]) -> dict[str, str]:
