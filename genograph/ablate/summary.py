@@ -114,6 +114,7 @@ def _report(
 ) -> Ablation:
     config, over = folds[0].config, "genes" if over_genes(folds[0]) else "bins"
     done = [run for run in runs if run.is_done]
+    leaks = {finding.check for finding in findings if finding.status == "leak"}
     table = main.tables["arms"].merge(_costs(done), "left", on="arm")
     table.insert(1, "description", table["arm"].map({arm.name: arm.description for arm in arms}))
     return Ablation(
@@ -127,7 +128,7 @@ def _report(
         dose=_dose(table),
         curves=_curves(done),
         audit=_audit_table(findings, config.ablation.allow_leakage),
-        allowed=[f"{check}: {reason}" for check, reason in config.ablation.allow_leakage.items()],
+        allowed=[f"{check}: {why}" for check, why in config.ablation.allow_leakage.items() if check in leaks],
         scatter=_scatter(main),
         locus=_locus(main, folds[0], done),
         config=config.to_yaml(),

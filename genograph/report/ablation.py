@@ -58,7 +58,7 @@ class Ablation:
         dose: fraction of the contacts kept, r, low, high.
         curves: arm, fold, seed, epoch, train_loss, valid_loss, valid_pearsonr.
         audit: check, status (ok, note, leak, allowed), count, message.
-        allowed: The reasons given for allowed leaks.
+        allowed: The reasons given for allowed leaks that were found.
         scatter: arm, prediction, target: a sample of places.
         locus: An example, or None.
         config: As YAML.

@@ -156,6 +156,15 @@ def test_the_audit_table_has_a_row_for_each_arm_that_was_looked_at():
     assert summary._audit_table(findings, {})["message"].tolist() == ["rewired", "distance_matched"]
 
 
+def test_only_leaks_that_were_found_are_shown_as_allowed(world, runs, tmp_path):
+    allowed = "ablation.allow_leakage={mask_predicts: known, duplicate_sequence: in case}"
+    experiment = Experiment.open(load_config(world, ["ablation.arms=[hic,no_graph,rewired]", allowed]))
+    findings = [Finding("mask_predicts", "leak", 1, "."), Finding("duplicate_sequence", "note", 1, ".")]
+    page = written(experiment, runs, tmp_path, findings)[1].partition("Configuration")[0]
+    assert "mask_predicts: known" in page
+    assert "duplicate_sequence: in case" not in page
+
+
 def test_the_verdict_hears_of_the_worst_fold_of_what_it_is_about():
     findings = [
         Finding("masked_bins_scored", "note", 4, "", {"coverage": 1.0}),
