@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+import torch
 import yaml
 
 from genograph.atomic import replacing
@@ -91,7 +92,8 @@ def finish(run: Run) -> None:
     """Train a run, or go on with it, and predict; nothing is done twice.
 
     Whoever comes second waits for the first, so that two ablations may share a folder. A run that was killed goes on
-    from its last epoch to the weights of one that was not. What it prints goes to `train.log`.
+    from its last epoch to the weights of one that was not. What it prints goes to `train.log`. It has one thread, if
+    `training.threads` does not say otherwise, so that its numbers do not depend on how many runs share a machine.
 
     Raises:
         InputError: As `train` does, or if the folder holds the run of another config.
@@ -99,6 +101,7 @@ def finish(run: Run) -> None:
     run.folder.mkdir(parents=True, exist_ok=True)
     with locked(run.folder / "lock"):
         run.check()
+        torch.set_num_threads(run.config.training.threads or 1)
         if not run.is_done:
             with _printed_to(run.folder / "train.log"):
                 try:

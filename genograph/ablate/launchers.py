@@ -16,8 +16,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import torch
-
 from genograph.ablate.grid import Run, finish
 from genograph.errors import InputError
 
@@ -31,21 +29,19 @@ Launcher = Callable[[Sequence[Run], int, Path, dict[str, Any]], Generator[Outcom
 def local(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Generator[Outcome]:
     """Processes of this machine, a fresh one for each run, so that its memory is its own.
 
-    They share the cores evenly, if neither `training.threads` nor OMP_NUM_THREADS says otherwise. A run whose process
-    is killed is begun again, `ATTEMPTS` times in all, and goes on from its last epoch; no other run is touched by
-    that.
+    A run whose process is killed is begun again, `ATTEMPTS` times in all, and goes on from its last epoch; no other run
+    is touched by that.
     """
     # What runs import is imported once, in a server without threads that each run is a fork of.
     context = get_context("forkserver" if sys.platform == "linux" else "spawn")
     context.set_forkserver_preload([__name__])
-    threads = None if "OMP_NUM_THREADS" in os.environ else max(1, cores() // workers)
     waiting, attempts, working = deque(runs), Counter(), {}
     try:
         while waiting or working:
             while waiting and len(working) < workers:
                 run = waiting.popleft()
                 attempts[run.folder] += 1
-                process, told = _begun(context, run, threads)
+                process, told = _begun(context, run)
                 working[process.sentinel] = process, told, run
             for sentinel in wait(list(working)):
                 process, told, run = working.pop(sentinel)
@@ -63,19 +59,17 @@ class Killed(Exception):
     """A process that ended without a word."""
 
 
-def _begun(context: Any, run: Run, threads: int | None) -> tuple[Any, Connection]:
+def _begun(context: Any, run: Run) -> tuple[Any, Connection]:
     told, telling = context.Pipe(duplex=False)
-    process = context.Process(target=_finish_and_tell, args=(run, threads, telling))
+    process = context.Process(target=_finish_and_tell, args=(run, telling))
     process.start()
     telling.close()  # so that the pipe ends with the process
     return process, told
 
 
-def _finish_and_tell(run: Run, threads: int | None, telling: Connection) -> None:
+def _finish_and_tell(run: Run, telling: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who began this ends it
     Thread(target=_end_with_parent, daemon=True).start()
-    if threads and not run.config.training.threads:
-        torch.set_num_threads(threads)
     said = None
     try:
         finish(run)

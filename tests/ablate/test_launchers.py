@@ -105,13 +105,15 @@ def test_every_run_has_a_process_of_its_own_and_as_many_work_as_may(told, tmp_pa
     assert max(int(count) for run in runs for count in run.noted("busy")) == 2
 
 
-@pytest.mark.parametrize(("workers", "threads"), [(1, "4"), (2, "2"), (9, "1")])
-def test_processes_share_the_cores(workers, threads, told, tmp_path, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(launchers, "cores", lambda: 4)
-    runs = told("quick")
-    worked_off(local, runs, tmp_path, workers)
-    assert runs[0].noted("threads") == [threads]
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("asked", "threads"), [(0, "1"), (2, "2")])
+def test_a_run_has_one_thread_or_as_many_as_its_config_says_however_many_runs_work(
+    asked, threads, workers, world, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    run = Told("quick", 0, 0, tmp_path / "run", load_config(world, [f"training.threads={asked}"]))
+    worked_off(local, [run], tmp_path, workers)
+    assert run.noted("threads") == [threads]
 
 
 def test_a_run_that_is_killed_every_time_is_given_up_and_the_others_finish(told, tmp_path):
