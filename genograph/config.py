@@ -38,6 +38,9 @@ from genograph.overrides import apply_override
 from genograph.sections import Section, parse_section
 
 
+NAME = r"^\.*[\w+-][\w.+-]*$"  # of a folder; one of dots alone is another folder's
+
+
 class GraphConfig(Section):
     edges: list[in_registry(EDGES)] = Field([])
     controls: list[in_registry(CONTROLS)] = Field([])  # what is done to the graph, in this order
@@ -169,7 +172,7 @@ class DownloadConfig(Section):
 
 
 class ArmConfig(Section):
-    name: str = Field(pattern=r"^[\w.+-]+$")
+    name: str = Field(pattern=NAME)
     set: list[str] = Field(min_length=1)  # section.key=value, as on the command line
     description: str = ""
     folder: FilePath = Field(Path(), validate_default=True)  # that paths in `set` start from; left out: the config's
@@ -192,7 +195,7 @@ class AblationConfig(Section):
 class Config(Section):
     """All of a run. See the sections for what each key means and its default."""
 
-    name: str = Field(pattern=r"^[\w.+-]+$")
+    name: str = Field(pattern=NAME)
     source: str = ""  # the paper a model comes from
     store: FilePath  # left out: stores/<name>, in the folder one works in
     seed: int = Field(0, ge=0)

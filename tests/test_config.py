@@ -15,6 +15,18 @@ def write(tmp_path, tree):
     return path
 
 
+@pytest.mark.parametrize("name", [".", "..", "...", "a/b", ""])
+@pytest.mark.parametrize("where", ["name", "ablation.arms"])
+def test_a_name_that_leads_out_of_its_folder_is_refused(name, where, tmp_path):
+    arm = f"[{{name: '{name}', set: [seed=1]}}]"
+    with pytest.raises(InputError, match=where):
+        load_config(write(tmp_path, config_tree()), [f"{where}='{name}'" if where == "name" else f"{where}={arm}"])
+
+
+def test_a_name_may_begin_with_a_dot(tmp_path):
+    assert load_config(write(tmp_path, config_tree()), ["name=..a.b"]).name == "..a.b"
+
+
 def test_paths_start_from_the_folder_of_the_config(tmp_path):
     config = load_config(write(tmp_path, config_tree()))
     assert config.genome.fasta == tmp_path / "genome.fa"
