@@ -37,7 +37,6 @@ from genograph.nn.neighbours import NEIGHBOURS
 from genograph.overrides import apply_override
 from genograph.sections import Section, parse_section
 
-
 NAME = r"^\.*[\w+-][\w.+-]*$"  # of a folder; one of dots alone is another folder's
 
 

@@ -139,16 +139,19 @@ def _report(
 
 
 def _audit_values(findings: Sequence[Finding], assay: str, over: str) -> dict[str, float]:
-    """What the verdict wants to know of the audit of the reference: the worst fold's."""
+    """What the verdict wants to know of the audit of the reference.
+
+    How many masked bins are judged in all folds, and the greatest r of mask and of degree in any of them.
+    """
     values: dict[str, float] = {}
-    for finding in findings:
-        if finding.arm:
-            continue
-        found = {"masked_bins_scored": float(finding.count)}.get(finding.check)
-        if finding.check in ("mask_predicts", "degree_predicts"):
+    for finding in (each for each in findings if not each.arm):
+        before = values.get(finding.check, 0.0)
+        if finding.check == "masked_bins_scored":
+            values[finding.check] = before + finding.values.get("judged", 0.0)
+        elif finding.check in ("mask_predicts", "degree_predicts"):
             found = finding.values.get(f"{assay}.{over}", float("nan"))
-        if found is not None and not np.isnan(found):
-            values[finding.check] = max(found, values.get(finding.check, 0.0))
+            if not np.isnan(found):
+                values[finding.check] = max(found, before)
     return values
 
 

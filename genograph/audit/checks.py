@@ -163,7 +163,9 @@ def masked_bins_scored(experiment: Experiment) -> Finding:
     differs = any(ratio < ALIKE[0] or ratio > ALIKE[1] for ratio in ratios.values())
     listed = ", ".join(f"{assay} {ratio:.2f}" for assay, ratio in ratios.items())
     message = f"{count} bins that the contact map masks are scored; their signal over that of others: {listed}."
-    return Finding(name, "leak" if differs else "note", count, f"{message} {MASK}", ratios)
+    judged = int(store.contacts.masked[store.node_of_bin[counted(experiment, "test")]].sum())
+    values = ratios | {"judged": float(judged)}
+    return Finding(name, "leak" if differs else "note", count, f"{message} {MASK}", values)
 
 
 def degree_predicts(experiment: Experiment) -> Finding:

@@ -165,11 +165,14 @@ def test_only_leaks_that_were_found_are_shown_as_allowed(world, runs, tmp_path):
     assert "duplicate_sequence: in case" not in page
 
 
-def test_the_verdict_hears_of_the_worst_fold_of_what_it_is_about():
+def test_the_verdict_hears_of_masked_bins_that_are_judged_and_of_the_worst_fold_of_what_it_is_about():
     findings = [
-        Finding("masked_bins_scored", "note", 4, "", {"coverage": 1.0}),
+        Finding("masked_bins_scored", "note", 9, "", {"coverage": 1.0, "judged": 3.0}),  # the others train or choose
+        Finding("masked_bins_scored", "note", 1, "", {"coverage": 1.0, "judged": 1.0}),
         Finding("masked_bins_scored", "ok", 0, ""),
-        Finding("masked_bins_scored", "leak", 9, "", arm="unmasked"),  # the verdict is about the reference
+        Finding(
+            "masked_bins_scored", "leak", 9, "", {"judged": 9.0}, arm="unmasked"
+        ),  # the verdict is about the reference
         Finding("mask_predicts", "note", 1, "", {"coverage.genes": 0.3, "coverage.bins": 0.9, "expression.genes": 0.8}),
         Finding("mask_predicts", "note", 1, "", {"coverage.genes": float("nan")}),
         Finding("degree_predicts", "ok", 0, "", {"coverage.genes": 0.1}),

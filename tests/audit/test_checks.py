@@ -182,7 +182,15 @@ def test_masked_bins_that_are_scored_leak_with_half_or_twice_the_signal(factor, 
     set_signal(experiment, "coverage", np.where(is_masked, factor, 1.0))
     finding = CHECKS["masked_bins_scored"](experiment)
     assert (finding.status, finding.count) == (status, MASKED_BINS)
-    assert finding.values == pytest.approx({"coverage": factor, "expression": 1.0, "methylation": 1.0})
+    ratios = {"coverage": factor, "expression": 1.0, "methylation": 1.0}
+    assert finding.values == pytest.approx(ratios | {"judged": 0.0})  # the masked node is of training
+
+
+def test_masked_bins_that_are_judged_are_those_of_the_test_split(opened):
+    experiment = opened("contacts.mask=false", "splits.valid=[chrA]", "splits.test=[chrC]")
+    assert CHECKS["masked_bins_scored"](experiment).values["judged"] == 0
+    experiment = opened("contacts.mask=false", "splits.valid=[chrC]", "splits.test=[chrA]")
+    assert CHECKS["masked_bins_scored"](experiment).values["judged"] == MASKED_BINS
 
 
 @pytest.mark.parametrize(("r", "expected"), [(0.2, ("ok", 0)), (0.21, ("note", 1)), (0.99, ("note", 1))])
