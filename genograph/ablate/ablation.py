@@ -175,7 +175,7 @@ def _work_off(runs: Sequence[Run], judged: Sequence[Judged], folder: Path, *, la
     failed, assay = [], judged[0].assay
     options = judged[0].experiment.config.ablation.slurm
     outcomes = closing(LAUNCHERS[launcher](missing, workers, folder, options))
-    with _progress(len(runs), len(runs) - len(missing)) as tell, outcomes as each:
+    with progress(len(runs), len(runs) - len(missing)) as tell, outcomes as each:
         for run, error in each:
             if error is None and not _appears(run):
                 error = RuntimeError(f"it ended, but {run.folder / PREDICTIONS} is not there.")
@@ -203,7 +203,7 @@ def _score(points: Points, predicted: np.ndarray) -> float:
 
 
 @contextmanager
-def _progress(total: int, done: int) -> Iterator:
+def progress(total: int, done: int) -> Iterator:
     """A bar on a terminal, else a line for every run: how many are done and how long the rest will take."""
     console = Console(stderr=True)
     started, first = time.monotonic(), done

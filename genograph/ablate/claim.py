@@ -1,4 +1,4 @@
-"""One folder holds one ablation, of one config and the same data, whoever calls it and how often."""
+"""One folder holds one ablation or study, of one config and the same data, whoever calls it and how often."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CONFIG, SOURCES, RUNS = "config.yaml", "sources.json", "runs"  # with a folder o
 
 @contextmanager
 def claimed(folder: Path, config: Config, sources: Mapping[str, str], runs: Sequence[Run]) -> Iterator[None]:
-    """Alone in a folder, which is this ablation's when the block ends without an error, and as before otherwise.
+    """Alone in a folder, which is this config's when the block ends without an error, and as before otherwise.
 
     Who comes second waits, and finds what the first has written.
 
     Args:
-        folder: Of the ablation; it is there.
-        config: The reference.
+        folder: It is there.
+        config: The reference of an ablation, or a study's.
         sources: SHA-256 of the files that the data are made of.
         runs: All that there are to be.
 
@@ -49,10 +49,10 @@ def check_folder(folder: Path, config: Config) -> None:
     written = folder / CONFIG
     if not (written.is_file() and (folder / RUNS).is_dir()):
         if (folder / "checkpoints").exists() or folder.is_file():
-            raise InputError(f"{folder} is no folder of an ablation. Name another: --out FOLDER")
+            raise InputError(f"{folder} is a file or a single run, not a folder of several. Name another: --out FOLDER")
         return
     if changed := changed_since(written, config):
-        raise InputError(f"{folder} holds an ablation of another config: {changed} differ. Name another: --out FOLDER")
+        raise InputError(f"{folder} holds runs of another config: {changed} differ. Name another: --out FOLDER")
 
 
 def sources_of(arms: Sequence[Arm]) -> dict[str, str]:
@@ -78,6 +78,6 @@ def _check_sources(folder: Path, sources: Mapping[str, str]) -> dict[str, str]:
     before = json.loads(written.read_text()) if written.is_file() and (folder / RUNS).is_dir() else {}
     if other := sorted(key for key in before.keys() & sources.keys() if before[key] != sources[key]):
         raise InputError(
-            f"{folder} holds an ablation of other data: {', '.join(other)} changed since. Name another: --out FOLDER"
+            f"{folder} holds runs of other data: {', '.join(other)} changed since. Name another: --out FOLDER"
         )
     return {**before, **sources}

@@ -31,7 +31,7 @@ from genograph.train import train
 
 PREDICTIONS, COST = "held_out.npz", "cost.json"
 SCRATCH = ".predicting-"
-FREE = {"ablation", "downloads", "store"}  # what may change from one call to the next in one folder
+FREE = {"ablation", "study", "downloads", "store"}  # what may change from one call to the next in one folder
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ def test_an_unknown_launcher_is_refused_with_the_nearest(world, tmp_path):
 
 
 def test_the_folder_of_a_run_is_not_written_into(world, finished):
-    with pytest.raises(InputError, match=r"is no folder of an ablation\. Name another: --out FOLDER"):
+    with pytest.raises(InputError, match=r"is a file or a single run, not a folder of several\."):
         ablate(load_config(world, SETTINGS), finished / "runs" / "hic" / "fold0" / "seed0")
 
 

@@ -35,7 +35,7 @@ def test_a_folder_that_was_refused_is_free_for_other_data_and_another_config(tmp
 
 def test_other_data_are_refused_in_a_folder_that_is_taken(tmp_path, config):
     claim(tmp_path, config)
-    with pytest.raises(InputError, match=r"holds an ablation of other data: genome\.fasta changed since"):
+    with pytest.raises(InputError, match=r"holds runs of other data: genome\.fasta changed since"):
         claim(tmp_path, config, DATA | {"genome.fasta": "c"})
 
 
