@@ -29,7 +29,7 @@ from genograph.evaluate import predict_split
 from genograph.nn.model import count_parameters
 from genograph.train import train
 
-PREDICTIONS, COST = "held_out.npz", "cost.json"
+PREDICTIONS, COST, LOCK = "held_out.npz", "cost.json", "lock"
 SCRATCH = ".predicting-"
 FREE = {"ablation", "study", "downloads", "store"}  # what may change from one call to the next in one folder
 
@@ -60,6 +60,18 @@ class Run:
     def is_done(self) -> bool:
         """The predictions are written last."""
         return (self.folder / PREDICTIONS).is_file()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a process is at it now."""
+        try:
+            with (self.folder / LOCK).open("r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
 
     def check(self) -> None:
         """Refuse to take for this run one that was trained otherwise, as with other folds or another arm of its name.
@@ -99,7 +111,7 @@ def finish(run: Run) -> None:
         InputError: As `train` does, or if the folder holds the run of another config.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
-    with locked(run.folder / "lock"):
+    with locked(run.folder / LOCK):
         run.check()
         torch.set_num_threads(run.config.training.threads or 1)
         if not run.is_done:

@@ -29,8 +29,8 @@ Launcher = Callable[[Sequence[Run], int, Path, dict[str, Any]], Generator[Outcom
 def local(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Generator[Outcome]:
     """Processes of this machine, a fresh one for each run, so that its memory is its own.
 
-    A run whose process is killed is begun again, `ATTEMPTS` times in all, and goes on from its last epoch; no other run
-    is touched by that.
+    Runs that another command is at come last. A run whose process is killed is begun again, `ATTEMPTS` times in all, and
+    goes on from its last epoch; no other run is touched by that.
     """
     # What runs import is imported once, in a server without threads that each run is a fork of.
     context = get_context("forkserver" if sys.platform == "linux" else "spawn")
@@ -39,7 +39,8 @@ def local(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, An
     try:
         while waiting or working:
             while waiting and len(working) < workers:
-                run = waiting.popleft()
+                run = next((each for each in waiting if not each.is_busy), waiting[0])  # what another command is not at
+                waiting.remove(run)
                 attempts[run.folder] += 1
                 process, told = _begun(context, run)
                 working[process.sentinel] = process, told, run

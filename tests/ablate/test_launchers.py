@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from genograph.ablate import launchers
-from genograph.ablate.grid import Run, finish
+from genograph.ablate.grid import Run, finish, locked
 from genograph.ablate.launchers import ATTEMPTS, LAUNCHERS, Killed, local, slurm
 from genograph.config import load_config
 from genograph.errors import InputError
@@ -114,6 +114,15 @@ def test_a_run_has_one_thread_or_as_many_as_its_config_says_however_many_runs_wo
     run = Told("quick", 0, 0, tmp_path / "run", load_config(world, [f"training.threads={asked}"]))
     worked_off(local, [run], tmp_path, workers)
     assert run.noted("threads") == [threads]
+
+
+def test_a_run_that_another_command_is_at_comes_last(told, tmp_path):
+    busy, free = told("quick", "quick")
+    busy.folder.mkdir()
+    working = local([busy, free], 1, tmp_path, {})
+    with locked(busy.folder / "lock"):
+        assert next(working) == (free, None)
+    assert next(working) == (busy, None)
 
 
 def test_a_run_that_is_killed_every_time_is_given_up_and_the_others_finish(told, tmp_path):
