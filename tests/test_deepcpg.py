@@ -57,6 +57,13 @@ def test_what_cells_cover_is_looked_up_where_the_sites_are(store):
     np.testing.assert_array_equal(store.covered.states_at(chrom, start), store.signals("methylation"))
 
 
+def test_of_tracks_that_are_used_alone_the_others_are_no_cells(world, store):
+    experiment, model, windows = opened(world, "tracks.use=[three, one]")
+    assert experiment.store.covered.span.shape == (2, 3, 2)
+    np.testing.assert_array_equal(experiment.store.covered.span, store.covered.span[[0, 2]])
+    assert model(windows.make_batch([0, 1]))["methylation"].shape == (2, 1, 2)
+
+
 STATISTICS = ["store=statistics", "model.heads.methylation_statistics={statistics: [diff, mean]}"]
 
 
@@ -213,6 +220,26 @@ def test_a_model_of_cpgs_alone_reads_no_sequence(world):
     assert len(batch.codes) == 0
     assert model.receptive_field == 0
     assert next(iter(model(batch).values())).shape == (2, 1, 3)
+
+
+@pytest.mark.needs_shared_data
+def test_real_cells_are_imputed_on_a_chromosome_that_did_not_train(world, shared_data, tmp_path):
+    names = ("BS27_4_SER", "BS28_2_SER")
+    rows = "".join(f"{name}\t{shared_data / 'deepcpg' / name}.bed.gz\tmethylation\n" for name in names)
+    (tmp_path / "targets.tsv").write_text(f"identifier\tfile\tassay\n{rows}")
+    (tmp_path / "mm10.sizes").write_text("chr18\t90702639\nchr19\t61431566\n")
+    changes = [
+        *(f"{key}={tmp_path / name}" for key, name in (("store", "store"), ("tracks.targets", "targets.tsv"))),
+        f"genome.chrom_sizes={tmp_path / 'mm10.sizes'}",
+        "splits={train: [chr18], valid: ['chr19:0-3,500,000'], test: ['chr19:4,000,000-61,431,566']}",
+        "model.neighbours.count=10",
+        "batch.size=128",
+        "training.max_epochs=1",
+    ]
+    config = load_config(world, changes)
+    assert np.diff(prepare(config).covered.span)[..., 0].tolist() == [[5000, 5000], [5000, 5000]]
+    auroc = evaluate(train(config, tmp_path / "run"))["auroc"]
+    assert auroc.min() > 0.84
 
 
 @pytest.mark.parametrize(
