@@ -186,8 +186,11 @@ class Store:
     def covered(self) -> CoveredSites | None:
         """The sites that each track of methylation covers, if bins are sites of `source: covered`; else None."""
         folder = self.path / "covered"
-        arrays = (np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(CoveredSites))
-        return CoveredSites(*arrays) if folder.is_dir() else None
+        if not folder.is_dir():
+            return None
+        span, position, state = (np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(CoveredSites))
+        used = slice(None) if self.columns is None else self.columns["methylation"]
+        return CoveredSites(span[used], position, state)
 
     @cached_property
     def genes(self) -> Genes | None:
