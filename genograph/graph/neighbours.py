@@ -19,6 +19,8 @@ def strongest_partners(graph: GenomeGraph, seeds: np.ndarray, k: int, allowed: n
         allowed: (nodes,) True for nodes that may be used, such as those of one split. Masked nodes
             never are.
     """
+    if not k:
+        return np.empty(0, dtype=np.int64)
     graph = graph.partners_from or graph
     edges = _edges_into(graph, seeds)
     source = graph.edge_index[0, edges]
