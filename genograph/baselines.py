@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from genograph.covered import CoveredReader
 from genograph.experiment import Experiment
-from genograph.genome.splits import SPLITS
+from genograph.genome.splits import SPLITS, runs
 from genograph.kmer import KmerRidge, kmer_counts
+from genograph.pieces import Stretches
 from genograph.store import Store
 
 RIDGE_BINS = 200_000  # that the k-mer ridge is fitted on, at most
 STRETCH = 2**13  # bins whose k-mers are counted at once, at most
+NEAREST = 5  # CpGs on each side of a site whose mean is a baseline
 SPAN = 10_000_000  # bp that they lie on, at most
 FLANK = 100  # bp that are read on both sides of a site, at least
 BLOCK = 256  # tracks whose values are held at once
@@ -25,8 +28,9 @@ def baseline_predictions(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Name and predictions (tracks, n) of each baseline for some bins, fitted on the training split.
 
-    The ridge sees a bin and one bin's length on both sides of it, and chooses its penalty on the validation
-    split. It is left out where `evaluation.kmer_ridge` is null.
+    Of methylation, where a model reads what cells cover beside a site, one is the mean of the five nearest CpGs on each
+    side, or the training mean where there are none. The ridge sees a bin and one bin's length on both sides of it, and
+    chooses its penalty on the validation split. It is left out where `evaluation.kmer_ridge` is null.
 
     Args:
         experiment: What the baselines are fitted on.
@@ -40,6 +44,8 @@ def baseline_predictions(
     train, valid = _measured(experiment, "train"), _measured(experiment, "valid")
     mean = np.concatenate([np.nanmean(signals[train, block], axis=0, dtype=np.float64) for block in blocks])
     yield "training mean", np.broadcast_to(mean[:, None], (num_tracks, len(bins)))
+    if experiment.config.model.neighbours is not None and assay == "methylation":
+        yield "neighbour mean", np.where(np.isnan(near := _near(store, bins)), mean[:, None], near)
     k = experiment.config.evaluation.kmer_ridge
     if k is None:
         return
@@ -61,6 +67,23 @@ def _measured(experiment: Experiment, split: str) -> np.ndarray:
     if len(bins) > RIDGE_BINS:
         bins = np.sort(np.random.default_rng(experiment.config.seed).choice(bins, RIDGE_BINS, replace=False))
     return bins
+
+
+def _near(store: Store, bins: np.ndarray) -> np.ndarray:
+    """The mean of the `NEAREST` CpGs on each side that a cell covers, not the site itself: (cells, n); NaN for none."""
+    allowed = np.zeros(len(store.bins), dtype=bool)
+    allowed[bins] = True
+    regions = np.asarray(runs(allowed, store.bins), dtype=np.int64)
+    reader, columns = CoveredReader(store, regions, NEAREST), []
+    nothing = Stretches(*np.empty((2, 0), dtype=np.int64), np.empty((0, 1), dtype=np.int64))
+    for some in np.array_split(bins, 1 + len(bins) // STRETCH):
+        run = np.searchsorted(regions[:, 0], some, side="right") - 1
+        sites = Stretches(run, some, some[:, None])
+        state = reader.read(sites, nothing, nothing.run, some[:, None])["state"]
+        found = np.isfinite(state)
+        total = np.where(found, state, 0).sum(axis=2)
+        columns.append(np.divide(total, found.sum(axis=2), out=np.full(total.shape, np.nan), where=found.any(axis=2)))
+    return np.concatenate(columns).T
 
 
 def _kmers(store: Store, bins: np.ndarray, k: int) -> np.ndarray:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from genograph.baselines import _near
 from genograph.checkpoint import load_run
 from genograph.config import load_config
 from genograph.errors import InputError
@@ -15,7 +17,7 @@ from genograph.genome.splits import SPLITS
 from genograph.predict import predict
 from genograph.prepare import prepare
 from genograph.train import train
-from tests.cpgs import CELLS, write_world
+from tests.cpgs import CELLS, write_store, write_world
 
 ENCODER = "{name: basset, input_length: 21, blocks: [{filters: 8, kernel: 5, pool: 4}], hidden: [8]}"
 SEQUENCE = ["genome.fasta=genome.fa", "store=sequenced", f"model.encoder={ENCODER}"]
@@ -140,6 +142,18 @@ def test_neighbours_tell_the_state_of_a_site_where_its_sequence_does_not(runs):
     assert auroc["cpg"] > 0.8
     assert auroc["joint"] > 0.8
     assert auroc["sequence"] < 0.6
+    tables = {name: pd.read_csv(run / "baselines.tsv", sep="\t") for name, run in runs.items()}
+    near = tables["cpg"][tables["cpg"]["predictor"] == "neighbour mean"]
+    assert near["auroc"].mean() > 0.7
+    assert "neighbour mean" not in set(tables["sequence"]["predictor"])
+
+
+def test_the_mean_of_the_nearest_cpgs_stands_beside_a_model_that_reads_them(tmp_path):
+    store = write_store(tmp_path)
+    # Sites 0 to 4 of chromosome a as one region: states of the first cell are 0, 1, -, 1, 0.
+    np.testing.assert_allclose(_near(store, np.arange(5))[0], [2 / 3, 1 / 3, 1 / 2, 1 / 3, 2 / 3])
+    # Of the third cell only site 4 is covered: nothing stands beside it, and it stands beside all others.
+    np.testing.assert_array_equal(_near(store, np.arange(5))[2], [0.5, 0.5, 0.5, 0.5, np.nan])
 
 
 def test_a_cell_is_predicted_at_sites_that_only_others_cover(runs, tmp_path):
