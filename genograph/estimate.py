@@ -182,21 +182,26 @@ def _covariance(draws: np.ndarray) -> np.ndarray:
 def fieller(estimate: Estimate) -> tuple[float, float, float]:
     """(first - second) / (third - second) of three arms, with its 95 % interval.
 
-    The interval holds the ratios that a t-test does not refuse (Fieller 1954, Journal of the Royal Statistical
-    Society B 16:175). It is NaN where the denominator is not clear of zero: it would have no bounds.
+    The interval holds the ratios r for which the test of (first - second) - r (third - second) does not refuse 0
+    (Fieller 1954, Journal of the Royal Statistical Society B 16:175), each with the degrees of freedom of its own
+    variances. It is NaN where the denominator is not clear of zero: it would have no bounds.
     """
-    upper, lower, between = estimate.contrast(1, -1, 0), estimate.contrast(0, -1, 1), estimate.contrast(1, 0, -1)
+    upper, lower = estimate.contrast(1, -1, 0), estimate.contrast(0, -1, 1)
     share = upper.value / lower.value if lower.value else np.nan
-    t2 = estimate.contrast(1, share - 1, -share).reach(LEVEL / 2) ** 2
-    covariance = (upper.error**2 + lower.error**2 - between.error**2) / 2
-    # (upper - ratio * lower)^2 <= t^2 var(upper - ratio * lower) is a quadratic in the ratio.
-    a = lower.value**2 - t2 * lower.error**2
-    b = upper.value * lower.value - t2 * covariance
-    c = upper.value**2 - t2 * upper.error**2
-    if not a > 0:
+
+    def room(ratio: float) -> float:
+        off = estimate.contrast(1, ratio - 1, -ratio)
+        return off.reach(LEVEL / 2) * off.error - abs(off.value)
+
+    def bound(step: float) -> float:
+        while room(share + step) > 0:
+            step *= 2
+        return brentq(room, share, share + step)
+
+    low, high = lower.interval
+    if not (low > 0 or high < 0):
         return share, np.nan, np.nan
-    root = np.sqrt(max(b**2 - a * c, 0))
-    return share, float((b - root) / a), float((b + root) / a)
+    return (share, bound(-1.0), bound(1.0)) if room(share) > 0 else (share, share, share)
 
 
 def enough(contrasts: Sequence[Contrast], span: float) -> tuple[int, int] | None:

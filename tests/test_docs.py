@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
-from genograph.ablate.arms import ARMS
+from genograph.ablate.arms import ARMS, SHARED
 from genograph.ablate.launchers import LAUNCHERS
 from genograph.assays.assay import ASSAYS
 from genograph.assays.targets import COLUMNS, REQUIRED, SUM_STATS, Target, read_targets
@@ -150,6 +150,11 @@ def test_every_control_is_documented_and_none_that_is_gone():
 
 def test_every_arm_of_an_ablation_is_documented_and_none_that_is_gone():
     assert list(rows(ABLATION, "arm")) == list(ARMS)
+
+
+def test_what_all_arms_share_is_documented():
+    (shared,) = re.findall(r"anything but what all share:\n([^.]*)\.", ABLATION)
+    assert set(re.findall(r"`(\w+)`", shared)) == SHARED
 
 
 def test_every_launcher_is_documented_and_none_that_is_gone():

@@ -182,11 +182,14 @@ def test_a_share_without_noise_is_a_ratio():
 
 
 def test_fiellers_bounds_are_where_a_t_test_just_refuses():
-    found = three(np.diag([1e-4, 2e-4, 1e-4]))
-    _, *bounds = fieller(found)
-    for bound in bounds:
-        off = found.contrast(1, bound - 1, -bound)
-        assert abs(off.value) == pytest.approx(off.reach(0.025) * off.error)
+    """Also with two seeds, which vary in another mix with blocks at either bound."""
+    blocks, seeds = np.diag([1e-4, 2e-4, 1e-4]), np.diag([4e-6, 1e-6, 9e-6])
+    for freedom in ((9, 4), (9, 1)):
+        found = Estimate(np.array([0.7, 0.5, 0.9]), blocks, seeds, freedom, 5)
+        share, low, high = fieller(found)
+        assert low < share < high
+        for bound in (low, high):
+            assert found.contrast(1, bound - 1, -bound).p == pytest.approx(0.05, abs=1e-6)
 
 
 def test_a_share_of_no_clear_gain_has_no_bounds():

@@ -28,7 +28,7 @@ FRACTIONS = (50, 25, 10)  # per cent of the reads of the map
 MAX_FILTERS = 4096
 SCRAMBLED = ("rewired", "distance_matched", "node_permuted")  # arms whose contacts reach other partners, as many
 # Sections that decide what is predicted and judged; an arm of one's own leaves them as they are.
-SHARED = {"seed", "genome", "tracks", "tfrecords", "bins", "splits", "prediction", "ablation"}
+SHARED = {"seed", "genome", "tracks", "tfrecords", "bins", "sites", "splits", "prediction", "ablation"}
 
 Tree = dict[str, Any]
 

@@ -29,8 +29,8 @@ Launcher = Callable[[Sequence[Run], int, Path, dict[str, Any]], Generator[Outcom
 def local(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Generator[Outcome]:
     """Processes of this machine, a fresh one for each run, so that its memory is its own.
 
-    Runs that another command is at come last. A run whose process is killed is begun again, `ATTEMPTS` times in all, and
-    goes on from its last epoch; no other run is touched by that.
+    Runs that another command is at come last. A run whose process is killed is begun again, `ATTEMPTS` times in all,
+    and goes on from its last epoch; no other run is touched by that.
     """
     # What runs import is imported once, in a server without threads that each run is a fork of.
     context = get_context("forkserver" if sys.platform == "linux" else "spawn")
