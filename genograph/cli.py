@@ -154,6 +154,34 @@ def ablate(
 
 
 @app.command()
+def study(
+    table: Annotated[
+        str,
+        typer.Argument(metavar="TABLE", help="negatives, reverse-complement, multitask, architectures or pretraining."),
+    ],
+    config: Where,
+    overrides: Overrides = None,
+    out: Out = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-j", min=1, help="Runs at a time (default: one a core).")
+    ] = None,
+) -> None:
+    """Compare strategies of training classifiers of sites, a table each (default: into runs/NAME-study)."""
+    from genograph.config import load_config
+    from genograph.strategies import study
+
+    try:
+        found = study(table, load_config(config, overrides or []), out, workers=workers)
+    except KeyboardInterrupt:
+        print("genograph: stopped. The same command goes on.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print(f"{found.text}\n\ntable      {found.file}")
+    if found.failed:
+        print(f"genograph: {len(found.failed)} runs failed. {found.failed[0]}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
 def graph(config: Where, overrides: Overrides = None, out: Out = None) -> None:
     """Describe a config's graph, and write it with --out FILE.bedpe or FILE.graphml."""
     from genograph.config import load_config

@@ -191,6 +191,14 @@ class AblationConfig(Section):
     slurm: dict[str, Any] = Field({})  # parameters of submitit, such as slurm_partition and timeout_min
 
 
+class StudyConfig(Section):
+    seeds: int = Field(5, ge=1)  # of each variant: the config's seed and those that follow
+    architectures: list[ArmConfig] | None = Field(None, min_length=1)  # beside the config; None: the published ones
+    differential: bool = True  # whether to learn, too, what a time point has and the one before has not
+    reference: FilePath | None = None  # targets table of tracks to learn before the config's
+    trees: int = Field(100, ge=1)  # of a random forest
+
+
 class Config(Section):
     """All of a run. See the sections for what each key means and its default."""
 
@@ -213,6 +221,7 @@ class Config(Section):
     prediction: PredictionConfig = PredictionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     ablation: AblationConfig = AblationConfig()
+    study: StudyConfig = StudyConfig()
     downloads: list[DownloadConfig] = Field([])  # what `genograph download` fetches
 
     @field_validator("downloads")

@@ -15,6 +15,7 @@ ROOT = Path(genograph.__file__).parent
 # A module imports what stands below it, or its own package; nothing above.
 ORDER = (
     "cli",
+    "strategies",
     "ablate",
     "report",
     "charts",

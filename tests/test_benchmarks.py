@@ -6,7 +6,11 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+
+from genograph.config import load_config
+from genograph.experiment import Experiment
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -31,3 +35,28 @@ def test_random_regions_keep_the_share_of_the_genome_that_they_state(step_cost, 
     assert (start[1:] >= end[:-1]).all()
     assert not (start % step_cost["BIN_SIZE"]).any()
     assert np.sum(end - start) / step_cost["GENOME_SIZE"] == pytest.approx(kept, rel=0.002)
+
+
+@pytest.fixture(scope="module")
+def study_data(tmp_path_factory) -> Path:
+    """Data of `genograph study` for six time points, on chromosomes of 30 kb."""
+    module, folder = runpy.run_path(str(BENCHMARKS / "study_data.py")), tmp_path_factory.mktemp("study") / "world"
+    module["write_world"](folder, seed=0, length=30_000, tasks=6, reference=8)
+    return folder
+
+
+def test_the_data_of_a_study_are_sites_of_every_kind_in_every_split(study_data):
+    experiment = Experiment.open(load_config(study_data / "study.yaml"))
+    kinds = [
+        np.bincount(experiment.store.sites[experiment.split_of_bin == split, 2], minlength=4) for split in range(3)
+    ]
+    assert np.all(kinds)
+    assert len(experiment.targets["accessibility"]) == 6
+    assert len(pd.read_csv(study_data / "reference.tsv", sep="\t")) == 8
+
+
+def test_neighbouring_time_points_share_more_peaks_than_distant_ones(study_data):
+    store = Experiment.open(load_config(study_data / "study.yaml")).store
+    label = store.signals("accessibility")[store.sites[:, 2] == 0]
+    r = np.corrcoef(label.T)
+    assert np.diag(r, 1).mean() > np.diag(r, 3).mean() + 0.3

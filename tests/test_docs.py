@@ -29,13 +29,15 @@ from genograph.nn.layers import LAYERS
 from genograph.nn.neighbours import NEIGHBOURS
 from genograph.nn.trunk import Trunk
 from genograph.overrides import apply_override
+from genograph.strategies import STUDIES
 from tests.tiny import config_tree
 
 ROOT = Path(__file__).parents[1]
 DOCS = (ROOT / "docs" / "config.md").read_text()
 ABLATION = (ROOT / "docs" / "ablation.md").read_text()
 PAGES = {"config.md": DOCS, "ablation.md": ABLATION} | {
-    path.name: path.read_text() for path in (ROOT / "docs" / "deepcpg.md", ROOT / "README.md")
+    path.name: path.read_text()
+    for path in (ROOT / "docs" / "deepcpg.md", ROOT / "docs" / "study.md", ROOT / "README.md")
 }
 FILLED_IN = {("Config", "store"): "`stores/<name>`"}  # by `parse_config`, from the name
 
@@ -159,6 +161,10 @@ def test_what_all_arms_share_is_documented():
 
 def test_every_launcher_is_documented_and_none_that_is_gone():
     assert list(rows(ABLATION, "launcher")) == list(LAUNCHERS)
+
+
+def test_every_table_of_a_study_is_documented_and_none_that_is_gone():
+    assert list(rows(PAGES["study.md"], "table")) == list(STUDIES)
 
 
 def test_every_check_of_the_audit_is_documented_and_none_that_is_gone():
