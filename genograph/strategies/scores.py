@@ -110,7 +110,7 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (variant, test, task), group in scores.groupby(["variant", "test", "task"], sort=False):
         row = {"variant": variant, "test": test, "task": task, "seeds": len(group)}
-        row |= {key: group[key].iloc[0] for key in ("sites", "positives", "models", "parameters")}
+        row |= {key: group[key].max() for key in ("sites", "positives", "models", "parameters")}
         for key in (*MEASURES, "epoch"):
             row |= dict(zip((key, f"{key}_low", f"{key}_high"), t_interval(group[key].to_numpy()), strict=True))
         rows.append(row)

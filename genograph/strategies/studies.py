@@ -1,6 +1,6 @@
 """`genograph study`: how strategies of training classifiers of sites compare, a table each.
 
-config.yaml                          the resolved config
+config.yaml                          the resolved config, but for its section study
 runs/<group>/<variant>/.../seed<j>/  a run folder each, with what it predicts in held_out.npz
 tasks/ stores/                       tables and stores that a study makes
 <study>.tsv <study>.md               the table: means over seeds with intervals, of each task, their mean, all together
@@ -9,7 +9,7 @@ tasks/ stores/                       tables and stores that a study makes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,24 +67,19 @@ def study(name: str, config: Config, out: str | Path | None = None, *, workers: 
     if name not in STUDIES:
         raise InputError(f"study: no '{name}'.{nearest(name, STUDIES)}")
     _check(config)
-    shared = config.model_copy(update={"study": StudyConfig()})  # by all studies, whatever their settings
+    shared = config.model_copy(update={"study": StudyConfig()})  # by all tables, whatever their settings
     check_folder(folder, shared)
-    experiment = Experiment.open(config)
-    plan = STUDIES[name](experiment, folder)
+    plan = STUDIES[name](Experiment.open(config), folder)
     for variant in _in_order(plan):
         for each in variant.models.values():
             check_parts(each)
-    judges = {test: Judge.of(each) for test, each in plan.tests.items()}
     seeds = range(config.seed, config.seed + config.study.seeds)
     runs = {(variant.name, seed): runs_of(variant, seed, folder) for seed in seeds for variant in _in_order(plan)}
     folder.mkdir(parents=True, exist_ok=True)
     with claimed(folder, shared, _sources(config, plan), [run for each in runs.values() for run in each]):
-        pass
+        judges = {test: Judge.of(each) for test, each in plan.tests.items()}
     failed = _work_off(plan, runs, trees=config.study.trees, workers=workers or cores())
-    scores = pd.concat(
-        [_scores(variant, [runs[variant.name, seed] for seed in seeds], judges) for variant in plan.variants],
-        ignore_index=True,
-    )
+    scores = pd.concat([_scores(variant, runs, judges) for variant in plan.variants], ignore_index=True)
     return _written(scores, folder, name, failed)
 
 
@@ -160,17 +155,17 @@ def _outcomes(plan: Plan, runs: Mapping[tuple[str, int], list[Run]], *, trees: i
                 yield run, error
 
 
-def _scores(variant: Variant, runs: Sequence[list[Run]], judges: Mapping[str, Judge]) -> pd.DataFrame:
+def _scores(variant: Variant, runs: Mapping[tuple[str, int], list[Run]], judges: Mapping[str, Judge]) -> pd.DataFrame:
     """The scores of the models of each seed on each test."""
     of_tracks = [track_names(Experiment.open(config)) for config in variant.models.values()]
     parts = []
-    for each in runs:
+    for seed, each in ((seed, each) for (name, seed), each in runs.items() if name == variant.name):
         rows = {}
         for run, tracks in zip(each, of_tracks, strict=True):
             for assay, names in tracks.items() if run.is_done else ():
                 rows |= dict(zip(names, run.predictions()[assay], strict=True))
         for test, judge in judges.items():
-            told = {"variant": variant.name, "test": test, "seed": each[0].seed, **_cost(variant, each, judge)}
+            told = {"variant": variant.name, "test": test, "seed": seed, **_cost(variant, each, judge)}
             parts.append(judge.score(rows).assign(**told))
     return pd.concat(parts)
 

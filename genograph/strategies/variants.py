@@ -5,9 +5,9 @@ A study is a function from an experiment and a folder to a `Plan`, and a line in
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,9 +110,9 @@ def pretraining(experiment: Experiment, folder: Path) -> Plan:
     config = experiment.config
     if config.study.reference is None:
         raise InputError("study.reference: name the targets table of the tracks to learn first.")
-    tracks = {"targets": str(config.study.reference), "paint": config.section("tracks").paint}
-    store = str(folder.resolve() / "stores" / "reference")
-    reference = Variant("tasks/reference", {"": changed(config, {"tracks": tracks, "store": store})})
+    change = {"tracks": {"targets": str(config.study.reference)}}
+    change["store"] = str(folder.resolve() / "stores" / "reference")
+    reference = Variant("tasks/reference", {"": changed(config, change)})
     tasks = _Tasks.written(experiment, folder)
     pairs = zip(tasks.variants(), tasks.variants(start=reference), strict=True)
     return Plan([each for pair in pairs for each in pair], tasks.tests)
@@ -131,7 +131,8 @@ def changed(config: Config, changes: Mapping[str, Any]) -> Config:
     """The config with other values at some keys, such as `sites.train`."""
     tree = config.model_dump(mode="json")
     for key, value in changes.items():
-        apply_override(tree, f"{key}={json.dumps(value)}")
+        *sections, last = key.split(".")
+        reduce(dict.__getitem__, sections, tree)[last] = value
     return parse_config(tree)
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from genograph import cli, strategies
+from genograph.ablate.grid import Run
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.strategies import study
 from genograph.strategies.scores import MEAN, TOGETHER
-from genograph.strategies.studies import stopping_epoch
+from genograph.strategies.studies import Studied, stopping_epoch
 from tests.strategies.conftest import SHORT
 
 
@@ -116,8 +119,6 @@ def test_a_model_is_judged_on_every_choice_of_negatives(negatives):
 
 
 def test_the_stopping_epoch_is_that_of_the_best_score_counted_from_1(peaks, tmp_path):
-    from genograph.ablate.grid import Run
-
     for monitor, scores, best in ("auprc", [0.1, 0.5, 0.5, 0.2], 2), ("loss", [3, 2, 1, 4], 3):
         run = Run("x", 0, 0, tmp_path, load_config(peaks, [f"training.monitor={monitor}"]))
         pd.DataFrame({"epoch": range(4), f"valid_{monitor}": scores}).to_csv(tmp_path / "metrics.csv")
@@ -139,3 +140,16 @@ def test_the_stopping_epoch_is_that_of_the_best_score_counted_from_1(peaks, tmp_
 def test_configs_that_do_not_fit_are_refused(peaks, tmp_path, name, changes, message):
     with pytest.raises(InputError, match=message):
         study(name, load_config(peaks, changes), tmp_path)
+
+
+@pytest.mark.parametrize(("failed", "code"), [([], 0), (["tasks/multi, fold 0, seed 0 failed"], 1)])
+def test_the_command_prints_the_table_and_tells_of_runs_that_failed(peaks, tmp_path, monkeypatch, failed, code):
+    found = Studied(pd.DataFrame(), "| a table |", tmp_path / "multitask.md", failed)
+    asked = []
+    monkeypatch.setattr(strategies, "study", lambda *given, workers: asked.append((given, workers)) or found)
+    said = CliRunner().invoke(cli.app, ["study", "multitask", str(peaks), "seed=3", "-j", "1", "--out", str(tmp_path)])
+    ((name, config, out), workers) = asked[0]
+    assert (name, config.seed, out, workers) == ("multitask", 3, tmp_path, 1)
+    assert said.output.startswith(f"| a table |\n\ntable      {tmp_path / 'multitask.md'}\n")
+    assert said.exit_code == code
+    assert ("1 runs failed. tasks/multi" in said.output) == bool(failed)
