@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 LETTERS = np.frombuffer(b"ACGT", dtype=np.uint8)
-FACTORS, WIDTH, CONSENSUS = 10, 10, 0.97  # bp of a motif, and how often a site has its base
+FACTORS, WIDTH, CONSENSUS = 8, 12, 0.97  # bp of a motif, and how often a site has its base
 SITES = 2  # of each factor of an element
 ELEMENT, SPACING = 200, (700, 1500)  # bp
 SHARPNESS, THRESHOLD = 4.0, 1.2
@@ -33,7 +33,7 @@ bins: {bin_size: 200}
 sites:
   source: peaks
   overlap: 80
-  negatives: {flanking: 1, accessible: accessible.bed, random: 1}
+  negatives: {flanking: 1, accessible: accessible.bed, random: 0.5}
 splits: {valid: [chr7], test: [chr6, chr8]}
 batch: {window: 1, size: 64}
 augment: {reverse_complement: false, shift: 0}
@@ -43,10 +43,11 @@ model:
     input_length: 500
     blocks: [{filters: 32, kernel: 15, pool: 10}, {filters: 32, kernel: 5, pool: 15}]
     hidden: [64]
+    dropout: 0.5
   heads:
     accessibility: {loss: bce}
 training: {optimizer: rmsprop, learning_rate: 0.002, momentum: 0, beta2: 0.98, max_norm: 7, monitor: auprc,
-           patience: 4, max_epochs: 25, accelerator: cpu, devices: 1, threads: 1}
+           patience: 4, max_epochs: 20, accelerator: cpu, devices: 1, threads: 1}
 evaluation: {kmer_ridge: null}
 study:
   seeds: 3
@@ -79,9 +80,9 @@ def draw_genome(rng: np.random.Generator, length: int) -> tuple[list[np.ndarray]
 
 
 def drifting_weights(rng: np.random.Generator, tasks: int) -> np.ndarray:
-    """Of each factor at each time point: (tasks, FACTORS). Six rise and fall, one after another."""
-    time, peak = np.linspace(0, 1, tasks)[:, None], np.linspace(0, 1, 6) + rng.uniform(-0.1, 0.1, 6)
-    rising = 2.2 * np.exp(-(((time - peak) / rng.uniform(0.15, 0.35, 6)) ** 2))
+    """Of each factor at each time point: (tasks, FACTORS). Half of them rise and fall, one after another."""
+    time, peak = np.linspace(0, 1, tasks)[:, None], np.linspace(0, 1, 4) + rng.uniform(-0.1, 0.1, 4)
+    rising = 2.2 * np.exp(-(((time - peak) / rng.uniform(0.2, 0.4, 4)) ** 2))
     others = np.repeat([[0, 0, -1.5, -1.5]], tasks, axis=0)  # two of other cells alone, two repressors
     return np.concatenate([rising, others], axis=1)
 
@@ -138,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="a new folder")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--length", type=int, default=250_000, help="bp of each of eight chromosomes")
+    parser.add_argument("--length", type=int, default=400_000, help="bp of each of eight chromosomes")
     parser.add_argument("--tasks", type=int, default=12)
     parser.add_argument("--reference", type=int, default=48, help="tracks")
     write_world(**vars(parser.parse_args()))
