@@ -22,6 +22,7 @@ from genograph.config import Config, changed_keys, parse_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.nn.model import GenomeModel
+from genograph.own_class import label
 from genograph.store import Store
 
 WEIGHTS = "model.safetensors"
@@ -112,12 +113,15 @@ def begin_with(model: GenomeModel, runs: Mapping[str, Path]) -> None:
 
 
 def _check_same_model(trained: Config, config: Config) -> None:
-    """Options of the edges may differ, as they change which edges there are; their types may not."""
+    """Options of the edges may differ, as they change which edges there are; their types may not.
+
+    A class of one's own may lie in another file.
+    """
     before, now = (
         {
-            "model": each.model.model_dump(mode="json"),
+            "model": _labelled(each.model.model_dump(mode="json")),
             "bins": each.bins.model_dump(),
-            "graph": {"edges": [edge.name for edge in each.graph.edges]},
+            "graph": {"edges": each.graph.edge_types},
         }
         for each in (trained, config)
     )
@@ -127,6 +131,13 @@ def _check_same_model(trained: Config, config: Config) -> None:
             f"{', '.join(changed)}: cannot differ from what the run was trained with. "
             "Train another run with this change."
         )
+
+
+def _labelled(tree: Any) -> Any:
+    """A nested dict in which components have their names without the files that these lie in."""
+    if isinstance(tree, dict):
+        return {key: label(value) if key == "name" else _labelled(value) for key, value in tree.items()}
+    return [_labelled(each) for each in tree] if isinstance(tree, list) else tree
 
 
 def _warn_of_other_sources(before: Mapping[str, Any], store: Store, path: Path) -> None:

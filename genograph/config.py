@@ -12,10 +12,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from genograph.baskerville import read_params
-from genograph.components import Component, check_options, in_registry
+from genograph.component_config import (
+    ControlConfig,
+    EdgeConfig,
+    EncoderConfig,
+    HeadConfig,
+    LayerConfig,
+    NeighboursConfig,
+)
+from genograph.components import check_options
 from genograph.data_config import (
     BinsConfig,
     ContactsConfig,
@@ -28,12 +36,8 @@ from genograph.data_config import (
     TracksConfig,
 )
 from genograph.errors import InputError, nearest
-from genograph.graph import CONTROLS, EDGES
-from genograph.nn.encoders import ENCODERS
 from genograph.nn.heads import HEADS
-from genograph.nn.layers import LAYERS
 from genograph.nn.model import ModelPart, Trunk
-from genograph.nn.neighbours import NEIGHBOURS
 from genograph.overrides import apply_override
 from genograph.sections import Section, parse_section
 
@@ -41,24 +45,29 @@ NAME = r"^\.*[\w+-][\w.+-]*$"  # of a folder; one of dots alone is another folde
 
 
 class GraphConfig(Section):
-    edges: list[in_registry(EDGES)] = Field([])
-    controls: list[in_registry(CONTROLS)] = Field([])  # what is done to the graph, in this order
+    edges: list[EdgeConfig] = Field([])
+    controls: list[ControlConfig] = Field([])  # what is done to the graph, in this order
     candidates: FilePath | None = None  # BED of what is read from sequence; None: everything
 
     @field_validator("edges")
     @classmethod
-    def _sound_edges(cls, edges: list[Component]) -> list[Component]:
+    def _sound_edges(cls, edges: list[EdgeConfig]) -> list[EdgeConfig]:
         for edge in edges:
-            EDGES[edge.name](**edge.options)  # checks the values of its options
+            edge.build()  # checks the values of its options
         return edges
 
     @field_validator("controls")
     @classmethod
-    def _attributes_go_last(cls, controls: list[Component]) -> list[Component]:
+    def _attributes_go_last(cls, controls: list[ControlConfig]) -> list[ControlConfig]:
         names = [control.name for control in controls]
         if "drop_attribute" in names and {*names[names.index("drop_attribute") :]} != {"drop_attribute"}:
             raise InputError("drop_attribute comes last: other controls write the attributes of edges anew.")
         return controls
+
+    @property
+    def edge_types(self) -> tuple[str, ...]:
+        """The types of the edges, each once, as columns of their attributes stand."""
+        return tuple(dict.fromkeys(edge.build().name for edge in self.edges))
 
 
 class BatchConfig(Section):
@@ -88,9 +97,9 @@ class AugmentConfig(Section):
 
 
 class ModelConfig(Section):
-    encoder: in_registry(ENCODERS) | None  # None: no sequence is read
-    neighbours: in_registry(NEIGHBOURS) | None = None  # of covered CpGs; None: none are read
-    processor: list[in_registry(LAYERS)] = Field([])
+    encoder: EncoderConfig | None  # None: no sequence is read
+    neighbours: NeighboursConfig | None = None  # of covered CpGs; None: none are read
+    processor: list[LayerConfig] = Field([])
     trunk: dict[str, Any] | None = None
     heads: dict[str, dict[str, Any]]
     both_strands: bool = False  # the encoder's embeddings are the mean over both strands
@@ -110,11 +119,18 @@ class ModelConfig(Section):
 
     @field_validator("heads")
     @classmethod
-    def _known_heads(cls, heads: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        for assay in heads:
+    def _known_heads(cls, heads: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+        folder, known = (info.context or {}).get("folder", Path()), {}
+        for assay, options in heads.items():
             if assay not in HEADS:
                 raise InputError(f"no head '{assay}'.{nearest(assay, HEADS)}")
-        return {assay: check_options(HEADS[assay], options, assay) for assay, options in heads.items()}
+            head = HeadConfig.checked({"name": assay, **options}, folder)
+            known[assay] = {key: value for key, value in head.items() if key in options}
+        return known
+
+    def head(self, assay: str) -> HeadConfig:
+        """The head of an assay: the assay's own, unless its options name another class."""
+        return HeadConfig.model_validate({"name": assay, **self.heads[assay]})
 
 
 class TrainingConfig(Section):

@@ -16,6 +16,7 @@ from genograph.config import Config, load_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.graph import GenomeGraph
+from genograph.graph.batch import EDGE_MEASURES
 from genograph.graph.export import write_graph
 from genograph.nn.model import build_model, count_parameters
 
@@ -61,7 +62,7 @@ def _describe(config: Config) -> dict[str, object]:
         model = build_model(
             config.model,
             bin_size=config.bins.bin_size,
-            edge_dim=2 + len({edge.name for edge in config.graph.edges}),
+            edge_dim=len(EDGE_MEASURES) + len(config.graph.edge_types),
             tracks=tracks,
             whole_windows=config.whole_windows,
             masked=config.graph.candidates is not None,
@@ -74,7 +75,7 @@ def _describe(config: Config) -> dict[str, object]:
         "trainable": parameters.trainable,
         "receptive_field": model.receptive_field,
         "tracks": sum(model.tracks.values()),
-        "layers": " ".join(part.name for part in parts if part is not None),
+        "layers": " ".join(part.label for part in parts if part is not None),
         "source": config.source,
     }
 

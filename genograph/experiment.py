@@ -18,9 +18,9 @@ from genograph.genome.bed import read_bed
 from genograph.genome.names import read_aliases
 from genograph.genome.sites import SITE_KINDS
 from genograph.genome.splits import SPLITS, assign_splits
-from genograph.graph import CONTROLS, EDGES, GenomeGraph, build_graph, node_groups
+from genograph.graph import GenomeGraph, build_graph, node_groups
+from genograph.graph.batch import EDGE_MEASURES
 from genograph.nn.model import GenomeModel, build_model
-from genograph.nn.neighbours import NEIGHBOURS
 from genograph.prepare import prepare
 from genograph.prepare_tfrecords import split_of_contigs
 from genograph.store import Store
@@ -55,12 +55,12 @@ class Experiment:
     @cached_property
     def graph(self) -> GenomeGraph:
         """Nodes over the whole genome, with the edges of `graph.edges`, as `graph.controls` change them."""
-        builders = [EDGES[edge.name](**edge.options) for edge in self.config.graph.edges]
+        builders = [edge.build() for edge in self.config.graph.edges]
         graph = build_graph(builders, self.store.nodes, self.store.contacts)
         for position, control in enumerate(self.config.graph.controls):
             groups = node_groups(self.store.nodes, self.store.node_of_bin, self.split_of_bin)
             rng = np.random.default_rng([self.config.seed, 1000 + position])
-            graph = CONTROLS[control.name](**control.options)(graph, groups, rng)
+            graph = control.build()(graph, groups, rng)
         return graph
 
     @cached_property
@@ -103,7 +103,7 @@ class Experiment:
         if model.neighbours is None:
             return {"candidates": self.candidates}
         with torch.device("meta"):
-            count = NEIGHBOURS[model.neighbours.name](**model.neighbours.options).count
+            count = model.neighbours.build().count
         nowhere = np.zeros(len(self.store.bins), dtype=bool)
         return {"candidates": self.candidates if model.encoder else nowhere, "neighbours": count}
 
@@ -231,8 +231,7 @@ def check_parts(config: Config) -> None:
         InputError: If encoder, processor or heads do not fit the bins or each other, an edge type needs contacts that
             are not given, what is to be read is not there, or the file of candidates is missing.
     """
-    builders = [EDGES[edge.name](**edge.options) for edge in config.graph.edges]
-    for builder in builders:
+    for builder in (edge.build() for edge in config.graph.edges):
         if builder.needs_contacts and config.contacts is None:
             raise InputError(f"'{builder.name}' edges need a contact map; set contacts.file in the config.")
     _check_what_is_read(config)
@@ -242,7 +241,7 @@ def check_parts(config: Config) -> None:
         build_model(
             config.model,
             bin_size=config.bins.bin_size,
-            edge_dim=2 + len({builder.name for builder in builders}),
+            edge_dim=len(EDGE_MEASURES) + len(config.graph.edge_types),
             tracks={assay: options.get("tracks", 1) for assay, options in config.model.heads.items()},
             whole_windows=config.whole_windows,
         )

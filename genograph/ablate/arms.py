@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from genograph.component_config import LayerConfig
 from genograph.config import ArmConfig, Config, changed_keys, parse_config
 from genograph.errors import InputError, nearest
 from genograph.experiment import Experiment
 from genograph.graph import HiCEdges
 from genograph.graph.genome_graph import LINEAR
-from genograph.nn.layers import LAYERS
 from genograph.nn.layers.dilated import Dilated, dilation_rates
 from genograph.nn.layers.graph_block import GraphBlock
 from genograph.nn.model import count_parameters
@@ -278,7 +278,7 @@ def with_seed(config: Config, seed: int) -> Config:
 
 
 def _types(config: Config) -> list[str]:
-    return list(dict.fromkeys(edge.name for edge in config.graph.edges))
+    return list(config.graph.edge_types)
 
 
 def _processor(config: Config) -> list[Tree]:
@@ -290,7 +290,7 @@ def _along_sequence(config: Config) -> list[Tree]:
 
 
 def _is_graph(layer: Tree) -> bool:
-    return issubclass(LAYERS[layer["name"]], GraphBlock)
+    return issubclass(LayerConfig.contract.find(layer["name"]), GraphBlock)
 
 
 def _parameters(config: Config) -> int:

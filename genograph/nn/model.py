@@ -12,10 +12,8 @@ from torch import Tensor, nn
 
 from genograph.errors import InputError
 from genograph.graph.batch import GenomeBatch
-from genograph.nn.encoders import ENCODERS, BothStrands, NoEncoder
-from genograph.nn.heads import HEADS, Head
-from genograph.nn.layers import LAYERS
-from genograph.nn.neighbours import NEIGHBOURS
+from genograph.nn.encoders import BothStrands, NoEncoder
+from genograph.nn.heads import Head
 from genograph.nn.processor import Processor
 from genograph.nn.trunk import Trunk
 
@@ -130,21 +128,25 @@ class GenomeModel(nn.Module):
 
 
 class ComponentSpec(Protocol):
-    """A component as a config names it."""
+    """A component as a config describes it: `build` takes what its class takes by position."""
 
-    name: str
-    options: dict[str, Any]
+    label: str
+    kind: type
+
+    def build(self, *given: Any) -> Any: ...
 
 
 class ModelSpec(Protocol):
-    """A model as a config describes it; `trunk` and each head are the options of `Trunk` and of the assay's head."""
+    """A model as a config describes it; `trunk` are the options of `Trunk`, `heads` names the assays that have one."""
 
     encoder: ComponentSpec | None
     neighbours: ComponentSpec | None
     processor: Iterable[ComponentSpec]
     trunk: Any
-    heads: Mapping[str, Mapping[str, Any]]
+    heads: Iterable[str]
     both_strands: bool
+
+    def head(self, assay: str) -> ComponentSpec: ...
 
 
 def build_model(
@@ -172,25 +174,24 @@ def build_model(
     """
     seed = int(torch.randint(2**31, (), device="cpu"))
     with _drawn(seed, "encoder"):
-        given = spec.encoder
-        encoder = ENCODERS[given.name](bin_size, **given.options) if given else NoEncoder(bin_size)
+        encoder = spec.encoder.build(bin_size) if spec.encoder else NoEncoder(bin_size)
         encoder = BothStrands(encoder) if spec.both_strands else encoder
     with _drawn(seed, "neighbours"):
-        neighbours = spec.neighbours and NEIGHBOURS[spec.neighbours.name](**spec.neighbours.options)
+        neighbours = spec.neighbours and spec.neighbours.build()
     entering = encoder.channels + (neighbours.channels if neighbours else 0)
     layers, channels = [], entering
     for part in spec.processor:
-        before = sum(isinstance(layer, LAYERS[part.name]) for layer in layers)
-        with _drawn(seed, f"{part.name} {before}"):
-            layers.append(LAYERS[part.name](channels, edge_dim, **part.options))
+        before = sum(isinstance(layer, part.kind) for layer in layers)
+        with _drawn(seed, f"{part.label} {before}"):
+            layers.append(part.build(channels, edge_dim))
         channels = layers[-1].channels
     processor = Processor(entering, layers)
     with _drawn(seed, "trunk"):
         trunk = Trunk(channels, **dict(spec.trunk)) if spec.trunk else None
     width, heads = trunk.channels if trunk else channels, {}
-    for assay, options in spec.heads.items():
+    for assay in spec.heads:
         with _drawn(seed, f"head {assay}"):
-            heads[assay] = HEADS[assay](width, tracks.get(assay), **options)
+            heads[assay] = spec.head(assay).build(width, tracks.get(assay))
     halo = 0 if whole_windows else encoder.halo
     with _drawn(seed, "placeholder"):
         return GenomeModel(encoder, neighbours, processor, trunk, heads, bin_size=bin_size, halo=halo, masked=masked)

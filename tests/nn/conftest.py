@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from genograph.config import ModelConfig
 from genograph.graph.batch import GenomeBatch
 
 BIN_SIZE, EDGE_DIM, NODES = 8, 4, 4
@@ -59,15 +60,13 @@ def tiny_batch(*seeds: int, masked_bin: bool = False) -> GenomeBatch:
     )
 
 
-def tiny_spec(*processor: str) -> SimpleNamespace:
-    """A model for these batches, as a config would describe it."""
-    return SimpleNamespace(
-        encoder=SimpleNamespace(name="basenji", options=ENCODER),
-        neighbours=None,
-        processor=[SimpleNamespace(name=name, options=SMALL.get(name, {})) for name in processor],
+def tiny_spec(*processor: str) -> ModelConfig:
+    """A model for these batches."""
+    return ModelConfig(
+        encoder={"name": "basenji", **ENCODER},
+        processor=[{"name": name, **SMALL.get(name, {})} for name in processor],
         trunk={"filters": 8},
         heads={"coverage": {}, "methylation": {}},
-        both_strands=False,
     )
 
 
