@@ -101,7 +101,7 @@ def architectures(experiment: Experiment, folder: Path) -> Plan:
     """The config's model beside others, all trained as the config says."""
     config, others = experiment.config, experiment.config.study.architectures
     models = {config.name: config}
-    models |= _published(config) if others is None else _own(config, others)
+    models |= _published(experiment) if others is None else _own(config, others)
     return Plan([Variant(f"architectures/{name}", {"": each}) for name, each in models.items()], {"": config})
 
 
@@ -195,14 +195,13 @@ def _check_negatives(experiment: Experiment) -> None:
                 raise InputError(f"{key}: the table needs '{name}' sites, and splits.{split} has none.")
 
 
-def _published(config: Config) -> dict[str, Config]:
+def _published(experiment: Experiment) -> dict[str, Config]:
     """The encoders of the published study in place of the config's, with nothing between them and the heads."""
-    encoder = config.model.encoder
-    length = encoder and encoder.options.get("input_length")
+    config, length = experiment.config, experiment.model().encoder.receptive_field
     if length != PUBLISHED_LENGTH:
         raise InputError(
-            f"study.architectures: the published ones read {PUBLISHED_LENGTH:,} bp around a site, and this config's "
-            f"encoder has input_length {length}. Set {PUBLISHED_LENGTH}, or list architectures of your own."
+            f"study.architectures: the published ones read {PUBLISHED_LENGTH:,} bp around a site, this config's "
+            f"encoder {length:,}. Let it read {PUBLISHED_LENGTH:,}, or list architectures of your own."
         )
     alone = {"model.processor": [], "model.trunk": None, "graph.edges": [], "graph.controls": []}
     read = {name: load_config(CONFIGS / f"{file}.yaml").model.encoder for name, file in PUBLISHED.items()}

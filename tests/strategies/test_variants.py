@@ -117,9 +117,7 @@ def test_the_published_architectures_have_their_size(peaks, tmp_path):
 
 
 def test_the_published_architectures_need_1000_bp(peaks, tmp_path):
-    with pytest.raises(
-        InputError, match=r"study\.architectures: the published ones read 1,000 bp .* input_length 60\."
-    ):
+    with pytest.raises(InputError, match=r"study\.architectures: the published ones read 1,000 bp .* encoder 60\."):
         plan("architectures", peaks, tmp_path)
 
 
