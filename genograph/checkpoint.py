@@ -1,6 +1,6 @@
 """A trained model on disk: `model.safetensors` holds weights and config; with the data it is enough to run.
 
-The file's metadata carry the resolved config, the tracks it predicts, the digest of the store it was trained
+The file's metadata carry the resolved config, the tracks it predicts, the digests of the files it was trained
 on and the versions it was trained with. Lightning's own checkpoints serve `--resume` and nothing else.
 """
 
@@ -23,7 +23,6 @@ from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.nn.model import GenomeModel
 from genograph.own_class import label
-from genograph.store import Store
 
 WEIGHTS = "model.safetensors"
 PACKAGES = ("genograph", "torch", "torch-geometric", "pytorch-lightning", "numpy")
@@ -36,7 +35,7 @@ def save_model(model: GenomeModel, experiment: Experiment, folder: Path) -> Path
     metadata = {
         "config": experiment.config.to_yaml(),
         "tracks": json.dumps(track_names(experiment)),
-        "store": json.dumps(experiment.store.manifest["sources"]),
+        "store": json.dumps(experiment.sources),
         "versions": json.dumps({name: version(name) for name in PACKAGES}),
     }
     path = folder / WEIGHTS
@@ -71,7 +70,7 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
     config = config or trained
     _check_same_model(trained, config)
     experiment = Experiment.open(config)
-    _warn_of_other_sources(json.loads(metadata["store"]), experiment.store, path)
+    _warn_of_other_sources(json.loads(metadata["store"]), experiment.sources, path)
     if json.loads(metadata["tracks"]) != track_names(experiment):
         source = config.tracks.targets if config.tracks else config.section("tfrecords").folder
         raise InputError(
@@ -140,9 +139,8 @@ def _labelled(tree: Any) -> Any:
     return [_labelled(each) for each in tree] if isinstance(tree, list) else tree
 
 
-def _warn_of_other_sources(before: Mapping[str, Any], store: Store, path: Path) -> None:
+def _warn_of_other_sources(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
     """Log which sources are not, byte for byte, those that a model was trained on."""
-    now = store.manifest["sources"]
     other = [key for key in before if key not in now or now[key]["sha256"] != before[key]["sha256"]]
     if other:
         log.warning("%s was trained on other data than it is given now: %s.", path, ", ".join(other))

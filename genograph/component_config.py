@@ -1,17 +1,27 @@
-"""The kinds of components that a config may name: their registries, and what is asked of a class of one's own."""
+"""The sections of a config that are made of components, graph and model, and the kinds of these.
+
+A component is `{name: gat, heads: 4}`, see `genograph.components`. Each kind has a registry, and a contract that
+classes of one's own keep.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from torch import nn
 
-from genograph.components import Component, Contract
+from genograph.components import Component, Contract, check_options
+from genograph.data_config import FilePath
+from genograph.errors import InputError, nearest
 from genograph.graph import CONTROLS, EDGES
 from genograph.nn.encoders import ENCODERS
 from genograph.nn.heads import HEADS, Head
 from genograph.nn.layers import LAYERS
+from genograph.nn.model import Trunk
 from genograph.nn.neighbours import NEIGHBOURS
+from genograph.sections import Section
 
 
 class EdgeConfig(Component):
@@ -48,3 +58,82 @@ class HeadConfig(Component):
     """A bin's embedding to the tracks of one assay."""
 
     contract: ClassVar = Contract(HEADS, Head, ("channels", "num_tracks"))
+
+
+class GraphConfig(Section):
+    edges: list[EdgeConfig] = Field([])
+    controls: list[ControlConfig] = Field([])  # what is done to the graph, in this order
+    candidates: FilePath | None = None  # BED of what is read from sequence; None: everything
+
+    @field_validator("edges")
+    @classmethod
+    def _sound_edges(cls, edges: list[EdgeConfig]) -> list[EdgeConfig]:
+        for edge in edges:
+            edge.build()  # checks the values of its options
+        return edges
+
+    @field_validator("controls")
+    @classmethod
+    def _attributes_go_last(cls, controls: list[ControlConfig]) -> list[ControlConfig]:
+        names = [control.name for control in controls]
+        if "drop_attribute" in names and {*names[names.index("drop_attribute") :]} != {"drop_attribute"}:
+            raise InputError("drop_attribute comes last: other controls write the attributes of edges anew.")
+        return controls
+
+    @property
+    def edge_types(self) -> tuple[str, ...]:
+        """The types of the edges, each once, as columns of their attributes stand."""
+        return tuple(dict.fromkeys(edge.build().name for edge in self.edges))
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files that graph and batches are made of besides the store, by their keys."""
+        found = {} if self.candidates is None else {"graph.candidates": self.candidates}
+        parts = {f"graph.edges[{i}]": edge for i, edge in enumerate(self.edges)}
+        parts |= {f"graph.controls[{i}]": control for i, control in enumerate(self.controls)}
+        return found | {key: path for name, part in parts.items() for key, path in part.files(name).items()}
+
+
+class ModelConfig(Section):
+    encoder: EncoderConfig | None  # None: no sequence is read
+    neighbours: NeighboursConfig | None = None  # of covered CpGs; None: none are read
+    processor: list[LayerConfig] = Field([])
+    trunk: dict[str, Any] | None = None
+    heads: dict[str, dict[str, Any]]
+    both_strands: bool = False  # the encoder's embeddings are the mean over both strands
+
+    @model_validator(mode="after")
+    def _something_is_read(self) -> ModelConfig:
+        if self.encoder is None and self.neighbours is None:
+            raise InputError("encoder: null reads no sequence; give neighbours to read, or an encoder.")
+        if self.encoder is None and self.both_strands:
+            raise InputError("both_strands: there is no encoder to read both; leave it out.")
+        return self
+
+    @field_validator("trunk")
+    @classmethod
+    def _known_trunk(cls, trunk: dict[str, Any] | None) -> dict[str, Any] | None:
+        return trunk and check_options(Trunk, trunk, "trunk")
+
+    @field_validator("heads")
+    @classmethod
+    def _known_heads(cls, heads: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+        folder, known = (info.context or {}).get("folder", Path()), {}
+        for assay, options in heads.items():
+            if assay not in HEADS:
+                raise InputError(f"no head '{assay}'.{nearest(assay, HEADS)}")
+            head = HeadConfig.checked({"name": assay, **options}, folder)
+            known[assay] = {key: value for key, value in head.items() if key in options}
+        return known
+
+    def head(self, assay: str) -> HeadConfig:
+        """The head of an assay: the assay's own, unless its options name another class."""
+        return HeadConfig.model_validate({"name": assay, **self.heads[assay]})
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files that classes of one's own stand in, and those that their options name, by their keys."""
+        parts: dict[str, Component | None] = {"model.encoder": self.encoder, "model.neighbours": self.neighbours}
+        parts |= {f"model.processor[{i}]": layer for i, layer in enumerate(self.processor)}
+        parts |= {f"model.heads.{assay}": self.head(assay) for assay in self.heads}
+        return {key: path for name, part in parts.items() if part for key, path in part.files(name).items()}

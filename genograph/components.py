@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, cre
 from pydantic.errors import PydanticSchemaGenerationError
 
 from genograph.errors import InputError, nearest
-from genograph.own_class import is_own, label, located, own_class
+from genograph.own_class import is_own, label, located, own_class, own_file
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,12 @@ class Component(BaseModel):
     def kind(self) -> type:
         """The class."""
         return self.contract.find(self.name)
+
+    def files(self, key: str) -> dict[str, Path]:
+        """The files that it is read from, by the key of each in a config in which it stands at `key`."""
+        file = own_file(self.name)
+        own = {} if file is None else {f"{key}.name": file}
+        return own | {f"{key}.{name}": value for name, value in self.options.items() if isinstance(value, Path)}
 
     def build(self, *given: Any) -> Any:
         """What the class makes of `given`, see `Contract.takes`, and the options.

@@ -1,8 +1,8 @@
 """The config tree: what a run is, as YAML, checked before anything is read or written.
 
 Sections follow the road: genome, tracks, contacts, bins and sites make the store (`genograph.data_config`); splits,
-graph and batch make the batches; model, augment and training make the run. An edge type, encoder or processor layer
-is `{name: gat, heads: 4}`; see `genograph.components`.
+graph and batch make the batches; model, augment and training make the run. Graph and model are made of components, see
+`genograph.component_config`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from genograph.baskerville import read_params
-from genograph.component_config import (
-    ControlConfig,
-    EdgeConfig,
-    EncoderConfig,
-    HeadConfig,
-    LayerConfig,
-    NeighboursConfig,
-)
-from genograph.components import check_options
+from genograph.component_config import GraphConfig, ModelConfig
 from genograph.data_config import (
     BinsConfig,
     ContactsConfig,
@@ -35,39 +27,12 @@ from genograph.data_config import (
     TfrecordsConfig,
     TracksConfig,
 )
-from genograph.errors import InputError, nearest
-from genograph.nn.heads import HEADS
-from genograph.nn.model import ModelPart, Trunk
+from genograph.errors import InputError
+from genograph.nn.model import ModelPart
 from genograph.overrides import apply_override
 from genograph.sections import Section, parse_section
 
 NAME = r"^\.*[\w+-][\w.+-]*$"  # of a folder; one of dots alone is another folder's
-
-
-class GraphConfig(Section):
-    edges: list[EdgeConfig] = Field([])
-    controls: list[ControlConfig] = Field([])  # what is done to the graph, in this order
-    candidates: FilePath | None = None  # BED of what is read from sequence; None: everything
-
-    @field_validator("edges")
-    @classmethod
-    def _sound_edges(cls, edges: list[EdgeConfig]) -> list[EdgeConfig]:
-        for edge in edges:
-            edge.build()  # checks the values of its options
-        return edges
-
-    @field_validator("controls")
-    @classmethod
-    def _attributes_go_last(cls, controls: list[ControlConfig]) -> list[ControlConfig]:
-        names = [control.name for control in controls]
-        if "drop_attribute" in names and {*names[names.index("drop_attribute") :]} != {"drop_attribute"}:
-            raise InputError("drop_attribute comes last: other controls write the attributes of edges anew.")
-        return controls
-
-    @property
-    def edge_types(self) -> tuple[str, ...]:
-        """The types of the edges, each once, as columns of their attributes stand."""
-        return tuple(dict.fromkeys(edge.build().name for edge in self.edges))
 
 
 class BatchConfig(Section):
@@ -94,43 +59,6 @@ class BatchConfig(Section):
 class AugmentConfig(Section):
     reverse_complement: bool | Literal["epochs"] = True  # of every other batch, by chance, or of every other epoch
     shift: int = Field(3, ge=0)  # bp, either way
-
-
-class ModelConfig(Section):
-    encoder: EncoderConfig | None  # None: no sequence is read
-    neighbours: NeighboursConfig | None = None  # of covered CpGs; None: none are read
-    processor: list[LayerConfig] = Field([])
-    trunk: dict[str, Any] | None = None
-    heads: dict[str, dict[str, Any]]
-    both_strands: bool = False  # the encoder's embeddings are the mean over both strands
-
-    @model_validator(mode="after")
-    def _something_is_read(self) -> ModelConfig:
-        if self.encoder is None and self.neighbours is None:
-            raise InputError("encoder: null reads no sequence; give neighbours to read, or an encoder.")
-        if self.encoder is None and self.both_strands:
-            raise InputError("both_strands: there is no encoder to read both; leave it out.")
-        return self
-
-    @field_validator("trunk")
-    @classmethod
-    def _known_trunk(cls, trunk: dict[str, Any] | None) -> dict[str, Any] | None:
-        return trunk and check_options(Trunk, trunk, "trunk")
-
-    @field_validator("heads")
-    @classmethod
-    def _known_heads(cls, heads: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
-        folder, known = (info.context or {}).get("folder", Path()), {}
-        for assay, options in heads.items():
-            if assay not in HEADS:
-                raise InputError(f"no head '{assay}'.{nearest(assay, HEADS)}")
-            head = HeadConfig.checked({"name": assay, **options}, folder)
-            known[assay] = {key: value for key, value in head.items() if key in options}
-        return known
-
-    def head(self, assay: str) -> HeadConfig:
-        """The head of an assay: the assay's own, unless its options name another class."""
-        return HeadConfig.model_validate({"name": assay, **self.heads[assay]})
 
 
 class TrainingConfig(Section):

@@ -23,6 +23,7 @@ from genograph.graph.batch import EDGE_MEASURES
 from genograph.nn.model import GenomeModel, build_model
 from genograph.prepare import prepare
 from genograph.prepare_tfrecords import split_of_contigs
+from genograph.rebuild import fingerprint
 from genograph.store import Store
 
 
@@ -56,12 +57,21 @@ class Experiment:
     def graph(self) -> GenomeGraph:
         """Nodes over the whole genome, with the edges of `graph.edges`, as `graph.controls` change them."""
         builders = [edge.build() for edge in self.config.graph.edges]
-        graph = build_graph(builders, self.store.nodes, self.store.contacts)
+        store, genome = self.store, self.config.genome
+        whole_genome = genome is not None and genome.chroms is None
+        known = {"genes": store.genes, "aliases": self._aliases, "whole_genome": whole_genome}
+        graph = build_graph(builders, store.nodes, store.contacts, **known)
         for position, control in enumerate(self.config.graph.controls):
             groups = node_groups(self.store.nodes, self.store.node_of_bin, self.split_of_bin)
             rng = np.random.default_rng([self.config.seed, 1000 + position])
             graph = control.build()(graph, groups, rng)
         return graph
+
+    @cached_property
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """Path, size, time and SHA-256 of every file that a run depends on, by what names it."""
+        config = self.config
+        return {**self.store.manifest["sources"], **fingerprint({**config.graph.files, **config.model.files}, {})}
 
     @cached_property
     def targets(self) -> dict[str, list[Target]]:
@@ -84,13 +94,18 @@ class Experiment:
         return self.store.mask & np.isin(self.store.sites[:, 2], [SITE_KINDS.index(kind) for kind in kinds])
 
     @cached_property
+    def _aliases(self) -> dict[str, str]:
+        """Further names of chromosomes, alias -> name."""
+        genome = self.config.genome
+        return read_aliases(genome.aliases) if genome is not None and genome.aliases else {}
+
+    @cached_property
     def candidates(self) -> np.ndarray | None:
         """True for the bins that are read from sequence: (bins,); None for all."""
         bed = self.config.graph.candidates
         if bed is None:
             return None
-        aliases = self.config.section("genome").aliases
-        intervals = read_bed(bed, sizes=self.store.sizes, aliases=read_aliases(aliases) if aliases else {})
+        intervals = read_bed(bed, sizes=self.store.sizes, aliases=self._aliases)
         candidates = self.store.bins.mark(intervals)
         if not candidates.any():
             raise InputError(f"graph.candidates: {bed} touches no bin of this genome.")
@@ -229,14 +244,15 @@ def check_parts(config: Config) -> None:
 
     Raises:
         InputError: If encoder, processor or heads do not fit the bins or each other, an edge type needs contacts that
-            are not given, what is to be read is not there, or the file of candidates is missing.
+            are not given, what is to be read is not there, or a file of edges or candidates is missing.
     """
     for builder in (edge.build() for edge in config.graph.edges):
         if builder.needs_contacts and config.contacts is None:
             raise InputError(f"'{builder.name}' edges need a contact map; set contacts.file in the config.")
     _check_what_is_read(config)
-    if config.graph.candidates is not None and not config.graph.candidates.is_file():
-        raise InputError(f"graph.candidates: no such file: {config.graph.candidates}")
+    for key, file in {**config.graph.files, **config.model.files}.items():
+        if not file.is_file():
+            raise InputError(f"{key}: no such file: {file}")
     with torch.device("meta"):  # no values: only whether it can be built
         build_model(
             config.model,

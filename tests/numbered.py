@@ -76,7 +76,7 @@ class Pairs:
     name: ClassVar[str] = "hic"
     pairs: Sequence[tuple[int, int, float]]
 
-    def __call__(self, nodes: Bins, contacts: object = None) -> Edges:
+    def __call__(self, nodes: Bins, known: object) -> Edges:
         first, second, weight = np.array(self.pairs, dtype=float).reshape(-1, 3).T
         return Edges(first.astype(int), second.astype(int), weight)
 

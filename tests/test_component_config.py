@@ -39,6 +39,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     (folder / "own").mkdir()
     shutil.copy(OWN, folder / "own" / "parts.py")
+    (folder / "notes.txt").touch()
     return write_world(folder)
 
 

@@ -13,7 +13,6 @@ from genograph.ablate.summary import write
 from genograph.config import Config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
-from genograph.rebuild import sha256
 
 CONFIG, SOURCES, RUNS = "config.yaml", "sources.json", "runs"  # with a folder of runs an ablation is taken
 
@@ -60,16 +59,18 @@ def sources_of(arms: Sequence[Arm]) -> dict[str, str]:
     reference = arms[0].config
     digests = _digests(reference)
     for arm in arms[1:]:
-        if (arm.config.store, arm.config.graph.candidates) != (reference.store, reference.graph.candidates):
+        if not _read_by(arm.config) <= _read_by(reference):
             digests |= {f"{arm.name}: {key}": digest for key, digest in _digests(arm.config).items()}
     return digests
 
 
+def _read_by(config: Config) -> set[Path]:
+    """Where what a config reads lies: its store, and the files of graph and model."""
+    return {config.store, *config.graph.files.values(), *config.model.files.values()}
+
+
 def _digests(config: Config) -> dict[str, str]:
-    sources = Experiment.open(config).store.manifest["sources"]
-    candidates = config.graph.candidates
-    read = {} if candidates is None else {"graph.candidates": sha256(candidates)}
-    return {name: each["sha256"] for name, each in sources.items()} | read
+    return {name: each["sha256"] for name, each in Experiment.open(config).sources.items()}
 
 
 def _check_sources(folder: Path, sources: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,11 +11,10 @@ import numpy as np
 from genograph.assays.tables import read_column
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
-from genograph.genome.genes import Genes, gene_bins
+from genograph.genome.genes import ENSEMBL_GENE, Genes, gene_bins, without_version
 
 _LOGGER = logging.getLogger("genograph")
 PAINTS = ("gene", "tss")
-_ENSEMBL = re.compile(r"^(ENS[A-Z]*G\d{11})(\.\d+)?$")
 
 
 def read_expression(path: str | Path, column: str) -> dict[str, float]:
@@ -48,7 +46,7 @@ def gene_values(path: str | Path, genes: Genes, column: str) -> np.ndarray:
     table = read_expression(path, column)
     unversioned = _unversioned(table, path)
     keys = [
-        gene_id if gene_id in table else unversioned.get(_without_version(gene_id), name)
+        gene_id if gene_id in table else unversioned.get(without_version(gene_id), name)
         for gene_id, name in zip(genes.id, genes.name, strict=True)
     ]
     matched = sum(key in table for key in keys)
@@ -68,16 +66,11 @@ def _unversioned(table: Iterable[str], path: str | Path) -> dict[str, str]:
     Other ids have none: WormBase's `Y110A7A.10` and `Y110A7A.1` are two genes.
     """
     keys: dict[str, str] = {}
-    for key in filter(_ENSEMBL.match, table):
-        gene_id = _without_version(key)
+    for key in filter(ENSEMBL_GENE.match, table):
+        gene_id = without_version(key)
         if keys.setdefault(gene_id, key) != key:
             raise InputError(f"{path}: gene '{gene_id}' comes twice, as {keys[gene_id]} and {key}. Give it one row.")
     return keys
-
-
-def _without_version(gene_id: str) -> str:
-    match = _ENSEMBL.match(gene_id)
-    return match[1] if match else gene_id
 
 
 def paint_genes(values: np.ndarray, genes: Genes, bins: Bins, *, paint: str = "gene", strand: str = ".") -> np.ndarray:

@@ -21,6 +21,7 @@ from genograph.genome.names import match_names, shorten
 _LOGGER = logging.getLogger("genograph")
 _GTF_ATTRIBUTE = re.compile(r'\s*(\w+)\s+"([^"]*)"')
 _GTF_GENE = re.compile(r'\s*gene_id\s+"(?:gene[:-])?(?P<id>[^"]*)"')
+ENSEMBL_GENE = re.compile(r"^(ENS[A-Z]*G\d{11})(\.\d+)?$")
 _COLUMNS = ("id", "name", "chrom", "start", "end", "strand", "biotype")
 
 
@@ -54,6 +55,19 @@ class Genes:
         """0-based position of the first transcribed base; a gene of unknown strand counts as `+`."""
         return np.where(self.strand == "-", self.end - 1, self.start)
 
+    def numbers(self) -> dict[str, int]:
+        """The number of each gene by its name and by its id, which comes first; -1 where there are several.
+
+        An Ensembl id is without its version.
+        """
+        found: dict[str, int] = {}
+        for names in (self.name.tolist(), map(without_version, self.id.tolist())):
+            own: dict[str, int] = {}
+            for number, name in enumerate(names):
+                own[name] = number if own.setdefault(name, number) == number else -1
+            found |= own
+        return found
+
     def to_frame(self) -> pd.DataFrame:
         """The genes as a table, one column per attribute."""
         return pd.DataFrame({column: getattr(self, column) for column in _COLUMNS})
@@ -68,6 +82,12 @@ class Genes:
     def select(self, mask: np.ndarray) -> Genes:
         """The genes where `mask` (a boolean array or positions) selects them."""
         return Genes(**{column: getattr(self, column)[mask] for column in _COLUMNS})
+
+
+def without_version(gene_id: str) -> str:
+    """An Ensembl id without its version; other ids as they are: WormBase's `Y110A7A.10` is a gene of its own."""
+    match = ENSEMBL_GENE.match(gene_id)
+    return match[1] if match else gene_id
 
 
 def read_genes(

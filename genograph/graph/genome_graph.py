@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -11,9 +11,11 @@ import numpy as np
 from genograph.assays.contacts import ContactMap
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
+from genograph.genome.genes import Genes
 from genograph.graph.batch import EDGE_MEASURES
 
 LINEAR = "linear"  # the edges of the genome itself; all others are contacts
+MAX_TYPES = 127  # int8
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -38,13 +40,43 @@ class Pairs(NamedTuple):
         return Pairs(*(each[rows] for each in self))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known of a genome besides its nodes: what an edge builder may use.
+
+    Attributes:
+        contacts: The contact map over the nodes.
+        genes: The annotated genes.
+        aliases: Further names of chromosomes, alias -> name.
+        whole_genome: Whether the chromosomes are all that the FASTA has, so that others in a file are logged.
+    """
+
+    contacts: ContactMap | None = None
+    genes: Genes | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    whole_genome: bool = False
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What readers of files ask to know of chromosome names."""
+        return {"aliases": self.aliases, "whole_genome": self.whole_genome}
+
+
 class EdgeBuilder(Protocol):
-    """A kind of edge: a frozen dataclass with keyword options."""
+    """A kind of edge: a frozen dataclass with keyword options.
 
-    name: str
-    needs_contacts: bool
+    Attributes:
+        name: The type of its edges; builders of one type make one type.
+        needs_contacts: Whether a config without a contact map is refused.
+    """
 
-    def __call__(self, nodes: Bins, contacts: ContactMap | None) -> Edges: ...
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def needs_contacts(self) -> bool: ...
+
+    def __call__(self, nodes: Bins, known: Known) -> Edges: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +190,15 @@ class GenomeGraph:
         }
 
 
-def build_graph(edges: Sequence[EdgeBuilder], nodes: Bins, contacts: ContactMap | None = None) -> GenomeGraph:
+def build_graph(
+    edges: Sequence[EdgeBuilder],
+    nodes: Bins,
+    contacts: ContactMap | None = None,
+    *,
+    genes: Genes | None = None,
+    aliases: Mapping[str, str] | None = None,
+    whole_genome: bool = False,
+) -> GenomeGraph:
     """The graph that some edge builders make of a genome.
 
     Pairs are joined in both directions; of a pair that a type names twice the larger weight stays, and
@@ -169,9 +209,17 @@ def build_graph(edges: Sequence[EdgeBuilder], nodes: Bins, contacts: ContactMap 
         edges: Builders; none gives a graph without edges.
         nodes: The genome's nodes.
         contacts: The contact map over these nodes, for the builders that need one.
+        genes, aliases, whole_genome: What else builders may use, see `Known`.
+
+    Raises:
+        InputError: If an edge type has a name that it cannot have, or a builder cannot make its edges.
     """
     edge_types = tuple(dict.fromkeys(builder.name for builder in edges))
-    low, high, weight, kind = _unique_pairs(edges, nodes, contacts, edge_types)
+    _check_types(edge_types)
+    known = Known(contacts=contacts, genes=genes, aliases=aliases or {}, whole_genome=whole_genome)
+    found = [builder(nodes, known) for builder in edges]
+    kinds = [edge_types.index(builder.name) for builder in edges]
+    low, high, weight, kind = _unique_pairs(found, kinds)
     attr = np.zeros((len(low), 2 + len(edge_types)), dtype=np.float32)
     attr[:, 0] = weight
     attr[:, 1] = log10_distance(nodes, low, high)
@@ -205,19 +253,27 @@ def pairs_apart(nodes: Bins, chrom: str, distance: int) -> tuple[np.ndarray, np.
     return first, span.start + (first - span.start + distance) % max(count, 1)
 
 
+def _check_types(edge_types: tuple[str, ...]) -> None:
+    """Refuse types that could not be told from other columns, or more than their numbers have room for."""
+    for name in edge_types:
+        if not name or name in EDGE_MEASURES:
+            raise InputError(f"edges cannot be of type '{name}': that is {'nothing' if not name else 'an attribute'}.")
+    if len(edge_types) > MAX_TYPES:
+        raise InputError(f"a graph has at most {MAX_TYPES} types of edges; got {len(edge_types)}. Merge some.")
+
+
 def _unique_pairs(
-    edges: Sequence[EdgeBuilder], nodes: Bins, contacts: ContactMap | None, edge_types: tuple[str, ...]
+    found: Sequence[Edges], kinds: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Lower node, higher node, weight and type of every pair, each (pairs,)."""
-    lows, highs, weights, kinds = [[np.empty(0, int)] for _ in range(4)]
-    for builder in edges:
-        source, destination, weight = builder(nodes, contacts)
+    lows, highs, weights, types = [[np.empty(0, int)] for _ in range(4)]
+    for (source, destination, weight), kind in zip(found, kinds, strict=True):
         joined = source != destination
         lows.append(np.minimum(source, destination)[joined])
         highs.append(np.maximum(source, destination)[joined])
         weights.append(weight[joined])
-        kinds.append(np.full(np.count_nonzero(joined), edge_types.index(builder.name)))
-    low, high, weight, kind = (np.concatenate(each) for each in (lows, highs, weights, kinds))
+        types.append(np.full(np.count_nonzero(joined), kind))
+    low, high, weight, kind = (np.concatenate(each) for each in (lows, highs, weights, types))
     order = np.lexsort((-weight, kind, high, low))
     low, high, weight, kind = low[order], high[order], weight[order], kind[order]
     is_first = np.ones(len(low), dtype=bool)

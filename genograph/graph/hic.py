@@ -11,7 +11,7 @@ import numpy as np
 from genograph.assays.contacts import ContactMap
 from genograph.errors import InputError
 from genograph.genome.bins import Bins
-from genograph.graph.genome_graph import Edges
+from genograph.graph.genome_graph import Edges, Known
 
 MAX_WEIGHT = 6.0  # log2(1 + O/E) at 63 times the expected; more is an artefact of the map
 
@@ -53,7 +53,8 @@ class HiCEdges:
             if getattr(self, option) < 0:
                 raise InputError(f"hic: {option} must not be negative; got {getattr(self, option)}.")
 
-    def __call__(self, nodes: Bins, contacts: ContactMap | None) -> Edges:
+    def __call__(self, nodes: Bins, known: Known) -> Edges:
+        contacts = known.contacts
         if contacts is None:
             raise InputError("'hic' edges need a contact map; set contacts.file in the config and prepare again.")
         self._check_reach(contacts)

@@ -7,10 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from genograph.assays.contacts import ContactMap
 from genograph.errors import InputError
 from genograph.genome.bins import Bins
-from genograph.graph.genome_graph import LINEAR, Edges
+from genograph.graph.genome_graph import LINEAR, Edges, Known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,7 @@ class LinearEdges:
                 "For a graph without edges, set edges: [] in the config."
             )
 
-    def __call__(self, nodes: Bins, contacts: ContactMap | None = None) -> Edges:
+    def __call__(self, nodes: Bins, known: Known) -> Edges:
         source = np.arange(len(nodes))
         chrom = nodes.chrom_index(source)
         first, last = nodes.offsets[chrom], nodes.offsets[chrom + 1]

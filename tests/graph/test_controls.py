@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genograph.assays.contacts import ContactMap
 from genograph.config import load_config, parse_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.genome.bins import Bins
 from genograph.genome.splits import NONE, TEST, TRAIN, VALID
-from genograph.graph import CONTROLS, Edges, GenomeGraph, LinearEdges, build_graph, node_groups
+from genograph.graph import CONTROLS, Edges, GenomeGraph, Known, LinearEdges, build_graph, node_groups
 from genograph.graph.controls import DropAttribute, DropType, LinearMatched, Rewired
 from genograph.graph.genome_graph import Pairs, log10_distance
 from genograph.graph.neighbours import strongest_partners
@@ -39,7 +38,7 @@ class GivenEdges:
 
     pairs: list[tuple[int, int, float]]
 
-    def __call__(self, nodes: Bins, contacts: ContactMap | None) -> Edges:
+    def __call__(self, nodes: Bins, known: Known) -> Edges:
         source, destination, weight = np.array(self.pairs, dtype=float).reshape(-1, 3).T
         return Edges(source.astype(int), destination.astype(int), weight)
 

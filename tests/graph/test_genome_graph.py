@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import ClassVar
 
 import numpy as np
@@ -26,9 +27,19 @@ class GivenEdges:
 
     pairs: tuple[tuple[int, int, float], ...]
 
-    def __call__(self, nodes, contacts) -> Edges:
+    def __call__(self, nodes, known) -> Edges:
         source, destination, weight = np.array(self.pairs, dtype=float).reshape(-1, 3).T
         return Edges(source.astype(int), destination.astype(int), weight)
+
+
+@dataclass(frozen=True)
+class Given:
+    """One pair of nodes, of a type of any name."""
+
+    name: str
+
+    def __call__(self, nodes, known) -> Edges:
+        return Edges(*np.array([[0], [1], [1]]))
 
 
 def given_graph(*pairs: tuple[int, int, float]):
@@ -176,5 +187,13 @@ def test_summary_counts_pairs_and_measures_them_in_bp():
 
 
 @pytest.mark.parametrize("name", EDGES)
-def test_every_edge_type_is_registered_under_its_name(name):
-    assert EDGES[name].name == name
+def test_every_edge_type_is_registered_under_its_name_unless_it_is_given_one(name):
+    type_option = signature(EDGES[name]).parameters.get("type")
+    assert name == (EDGES[name].name if type_option is None else type_option.default)
+
+
+def test_a_graph_has_room_for_127_types_of_edges():
+    pairs = [Given(str(number)) for number in range(128)]
+    assert len(build_graph(pairs[:127], NODES).edge_types) == 127
+    with pytest.raises(InputError, match="at most 127 types of edges; got 128"):
+        build_graph(pairs, NODES)
