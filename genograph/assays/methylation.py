@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -48,9 +48,16 @@ def read_methylation(
     Raises:
         InputError: If the file is not one, lacks the strand or code, has no read, or does not fit the genome.
     """
-    pool = _Pool(target, bins, codes)
-    _read_sites(target, bins, pool, aliases=aliases, whole_genome=whole_genome)
-    return pool.result()
+    methylated, coverage = np.zeros((2, len(bins)), dtype=np.float32)  # whole up to 16 million reads
+    for chrom, position, counts in _reads(target, bins, codes, aliases=aliases, whole_genome=whole_genome):
+        tiles = bins.locate(chrom, position)
+        for total, count in zip((methylated, coverage), counts, strict=True):
+            np.add.at(total, tiles[tiles >= 0], count[tiles >= 0])
+    is_covered = coverage > 0
+    _check_covered(target, bool(is_covered.any()))
+    np.divide(methylated, coverage, out=methylated, where=is_covered)
+    methylated[~is_covered] = np.nan
+    return methylated, coverage
 
 
 def covered_sites(
@@ -60,13 +67,18 @@ def covered_sites(
 
     Args and errors are those of `read_methylation`; of `bins` only the chromosomes count.
     """
-    found = _Covered(target, bins, codes)
-    _read_sites(target, bins, found, aliases=aliases, whole_genome=whole_genome)
-    return found.result()
+    parts: dict[str, list[np.ndarray]] = {}
+    for chrom, position, counts in _reads(target, bins, codes, aliases=aliases, whole_genome=whole_genome):
+        parts.setdefault(chrom, []).append(position[counts[1] > 0])
+    found = {chrom: np.unique(np.concatenate(each)) for chrom, each in parts.items()}
+    _check_covered(target, any(map(len, found.values())))
+    return found
 
 
-def _read_sites(target: Target, bins: Bins, pool: _Reads, *, aliases: Mapping[str, str], whole_genome: bool) -> None:
-    """Give `pool` the rows of a target's file that count, chromosome by chromosome."""
+def _reads(
+    target: Target, bins: Bins, codes: np.ndarray, *, aliases: Mapping[str, str], whole_genome: bool
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Chromosome, positions (sites,), and methylated and all reads (2, sites), of the rows of a file that count."""
     source = SiteBigWig(target.file) if is_bigwig(target.file) else open_sites(target.file)
     _check_choices(target, source)
     found, all_codes = source.survey()
@@ -82,7 +94,7 @@ def _read_sites(target: Target, bins: Bins, pool: _Reads, *, aliases: Mapping[st
         whole_genome=whole_genome and sizes is None,  # a bigWig's header may list every contig of an assembly
     )
     base = _C if source.of_cytosines else _BASE_OF_CODE.get(code or "")
-    pool.has_strand = source.has_strand
+    placing = _Placing(target, bins, codes, has_strand=source.has_strand)
     genome_name = {other: name for name, other in names.items()}
     for rows in source.sites(target.scale):
         if code is not None:
@@ -91,7 +103,8 @@ def _read_sites(target: Target, bins: Bins, pool: _Reads, *, aliases: Mapping[st
             rows = rows[rows["strand"] == target.strand]
         for other, sites in rows.groupby("chrom", sort=False):
             if other in genome_name:
-                pool.add(genome_name[other], sites, base)
+                yield genome_name[other], *placing.place(genome_name[other], sites, base)
+    placing.check()
 
 
 def _choose_code(target: Target, found: list[str]) -> str | None:
@@ -123,18 +136,18 @@ def _check_choices(target: Target, source: SiteTable | SiteBigWig) -> None:
         raise InputError(f"Target '{target.identifier}': {target.file} holds counts of reads, which take no scale.")
 
 
-class _Reads:
-    """Reads of a target at their places, checked against the genome; what becomes of them is up to `_take`."""
+class _Placing:
+    """Puts reads of a target in their places, and checks all of them against the genome."""
 
-    def __init__(self, target: Target, bins: Bins, codes: np.ndarray) -> None:
-        self.target, self.bins, self.has_strand = target, bins, False
+    def __init__(self, target: Target, bins: Bins, codes: np.ndarray, *, has_strand: bool) -> None:
+        self.target, self.bins, self.has_strand = target, bins, has_strand
         offsets = np.concatenate([[0], np.cumsum(list(bins.sizes.values()))])
         self._codes = {chrom: codes[first:] for chrom, first in zip(bins.chroms, offsets[:-1], strict=True)}
         self._rows, self._reads = np.zeros(2, dtype=np.int64), np.zeros(2)  # elsewhere, and in all
         self._pairs = np.zeros(2)  # reads on C or G, and on A or T, of a base that is not told
 
-    def add(self, chrom: str, sites: pd.DataFrame, base: int | None) -> None:
-        """Add sites of one chromosome; `base` is the code of the base that they are of, if known."""
+    def place(self, chrom: str, sites: pd.DataFrame, base: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (sites,) and reads (2, sites) of one chromosome; `base` is the code of the base, if known."""
         position = sites["position"].to_numpy()
         self._check_inside(chrom, sites)
         counts = sites[["methylated", "coverage"]].to_numpy(dtype=np.float64).T
@@ -150,13 +163,10 @@ class _Reads:
             self._pairs += [counts[1, is_cytosine].sum(), counts[1, ~is_cytosine & (here != N)].sum()]
         if self.target.strand == ".":
             position = position - ((here == _G) & (position > 0) & (sequence[np.maximum(position - 1, 0)] == _C))
-        self._take(chrom, position, counts)
+        return position, counts
 
-    def _take(self, chrom: str, position: np.ndarray, counts: np.ndarray) -> None:
-        raise NotImplementedError
-
-    def _check(self, *, is_covered: bool) -> None:
-        """That the reads lie on the genome, and some of them where they are looked for."""
+    def check(self) -> None:
+        """That the reads lie on the genome that they are given with; rows that do not are logged."""
         file = self.target.file
         if self._reads[0] > _ELSEWHERE * self._reads[1]:
             raise InputError(
@@ -168,9 +178,6 @@ class _Reads:
                 f"{file}: wrong assembly, or counted from another base. Of its reads "
                 f"{self._pairs[0] / self._pairs.sum():.0%} are on a C or G of the genome, the others on A or T."
             )
-        if not is_covered:
-            strand = "" if self.target.strand == "." else f" on strand {self.target.strand}"
-            raise InputError(f"{file} covers no bin of the genome with a read{strand}.")
         if self._rows[0]:
             _LOGGER.warning(
                 f"{file.name}, {self.target.identifier}: {self._rows[0]:,} of {self._rows[1]:,} rows, with "
@@ -197,39 +204,7 @@ class _Reads:
             )
 
 
-class _Pool(_Reads):
-    """Sums of methylated reads and of all reads over bins."""
-
-    def __init__(self, target: Target, bins: Bins, codes: np.ndarray) -> None:
-        super().__init__(target, bins, codes)
-        self._methylated, self._coverage = np.zeros((2, len(bins)), dtype=np.float32)  # whole up to 16 million reads
-
-    def _take(self, chrom: str, position: np.ndarray, counts: np.ndarray) -> None:
-        tiles = self.bins.locate(chrom, position)
-        for total, count in zip((self._methylated, self._coverage), counts, strict=True):
-            np.add.at(total, tiles[tiles >= 0], count[tiles >= 0])
-
-    def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Fraction and coverage, (bins,) float32 each, in place of the sums."""
-        is_covered = self._coverage > 0
-        self._check(is_covered=bool(is_covered.any()))
-        np.divide(self._methylated, self._coverage, out=self._methylated, where=is_covered)
-        self._methylated[~is_covered] = np.nan
-        return self._methylated, self._coverage
-
-
-class _Covered(_Reads):
-    """Positions with a read."""
-
-    def __init__(self, target: Target, bins: Bins, codes: np.ndarray) -> None:
-        super().__init__(target, bins, codes)
-        self._found: dict[str, list[np.ndarray]] = {}
-
-    def _take(self, chrom: str, position: np.ndarray, counts: np.ndarray) -> None:
-        self._found.setdefault(chrom, []).append(position[counts[1] > 0])
-
-    def result(self) -> dict[str, np.ndarray]:
-        """Positions of each chromosome, ascending, each once."""
-        found = {chrom: np.unique(np.concatenate(each)) for chrom, each in self._found.items()}
-        self._check(is_covered=any(map(len, found.values())))
-        return found
+def _check_covered(target: Target, is_covered: bool) -> None:
+    if not is_covered:
+        strand = "" if target.strand == "." else f" on strand {target.strand}"
+        raise InputError(f"{target.file} covers no bin of the genome with a read{strand}.")
