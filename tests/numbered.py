@@ -16,7 +16,8 @@ import numpy as np
 from genograph.assays.targets import Target
 from genograph.genome.bins import Bins
 from genograph.graph.batch import GenomeBatch
-from genograph.graph.genome_graph import Edges, GenomeGraph, build_graph
+from genograph.graph.building import build_graph
+from genograph.graph.genome_graph import Edges, GenomeGraph
 from genograph.graph.linear import LinearEdges
 from genograph.store import Store, write_manifest
 

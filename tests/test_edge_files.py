@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pytest
 
 from genograph.ablate.arms import make_arms
@@ -12,6 +13,8 @@ from genograph.checkpoint import load_run
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
+from genograph.genome.bins import Bins
+from genograph.graph import GenomeGraph
 from genograph.train import train
 from tests.tiny import write_world
 
@@ -49,6 +52,32 @@ def test_loops_bring_partners_along_without_a_contact_map(world):
     batch = windows.make_batch([0])  # of nodes 0 to 3; edges lead from node 0 to nodes 4 and 10
     assert batch.num_nodes == 4 + 2
     assert windows.contacts_shown()[1] < 1  # what leads to other splits is not shown
+
+
+def test_a_graph_made_by_hand_is_trained_and_found_again_by_its_run(world, tmp_path, monkeypatch):
+    nodes = Experiment.open(load_config(world)).store.nodes
+    graph = GenomeGraph.from_edges(nodes, [0, 1, 2], [10, 32, 5], weight=[1, 2, 3], kind=["a", "b", "a"])
+    edges = graph.save(tmp_path / "graph.npz")
+    run = train(load_config(world, [f"graph.edges={edges}", "training.max_epochs=1"]), tmp_path / "run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    experiment, _ = load_run(run)
+    assert experiment.graph.edge_types == ("a", "b")
+    np.testing.assert_array_equal(experiment.graph.edge_index, graph.edge_index)
+    np.testing.assert_array_equal(experiment.graph.edge_attr, graph.edge_attr)
+    assert experiment.graph.masked[1]  # by the contact map
+
+
+def test_a_saved_graph_takes_its_place_among_other_edges(world, tmp_path):
+    nodes = Experiment.open(load_config(world)).store.nodes
+    edges = [{"name": "linear"}, *GenomeGraph.from_edges(nodes, [0], [10], kind="loops").save(tmp_path / "graph.npz")]
+    assert Experiment.open(load_config(world, [f"graph.edges={edges}"])).graph.edge_types == ("linear", "loops")
+
+
+def test_a_saved_graph_over_other_nodes_is_one_line(world, tmp_path):
+    edges = GenomeGraph.from_edges(Bins({"chr1": 4000}, 1000), [0], [1]).save(tmp_path / "graph.npz")
+    with pytest.raises(InputError, match="its graph is over other nodes than this config's"):
+        _ = Experiment.open(load_config(world, [f"graph.edges={edges}"])).graph
 
 
 def test_a_file_of_edges_that_is_not_there_is_named_by_its_key(world):

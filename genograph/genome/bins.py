@@ -41,6 +41,16 @@ class Bins:
     def __len__(self) -> int:
         return int(self.offsets[-1])
 
+    def layout(self) -> dict[str, np.ndarray]:
+        """What tells these tiles from others, as arrays: chromosomes, their sizes, and how they are cut."""
+        return {
+            "chroms": np.array(self.chroms, dtype=str),
+            "sizes": np.array(list(self.sizes.values()), dtype=np.int64),
+            "circular": np.array(sorted(self.circular), dtype=str),
+            "bin_size": np.array(self.bin_size),
+            "partial": np.array(self.partial),
+        }
+
     @property
     def chroms(self) -> list[str]:
         return list(self.sizes)

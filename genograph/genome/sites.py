@@ -63,6 +63,9 @@ class Sites(Bins):
         chrom, start = np.unique(rows[(rows[:, 1] >= 0) & (rows[:, 1] + bin_size <= length)], axis=0).T
         return cls(sizes, bin_size, chrom=chrom, start=start, **options)  # pyright: ignore[reportArgumentType]
 
+    def layout(self) -> dict[str, np.ndarray]:
+        return {**super().layout(), "chrom": self.chrom, "start": self.start}
+
     def starts(self, tiles: np.ndarray) -> np.ndarray:
         return self.start[np.asarray(tiles)]
 

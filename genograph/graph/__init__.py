@@ -1,11 +1,13 @@
 """From a genome's nodes and contacts to a graph."""
 
+from genograph.graph.building import Known, build_graph
 from genograph.graph.controls import CONTROLS, node_groups
 from genograph.graph.domains import DomainEdges
-from genograph.graph.genome_graph import Edges, GenomeGraph, Known, build_graph
+from genograph.graph.genome_graph import Edges, GenomeGraph
 from genograph.graph.hic import HiCEdges
 from genograph.graph.linear import LinearEdges
 from genograph.graph.loops import LoopEdges, TableEdges
+from genograph.graph.saved import SavedEdges
 
 EDGES = {
     "linear": LinearEdges,
@@ -13,6 +15,7 @@ EDGES = {
     "loops": LoopEdges,
     "domains": DomainEdges,
     "table": TableEdges,
+    "saved": SavedEdges,
 }
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "Known",
     "LinearEdges",
     "LoopEdges",
+    "SavedEdges",
     "TableEdges",
     "build_graph",
     "node_groups",

@@ -11,7 +11,8 @@ import numpy as np
 from genograph.errors import InputError
 from genograph.genome.bed import read_bed
 from genograph.genome.bins import Bins
-from genograph.graph.genome_graph import Edges, Known
+from genograph.graph.building import Known
+from genograph.graph.genome_graph import Edges
 from genograph.graph.placing import check_size
 
 

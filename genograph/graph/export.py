@@ -1,62 +1,18 @@
-"""A genome's graph for other tools: networkx, PyTorch Geometric, BEDPE and GraphML."""
+"""A genome's graph as a file: BEDPE and GraphML."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from genograph.errors import InputError
 from genograph.graph.genome_graph import GenomeGraph
-
-if TYPE_CHECKING:
-    import networkx
-    from torch_geometric.data import Data
+from genograph.graph.interchange import to_networkx
 
 ROWS = 500_000  # edges written at once
-
-
-def to_networkx(graph: GenomeGraph) -> networkx.MultiGraph:
-    """An undirected networkx graph whose nodes are named `chrom:start-end`.
-
-    A node has `chrom`, `start`, `end` and `masked`; an edge's key is its type and it has `weight` and
-    `log10_distance`. Meant for parts of a genome: a million edges take seconds and a gigabyte.
-    """
-    import networkx
-
-    result = networkx.MultiGraph()
-    names = []
-    for number in range(graph.num_nodes):
-        place = graph.nodes.interval(number)
-        names.append(str(place))
-        masked = bool(graph.masked[number])
-        result.add_node(names[-1], chrom=place.chrom, start=place.start, end=place.end, masked=masked)
-    for edge in np.flatnonzero(graph.edge_index[0] < graph.edge_index[1]):
-        source, destination = graph.edge_index[:, edge]
-        weight, log10_distance = (float(value) for value in graph.edge_attr[edge, :2])
-        kind = graph.edge_types[graph.edge_type[edge]]
-        result.add_edge(
-            names[source],
-            names[destination],
-            key=kind,
-            type=kind,
-            weight=weight,
-            log10_distance=log10_distance,
-        )
-    return result
-
-
-def to_pyg(graph: GenomeGraph) -> Data:
-    """A PyTorch Geometric `Data` with the graph's `edge_index`, `edge_attr`, `edge_type` and `masked`."""
-    import torch
-    from torch_geometric.data import Data
-
-    arrays = {name: getattr(graph, name) for name in ("edge_index", "edge_attr", "edge_type", "masked")}
-    tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
-    return Data(num_nodes=graph.num_nodes, **tensors)
 
 
 def write_graph(graph: GenomeGraph, path: str | Path) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from genograph.assays.contacts import ContactMap
+from genograph.atomic import replacing
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
-from genograph.genome.genes import Genes
 from genograph.graph.batch import EDGE_MEASURES
+from genograph.graph.checking import check_types, edge_kinds, edge_weights, node_numbers
 
 LINEAR = "linear"  # the edges of the genome itself; all others are contacts
-MAX_TYPES = 127  # int8
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+log = logging.getLogger("genograph")
 
 
 class Edges(NamedTuple):
@@ -38,45 +42,6 @@ class Pairs(NamedTuple):
     def take(self, rows: np.ndarray) -> Pairs:
         """Some of the pairs, by number or as a mask."""
         return Pairs(*(each[rows] for each in self))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """What is known of a genome besides its nodes: what an edge builder may use.
-
-    Attributes:
-        contacts: The contact map over the nodes.
-        genes: The annotated genes.
-        aliases: Further names of chromosomes, alias -> name.
-        whole_genome: Whether the chromosomes are all that the FASTA has, so that others in a file are logged.
-    """
-
-    contacts: ContactMap | None = None
-    genes: Genes | None = None
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    whole_genome: bool = False
-
-    @property
-    def names(self) -> dict[str, Any]:
-        """What readers of files ask to know of chromosome names."""
-        return {"aliases": self.aliases, "whole_genome": self.whole_genome}
-
-
-class EdgeBuilder(Protocol):
-    """A kind of edge: a frozen dataclass with keyword options.
-
-    Attributes:
-        name: The type of its edges; builders of one type make one type.
-        needs_contacts: Whether a config without a contact map is refused.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def needs_contacts(self) -> bool: ...
-
-    def __call__(self, nodes: Bins, known: Known) -> Edges: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +70,102 @@ class GenomeGraph:
     masked: np.ndarray = field(repr=False)
     indptr: np.ndarray = field(repr=False)
     partners_from: GenomeGraph | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_edges(
+        cls,
+        nodes: Bins,
+        source: ArrayLike,
+        destination: ArrayLike,
+        *,
+        weight: ArrayLike = 1.0,
+        kind: str | Sequence[str] = "contact",
+    ) -> GenomeGraph:
+        """The graph of a list of edges; without any, a graph without edges.
+
+        Every edge runs both ways, whichever was given. Of several between two nodes of one type the largest weight
+        stays. An edge of a node to itself is left out, and counted in the log.
+
+        Args:
+            nodes: The genome's nodes.
+            source: (edges,) number of the node at one end.
+            destination: (edges,) at the other.
+            weight: (edges,) or one for all.
+            kind: Type of each edge, or of all; `linear` for edges along the genome itself.
+
+        Raises:
+            InputError: If an edge ends in no node, a weight is negative or no number, or lists are not as long.
+
+        >>> nodes = Bins({"chr1": 5000}, 1000)
+        >>> graph = GenomeGraph.from_edges(nodes, [0, 1], [3, 4], weight=[0.5, 2.0], kind="loop")
+        >>> graph.edge_index.tolist()
+        [[3, 4, 0, 1], [0, 1, 3, 4]]
+        """
+        first, second = (node_numbers(each, len(nodes)) for each in (source, destination))
+        if len(first) != len(second):
+            raise InputError(f"every edge has two ends; got {len(first)} sources and {len(second)} destinations.")
+        weights, (types, number) = edge_weights(weight, len(first)), edge_kinds(kind, len(first))
+        if own := np.count_nonzero(first == second):
+            log.info("%d of %d edges join a node to itself and are left out.", own, len(first))
+        rows = [np.flatnonzero(number == each) for each in range(len(types))]
+        return cls.of(
+            nodes, [(name, Edges(first[i], second[i], weights[i])) for name, i in zip(types, rows, strict=True)]
+        )
+
+    @classmethod
+    def of(cls, nodes: Bins, found: Sequence[tuple[str, Edges]], masked: np.ndarray | None = None) -> GenomeGraph:
+        """The graph of edges by type; those of one type may come in several parts.
+
+        Args:
+            nodes: The genome's nodes.
+            found: Type and edges of each part.
+            masked: (nodes,) True for masked nodes; None for none.
+
+        Raises:
+            InputError: If a type has a name that it cannot have, or there are too many.
+        """
+        edge_types = tuple(dict.fromkeys(name for name, _ in found))
+        check_types(edge_types)
+        low, high, weight, kind = _unique_pairs([(edge_types.index(name), edges) for name, edges in found])
+        attr = np.zeros((len(low), len(EDGE_MEASURES) + len(edge_types)), dtype=np.float32)
+        attr[:, 0] = weight
+        attr[:, 1] = log10_distance(nodes, low, high)
+        attr[np.arange(len(low)), len(EDGE_MEASURES) + kind] = 1.0
+        empty = cls(
+            nodes=nodes,
+            edge_index=np.empty((2, 0), dtype=np.int64),
+            edge_attr=attr[:0],
+            edge_type=np.empty(0, dtype=np.int8),
+            edge_types=edge_types,
+            masked=np.zeros(len(nodes), dtype=bool) if masked is None else masked,
+            indptr=np.zeros(len(nodes) + 1, dtype=np.int64),
+        )
+        return empty.with_pairs(Pairs(low, high, kind, attr))
+
+    def save(self, path: str | Path) -> list[dict[str, str]]:
+        """Write nodes, pairs, types and weights to a file; returns what a config says to use them: its `graph.edges`.
+
+        The mask is not written, nor are distances: a run takes the mask of its contact map.
+
+        Args:
+            path: Such as `graph.npz`.
+
+        Raises:
+            InputError: If a control has taken edges away, but left the partners that windows bring along by them.
+
+        >>> nodes = Bins({"chr1": 5000}, 1000)
+        >>> edges = GenomeGraph.from_edges(nodes, [0, 1], [3, 4], kind="loop").save("graph.npz")
+        >>> [(edge["name"], edge["type"]) for edge in edges]
+        [('saved', 'loop')]
+        """
+        if self.partners_from is not None:
+            raise InputError("a graph whose partners are those of another graph is not saved. Save that one.")
+        path, pairs = Path(path).resolve(), self.pairs()
+        arrays = {f"nodes.{name}": values for name, values in self.nodes.layout().items()}
+        arrays |= {"first": pairs.first, "second": pairs.second, "kind": pairs.kind, "weight": pairs.attr[:, 0]}
+        with replacing(path) as written, written.open("wb") as file:
+            np.savez_compressed(file, edge_types=np.array(self.edge_types, dtype=str), **arrays)
+        return [{"name": "saved", "file": str(path), "type": name} for name in self.edge_types]
 
     @property
     def num_nodes(self) -> int:
@@ -190,52 +251,6 @@ class GenomeGraph:
         }
 
 
-def build_graph(
-    edges: Sequence[EdgeBuilder],
-    nodes: Bins,
-    contacts: ContactMap | None = None,
-    *,
-    genes: Genes | None = None,
-    aliases: Mapping[str, str] | None = None,
-    whole_genome: bool = False,
-) -> GenomeGraph:
-    """The graph that some edge builders make of a genome.
-
-    Pairs are joined in both directions; of a pair that a type names twice the larger weight stays, and
-    a pair of a node with itself goes. The mask is the contact map's, whether or not an edge uses it, so
-    that graphs to be compared leave out the same nodes.
-
-    Args:
-        edges: Builders; none gives a graph without edges.
-        nodes: The genome's nodes.
-        contacts: The contact map over these nodes, for the builders that need one.
-        genes, aliases, whole_genome: What else builders may use, see `Known`.
-
-    Raises:
-        InputError: If an edge type has a name that it cannot have, or a builder cannot make its edges.
-    """
-    edge_types = tuple(dict.fromkeys(builder.name for builder in edges))
-    _check_types(edge_types)
-    known = Known(contacts=contacts, genes=genes, aliases=aliases or {}, whole_genome=whole_genome)
-    found = [builder(nodes, known) for builder in edges]
-    kinds = [edge_types.index(builder.name) for builder in edges]
-    low, high, weight, kind = _unique_pairs(found, kinds)
-    attr = np.zeros((len(low), 2 + len(edge_types)), dtype=np.float32)
-    attr[:, 0] = weight
-    attr[:, 1] = log10_distance(nodes, low, high)
-    attr[np.arange(len(low)), 2 + kind] = 1.0
-    empty = GenomeGraph(
-        nodes=nodes,
-        edge_index=np.empty((2, 0), dtype=np.int64),
-        edge_attr=attr[:0],
-        edge_type=np.empty(0, dtype=np.int8),
-        edge_types=edge_types,
-        masked=np.zeros(len(nodes), dtype=bool) if contacts is None else contacts.masked,
-        indptr=np.zeros(len(nodes) + 1, dtype=np.int64),
-    )
-    return empty.with_pairs(Pairs(low, high, kind, attr))
-
-
 def log10_distance(nodes: Bins, source: np.ndarray, destination: np.ndarray) -> np.ndarray:
     """log10 of the distance in bp; across chromosomes that of the longest chromosome."""
     distance = nodes.bp_between(source, destination)
@@ -253,27 +268,16 @@ def pairs_apart(nodes: Bins, chrom: str, distance: int) -> tuple[np.ndarray, np.
     return first, span.start + (first - span.start + distance) % max(count, 1)
 
 
-def _check_types(edge_types: tuple[str, ...]) -> None:
-    """Refuse types that could not be told from other columns, or more than their numbers have room for."""
-    for name in edge_types:
-        if not name or name in EDGE_MEASURES:
-            raise InputError(f"edges cannot be of type '{name}': that is {'nothing' if not name else 'an attribute'}.")
-    if len(edge_types) > MAX_TYPES:
-        raise InputError(f"a graph has at most {MAX_TYPES} types of edges; got {len(edge_types)}. Merge some.")
-
-
-def _unique_pairs(
-    found: Sequence[Edges], kinds: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _unique_pairs(found: Sequence[tuple[int, Edges]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Lower node, higher node, weight and type of every pair, each (pairs,)."""
-    lows, highs, weights, types = [[np.empty(0, int)] for _ in range(4)]
-    for (source, destination, weight), kind in zip(found, kinds, strict=True):
+    lows, highs, weights, kinds = [[np.empty(0, int)] for _ in range(4)]
+    for kind, (source, destination, weight) in found:
         joined = source != destination
         lows.append(np.minimum(source, destination)[joined])
         highs.append(np.maximum(source, destination)[joined])
         weights.append(weight[joined])
-        types.append(np.full(np.count_nonzero(joined), kind))
-    low, high, weight, kind = (np.concatenate(each) for each in (lows, highs, weights, types))
+        kinds.append(np.full(np.count_nonzero(joined), kind))
+    low, high, weight, kind = (np.concatenate(each) for each in (lows, highs, weights, kinds))
     order = np.lexsort((-weight, kind, high, low))
     low, high, weight, kind = low[order], high[order], weight[order], kind[order]
     is_first = np.ones(len(low), dtype=bool)

@@ -11,7 +11,8 @@ import numpy as np
 from genograph.assays.contacts import ContactMap
 from genograph.errors import InputError
 from genograph.genome.bins import Bins
-from genograph.graph.genome_graph import Edges, Known
+from genograph.graph.building import Known
+from genograph.graph.genome_graph import Edges
 
 MAX_WEIGHT = 6.0  # log2(1 + O/E) at 63 times the expected; more is an artefact of the map
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from genograph.errors import InputError
 from genograph.genome.bins import Bins
-from genograph.graph.genome_graph import LINEAR, Edges, Known
+from genograph.graph.building import Known
+from genograph.graph.genome_graph import LINEAR, Edges
 
 
 @dataclass(frozen=True, kw_only=True)

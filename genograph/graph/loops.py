@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from genograph.assays.pairs import Column, read_bedpe, read_pair_table
 from genograph.genome.bins import Bins
-from genograph.graph.genome_graph import Edges, Known
+from genograph.graph.building import Known
+from genograph.graph.genome_graph import Edges
 from genograph.graph.placing import Anchors, join_places
 
 

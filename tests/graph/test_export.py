@@ -1,4 +1,4 @@
-"""The graph as other tools read it."""
+"""The graph as a file for other tools."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from genograph.errors import InputError
 from genograph.genome.bins import Bins
 from genograph.graph import GenomeGraph, HiCEdges, LinearEdges, build_graph
 from genograph.graph import export as export_module
-from genograph.graph.export import to_networkx, to_pyg, write_graph
+from genograph.graph.export import write_graph
+from genograph.graph.interchange import to_networkx
 from tests.maps import open_map
 
 
@@ -59,34 +60,11 @@ def test_a_graph_without_edges_has_a_header(tmp_path):
     assert (tmp_path / "empty.bedpe").read_text().count("\n") == 1
 
 
-def test_networkx_nodes_are_named_by_their_place(graph):
-    result = to_networkx(graph)
-    assert list(result) == ["chr1:0-1000", "chr1:1000-2000", "chr1:2000-2500", "chr2:0-1000", "chr2:1000-2000"]
-    assert result.nodes["chr2:0-1000"] == {"chrom": "chr2", "start": 0, "end": 1000, "masked": True}
-    assert result.number_of_edges() == 5
-    edge = result.edges["chr1:1000-2000", "chr2:1000-2000", "hic"]
-    assert edge == {"type": "hic", "weight": 2.0, "log10_distance": pytest.approx(np.log10(2500))}
-
-
 def test_graphml_is_read_back_by_networkx(graph, tmp_path):
     write_graph(graph, tmp_path / "graph.graphml")
     result, expected = networkx.read_graphml(tmp_path / "graph.graphml", force_multigraph=True), to_networkx(graph)
     assert dict(result.nodes(data=True)) == dict(expected.nodes(data=True))
     assert networkx.utils.edges_equal(result.edges(data=True), expected.edges(data=True))
-
-
-def test_pyg_data_is_the_graph(graph):
-    data = to_pyg(graph)
-    assert data.num_nodes == 5
-    np.testing.assert_array_equal(data.edge_index.numpy(), graph.edge_index)
-    np.testing.assert_array_equal(data.edge_attr.numpy(), graph.edge_attr)
-    np.testing.assert_array_equal(data.edge_type.numpy(), graph.edge_type)
-    assert data.masked.tolist() == [False, False, False, True, False]
-    assert data.is_undirected()
-
-
-def test_pyg_counts_nodes_without_edges():
-    assert to_pyg(build_graph([], Bins({"chr1": 3000}, 1000))).num_nodes == 3
 
 
 def test_an_unknown_suffix_is_refused(graph, tmp_path):

@@ -1,0 +1,82 @@
+"""Edges that come as arrays: that they are between nodes that there are, with weights and types that can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from genograph.errors import InputError
+from genograph.graph.batch import EDGE_MEASURES
+
+MAX_TYPES = 127  # int8
+
+
+def node_numbers(values: ArrayLike, num_nodes: int) -> np.ndarray:
+    """Numbers of nodes, one for each edge: (edges,) int64.
+
+    Raises:
+        InputError: If they are not whole, or one is not that of a node.
+    """
+    numbers = np.asarray(values)
+    if numbers.size == 0:
+        return np.empty(0, dtype=np.int64)
+    if numbers.ndim != 1 or not np.issubdtype(numbers.dtype, np.integer):
+        raise InputError(
+            f"edges are between nodes by number, a list of whole numbers; got {numbers.dtype}, shape {numbers.shape}."
+        )
+    outside = np.flatnonzero((numbers < 0) | (numbers >= num_nodes))
+    if len(outside):
+        at = int(outside[0])
+        raise InputError(f"edge {at} ends in node {numbers[at]}, but the {num_nodes:,} nodes are numbered from 0.")
+    return numbers.astype(np.int64)
+
+
+def edge_weights(values: ArrayLike, count: int) -> np.ndarray:
+    """A weight for each edge, or one for all: (edges,) float64.
+
+    Raises:
+        InputError: If there are more or fewer than edges, or one is negative, NaN or infinite.
+    """
+    try:
+        weight = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a weight is a number of 0 or more: {error}.") from None
+    if weight.ndim and weight.shape != (count,):
+        raise InputError(f"{count} edges have {count} weights, or one for all; got an array of shape {weight.shape}.")
+    weight = np.broadcast_to(weight, count)
+    wrong = np.flatnonzero(~(np.isfinite(weight) & (weight >= 0)))
+    if len(wrong):
+        raise InputError(f"edge {wrong[0]} has a weight of {weight[wrong[0]]}; a weight is a number of 0 or more.")
+    return weight
+
+
+def edge_kinds(values: str | Sequence[str] | np.ndarray, count: int) -> tuple[tuple[str, ...], np.ndarray]:
+    """The types of edges as they first come, and the position of each edge's among them: (edges,).
+
+    Raises:
+        InputError: If there are more or fewer than edges, or one is no text.
+    """
+    if isinstance(values, str):
+        return (values,), np.zeros(count, dtype=np.int64)
+    kinds = list(values)
+    if len(kinds) != count or not all(isinstance(kind, str) for kind in kinds):
+        wrong = next((kind for kind in kinds if not isinstance(kind, str)), None)
+        told = f"{len(kinds)} types" if wrong is None else f"'{wrong}', which is no text"
+        raise InputError(f"{count} edges have {count} types, or one for all, as text; got {told}.")
+    types = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
+    return tuple(types), np.array([types[kind] for kind in kinds], dtype=np.int64)
+
+
+def check_types(edge_types: Sequence[str]) -> None:
+    """Refuse types that could not be told from other columns, or more than their numbers have room for.
+
+    Raises:
+        InputError: If there are such.
+    """
+    for name in edge_types:
+        if not name or name in EDGE_MEASURES:
+            raise InputError(f"edges cannot be of type '{name}': that is {'an attribute' if name else 'nothing'}.")
+    if len(edge_types) > MAX_TYPES:
+        raise InputError(f"a graph has at most {MAX_TYPES} types of edges; got {len(edge_types)}. Merge some.")

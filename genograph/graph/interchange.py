@@ -1,0 +1,230 @@
+"""Graphs from networkx, pandas, scipy and PyTorch Geometric, and back.
+
+Whatever they come from: every edge runs both ways, of several between two nodes of one type the largest weight stays,
+and an edge of a node to itself is left out. Nodes are those of a genome, so that some may have no edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from genograph.errors import InputError
+from genograph.genome.bins import Bins
+from genograph.genome.interval import Interval, parse_region
+from genograph.graph.genome_graph import GenomeGraph
+
+if TYPE_CHECKING:
+    import networkx
+    import pandas as pd
+    from scipy.sparse import sparray, spmatrix
+    from torch_geometric.data import Data
+
+CONTACT = "contact"  # the type of edges that do not say theirs
+BEDPE = ("chrom1", "start1", "end1", "chrom2", "start2", "end2")
+
+
+def from_networkx(graph: networkx.Graph, nodes: Bins) -> GenomeGraph:
+    """The graph of an undirected networkx graph.
+
+    Its nodes are numbers of nodes, or regions `chrom:start-end`, which stand for the node that holds their midpoint.
+    Edges may have `weight`, else 1, and `type`, else `contact`.
+
+    Raises:
+        InputError: If it is directed, a node is none of the genome's, or two are the same.
+
+    >>> import networkx
+    >>> other = networkx.Graph()
+    >>> other.add_edge("chr1:0-1000", "chr1:3000-4000", weight=2.5, type="loop")
+    >>> from_networkx(other, Bins({"chr1": 5000}, 1000)).degree("loop").tolist()
+    [1, 0, 0, 1, 0]
+    """
+    if graph.is_directed():
+        raise InputError("edges run both ways, but this networkx graph is directed. Say so: graph.to_undirected()")
+    number = dict(zip(graph, _numbers(graph, nodes).tolist(), strict=True))
+    found: dict[int, Hashable] = {}
+    for label, node in number.items():
+        if found.setdefault(node, label) != label:
+            raise InputError(f"'{found[node]}' and '{label}' are both node {node}. Merge them.")
+    edges = list(graph.edges(data=True))
+    return GenomeGraph.from_edges(
+        nodes,
+        [number[source] for source, _, _ in edges],
+        [number[destination] for _, destination, _ in edges],
+        weight=[data.get("weight", 1.0) for _, _, data in edges],
+        kind=[data.get("type", CONTACT) for _, _, data in edges] or CONTACT,
+    )
+
+
+def from_pandas(frame: pd.DataFrame, nodes: Bins) -> GenomeGraph:
+    """The graph of a table of edges.
+
+    Its columns are `source` and `destination`, numbers of nodes or regions `chrom:start-end`, or those of BEDPE:
+    chrom1, start1, end1, chrom2, start2, end2. A region stands for the node that holds its midpoint. Columns `weight`
+    and `type` are taken if there are such; else weights are 1 and the type is `contact`.
+
+    Raises:
+        InputError: If columns are missing, a place is none of the genome's, or a weight is negative or no number.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"source": [0, 1], "destination": [3, 4], "weight": [1.0, 2.5]})
+    >>> from_pandas(frame, Bins({"chr1": 5000}, 1000)).weight.tolist()
+    [1.0, 2.5, 1.0, 2.5]
+    """
+    if {*BEDPE} <= {*frame.columns}:
+        ends = [_regions(*(frame[column] for column in BEDPE[first : first + 3])) for first in (0, 3)]
+    elif {"source", "destination"} <= {*frame.columns}:
+        ends = [frame["source"], frame["destination"]]
+    else:
+        columns = ", ".join(map(str, frame.columns))
+        raise InputError(
+            f"a table of edges has source and destination, or {', '.join(BEDPE)}; got {columns or 'nothing'}."
+        )
+    return GenomeGraph.from_edges(
+        nodes,
+        *(_numbers(each, nodes) for each in ends),
+        weight=frame.get("weight", 1.0),
+        kind=list(frame["type"]) if "type" in frame else CONTACT,
+    )
+
+
+def from_scipy(matrix: sparray | spmatrix, nodes: Bins, *, kind: str = CONTACT) -> GenomeGraph:
+    """The graph of a sparse matrix of weights, (nodes, nodes); one triangle is enough.
+
+    Raises:
+        InputError: If it is of another shape, or a weight is negative or no number.
+
+    >>> from scipy.sparse import coo_array
+    >>> from_scipy(coo_array(([2.0], ([0], [3])), shape=(5, 5)), Bins({"chr1": 5000}, 1000)).num_edges
+    2
+    """
+    if matrix.shape != (len(nodes), len(nodes)):
+        raise InputError(f"{len(nodes):,} nodes have a matrix of as many rows and columns; got {matrix.shape}.")
+    # Entries that come twice are parts of one, as in all of scipy's sums.
+    entries = matrix.tocsr().tocoo()
+    is_edge = entries.data != 0
+    row, column = entries.row[is_edge], entries.col[is_edge]
+    return GenomeGraph.from_edges(nodes, row, column, weight=entries.data[is_edge], kind=kind)
+
+
+def from_pyg(data: Data, nodes: Bins, *, weight: ArrayLike | None = None, kind: str = CONTACT) -> GenomeGraph:
+    """The graph of a PyTorch Geometric `Data`, such as `to_pyg` makes.
+
+    Args:
+        data: With `edge_index`. Its `edge_weight`, or an `edge_attr` of one column, are the weights; with `edge_types`,
+            names, `edge_type` numbers them, and the first column of `edge_attr` is the weight.
+        nodes: The genome's nodes, as many as it has.
+        weight: (edges,) in place of those.
+        kind: The type of all edges, if it has no `edge_types`.
+
+    Raises:
+        InputError: If it has no edges at all, other nodes, or attributes that do not say which is the weight.
+
+    >>> import torch
+    >>> from torch_geometric.data import Data
+    >>> data = Data(edge_index=torch.tensor([[0, 3], [3, 0]]), num_nodes=5)
+    >>> from_pyg(data, Bins({"chr1": 5000}, 1000)).degree().tolist()
+    [1, 0, 0, 1, 0]
+    """
+    if getattr(data, "edge_index", None) is None:
+        raise InputError("a PyTorch Geometric graph needs an edge_index, as a homogeneous Data has it.")
+    if ("num_nodes" in data or data.x is not None) and data.num_nodes != len(nodes):
+        raise InputError(f"the PyTorch Geometric graph has {data.num_nodes:,} nodes, the genome {len(nodes):,}.")
+    types = data.edge_types if "edge_types" in data else None
+    if types is not None and not data.edge_type.lt(len(types)).all():
+        raise InputError(f"edge_type has a {int(data.edge_type.max())}, but there are {len(types)} edge_types.")
+    source, destination = data.edge_index.cpu().numpy()
+    return GenomeGraph.from_edges(
+        nodes,
+        source,
+        destination,
+        weight=_pyg_weight(data, types is not None) if weight is None else np.asarray(weight),
+        kind=kind if types is None else [types[number] for number in data.edge_type.tolist()],
+    )
+
+
+def to_networkx(graph: GenomeGraph) -> networkx.MultiGraph:
+    """An undirected networkx graph whose nodes are named `chrom:start-end`.
+
+    A node has `chrom`, `start`, `end` and `masked`; an edge's key is its type and it has `weight` and
+    `log10_distance`. Meant for parts of a genome: a million edges take seconds and a gigabyte.
+
+    >>> graph = GenomeGraph.from_edges(Bins({"chr1": 5000}, 1000), [0], [3], weight=2.5)
+    >>> list(to_networkx(graph).edges(data="weight"))
+    [('chr1:0-1000', 'chr1:3000-4000', 2.5)]
+    """
+    import networkx
+
+    result = networkx.MultiGraph()
+    names = []
+    for number in range(graph.num_nodes):
+        place = graph.nodes.interval(number)
+        names.append(str(place))
+        masked = bool(graph.masked[number])
+        result.add_node(names[-1], chrom=place.chrom, start=place.start, end=place.end, masked=masked)
+    for edge in np.flatnonzero(graph.edge_index[0] < graph.edge_index[1]):
+        source, destination = graph.edge_index[:, edge]
+        weight, log10_distance = (float(value) for value in graph.edge_attr[edge, :2])
+        kind = graph.edge_types[graph.edge_type[edge]]
+        result.add_edge(
+            names[source],
+            names[destination],
+            key=kind,
+            type=kind,
+            weight=weight,
+            log10_distance=log10_distance,
+        )
+    return result
+
+
+def to_pyg(graph: GenomeGraph) -> Data:
+    """A PyTorch Geometric `Data` with the graph's `edge_index`, `edge_attr`, `edge_type`, `edge_types` and `masked`.
+
+    >>> graph = GenomeGraph.from_edges(Bins({"chr1": 5000}, 1000), [0], [3], weight=2.5)
+    >>> to_pyg(graph)
+    Data(edge_index=[2, 2], edge_attr=[2, 3], num_nodes=5, edge_type=[2], masked=[5], edge_types=[1])
+    """
+    import torch
+    from torch_geometric.data import Data
+
+    arrays = {name: getattr(graph, name) for name in ("edge_index", "edge_attr", "edge_type", "masked")}
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    return Data(num_nodes=graph.num_nodes, edge_types=list(graph.edge_types), **tensors)
+
+
+def _numbers(labels: Iterable[Any], nodes: Bins) -> np.ndarray:
+    """The node of each label, which is its number or a region about whose midpoint it lies: (labels,) int64."""
+    return np.array([_number(label, nodes) for label in labels], dtype=np.int64)
+
+
+def _number(label: Any, nodes: Bins) -> int:
+    if isinstance(label, Integral) and not isinstance(label, bool):
+        if not 0 <= label < len(nodes):
+            raise InputError(f"there is no node {label}: the {len(nodes):,} nodes are numbered from 0.")
+        return int(label)
+    if not isinstance(label, str | Interval):
+        raise InputError(f"'{label}' is no node: give its number, or a region such as chr1:0-1000.")
+    place = parse_region(str(label), nodes.sizes)
+    (node,) = nodes.locate(place.chrom, np.array([(place.start + place.end) // 2]))
+    if node < 0:
+        raise InputError(f"no node holds the midpoint of {label}.")
+    return int(node)
+
+
+def _regions(chrom: pd.Series, start: pd.Series, end: pd.Series) -> list[str]:
+    return [f"{name}:{first}-{last}" for name, first, last in zip(chrom, start, end, strict=True)]
+
+
+def _pyg_weight(data: Data, is_own: bool) -> ArrayLike:
+    if "edge_weight" in data:
+        return data.edge_weight.cpu().numpy().reshape(-1)
+    if data.edge_attr is None:
+        return 1.0
+    attr = data.edge_attr.detach().cpu().numpy().reshape(len(data.edge_attr), -1)
+    if attr.shape[1] != 1 and not is_own:
+        raise InputError(f"edge_attr has {attr.shape[1]} columns. Say which is the weight: weight=data.edge_attr[:, 0]")
+    return attr[:, 0]
