@@ -54,6 +54,10 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
     Raises:
         InputError: If there is no finished run, its tracks are not those of the store, or `config` describes
             another model than was trained.
+
+    >>> experiment, model = load_run("run")
+    >>> model.tracks
+    {'coverage': 1, 'expression': 2, 'methylation': 1}
     """
     path = Path(folder)
     if path.suffix in (".yaml", ".yml"):

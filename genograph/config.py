@@ -240,6 +240,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Raises:
         InputError: If the file is missing or not YAML, or a key or value is wrong; the key is named.
+
+    >>> load_config("tiny.yaml", ["training.max_epochs=5"]).training.max_epochs
+    5
     """
     path = Path(path)
     file = path / "config.yaml" if path.is_dir() else path

@@ -11,6 +11,11 @@ class InputError(ValueError):
 
     The message says what is wrong, the value that was found and the way out. The command line
     prints it without a traceback and exits with code 2.
+
+    >>> from genograph import Bins
+    >>> Bins({"chr1": 5000}, 0)
+    Traceback (most recent call last):
+    genograph.errors.InputError: A bin holds at least 1 bp; got bin_size 0.
     """
 
 

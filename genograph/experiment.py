@@ -29,7 +29,13 @@ from genograph.store import Store
 
 @dataclass(frozen=True)
 class Experiment:
-    """A config with its store. A Basenji run and a graph run differ in `graph.edges` and `model.processor` alone."""
+    """A config with its store. A Basenji run and a graph run differ in `graph.edges` and `model.processor` alone.
+
+    >>> from genograph import load_config
+    >>> experiment = Experiment.open(load_config("tiny.yaml"))
+    >>> experiment.graph.edge_types, len(experiment.store.nodes)
+    (('linear', 'hic'), 41)
+    """
 
     config: Config
     store: Store

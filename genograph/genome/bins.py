@@ -24,6 +24,10 @@ class Bins:
         bin_size: Length of a tile in bp.
         partial: Whether the remainder at a chromosome's end becomes a tile.
         circular: Names of the circular chromosomes; distances on them go the short way round.
+
+    >>> nodes = Bins({"chr1": 5000, "chr2": 2500}, 1000, partial=True)
+    >>> len(nodes), str(nodes.interval(7))
+    (8, 'chr2:2000-2500')
     """
 
     sizes: Mapping[str, int]

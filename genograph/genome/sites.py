@@ -28,6 +28,10 @@ class Sites(Bins):
 
     Raises:
         InputError: If a site leaves its chromosome, or two are the same or out of order.
+
+    >>> places = [Interval("chr1", 900, 1100), Interval("chr1", 40, 160)]
+    >>> Sites.centred(places, {"chr1": 5000}, 100).start.tolist()
+    [50, 950]
     """
 
     chrom: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64), repr=False, compare=False)

@@ -21,6 +21,16 @@ class Known:
         genes: The annotated genes.
         aliases: Further names of chromosomes, alias -> name.
         whole_genome: Whether the chromosomes are all that the FASTA has, so that others in a file are logged.
+
+    >>> import numpy as np
+    >>> class Neighbours:
+    ...     name, needs_contacts = "neighbours", False
+    ...
+    ...     def __call__(self, nodes: Bins, known: Known) -> Edges:
+    ...         source = np.arange(len(nodes) - 1)
+    ...         return Edges(source, source + 1, np.ones(len(source)))
+    >>> build_graph([Neighbours()], Bins({"chr1": 5000}, 1000)).num_edges
+    8
     """
 
     contacts: ContactMap | None = None

@@ -23,6 +23,11 @@ def write_graph(graph: GenomeGraph, path: str | Path) -> None:
 
     Raises:
         InputError: If the file's suffix is another.
+
+    >>> from genograph import Bins
+    >>> write_graph(GenomeGraph.from_edges(Bins({"chr1": 5000}, 1000), [0], [3], kind="loop"), "graph.bedpe")
+    >>> Path("graph.bedpe").read_text().splitlines()[1].split()[:7]
+    ['chr1', '0', '1000', 'chr1', '3000', '4000', 'loop']
     """
     path = Path(path)
     if path.name.endswith((".bedpe", ".bedpe.gz")):

@@ -24,7 +24,11 @@ log = logging.getLogger("genograph")
 
 
 class Edges(NamedTuple):
-    """What an edge builder returns: pairs of nodes, either way round or both, and a weight for each."""
+    """What an edge builder returns: pairs of nodes, either way round or both, and a weight for each.
+
+    >>> Edges(np.array([0, 1]), np.array([3, 4]), np.ones(2)).destination.tolist()
+    [3, 4]
+    """
 
     source: np.ndarray  # (pairs,) int
     destination: np.ndarray  # (pairs,) int
@@ -60,6 +64,10 @@ class GenomeGraph:
         masked: (nodes,) True for a node that the contact map masks.
         indptr: (nodes + 1,) edges into node i are `indptr[i]` to `indptr[i + 1]`.
         partners_from: The graph of these nodes whose edges say which partners a window brings along; None: this one.
+
+    >>> graph = GenomeGraph.from_edges(Bins({"chr1": 5000}, 1000), [0, 1], [3, 4], kind="loop")
+    >>> graph.attribute_names, graph.degree("loop").tolist()
+    (('weight', 'log10_distance', 'loop'), [1, 1, 0, 1, 1])
     """
 
     nodes: Bins

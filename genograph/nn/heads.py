@@ -48,6 +48,9 @@ class Head(nn.Module):
 
     Raises:
         InputError: If data and config state different numbers of tracks, or neither states one.
+
+    >>> Head(8, 2, tracks=None, loss="poisson", link="softplus", weight=1.0)(torch.zeros(5, 8)).shape
+    torch.Size([5, 2])
     """
 
     def __init__(

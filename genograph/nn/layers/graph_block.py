@@ -61,6 +61,16 @@ class GraphBlock(nn.Module, ABC):
     Attributes:
         channels: Of the output.
         span: Bins read along the sequence beyond a bin's own: none, contacts are counted apart.
+
+    >>> class Summed(GraphBlock):
+    ...     def __init__(self, channels: int, edge_dim: int, *, dropout: float = 0.0) -> None:
+    ...         super().__init__(channels, dropout=dropout)
+    ...
+    ...     def message(self, x, edge_index, edge_attr):
+    ...         source, destination = edge_index
+    ...         return x.index_add(0, destination, x[source])
+    >>> Summed(8, 3).message(torch.eye(2), torch.tensor([[0], [1]]), torch.ones(1, 3)).tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
     """
 
     span = 0
