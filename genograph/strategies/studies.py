@@ -9,6 +9,7 @@ tasks/ stores/                       tables and stores that a study makes
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ from genograph.strategies.random_forest import fit_forest
 from genograph.strategies.scores import Judge, summarise
 from genograph.strategies.tables import markdown
 from genograph.strategies.variants import STUDIES, Plan, Variant
+
+ALONE = {"dense"}  # layers that take every site by itself
+
+log = logging.getLogger("genograph")
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,7 @@ def study(name: str, config: Config, out: str | Path | None = None, *, workers: 
     shared = config.model_copy(update={"study": StudyConfig()})  # by all tables, whatever their settings
     check_folder(folder, shared)
     plan = STUDIES[name](Experiment.open(config), folder)
-    for variant in _in_order(plan):
-        for each in variant.models.values():
-            check_parts(each)
+    _check_models(plan)
     seeds = range(config.seed, config.seed + config.study.seeds)
     runs = {(variant.name, seed): runs_of(variant, seed, folder) for seed in seeds for variant in _in_order(plan)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,6 +114,23 @@ def _check(config: Config) -> None:
         raise InputError(f"model.heads: a study is of one assay; got {', '.join(config.model.heads)}.")
     if config.model.encoder is None:
         raise InputError("model.encoder: a study compares readers of sequence; give one.")
+
+
+def _check_models(plan: Plan) -> None:
+    """Refuse what cannot be built, and warn of models that may read labels off the list of sites."""
+    talking = []
+    for variant in _in_order(plan):
+        for config in variant.models.values():
+            check_parts(config)
+        (config, *_) = variant.models.values()
+        talk = any(layer.name not in ALONE for layer in config.model.processor)
+        talking += [variant.name] if talk and config.sites and config.sites.negatives.flanking else []
+    if talking:
+        log.warning(
+            "sites.negatives.flanking: flanks stand on both sides of a site with a peak, so that a model whose sites "
+            "talk may tell it by its neighbours, whatever the sequence: %s.",
+            ", ".join(talking),
+        )
 
 
 def _in_order(plan: Plan) -> list[Variant]:

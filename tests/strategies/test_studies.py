@@ -12,7 +12,8 @@ from genograph.ablate.grid import Run
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
-from genograph.strategies import study
+from genograph.experiment import Experiment
+from genograph.strategies import STUDIES, studies, study
 from genograph.strategies.scores import MEAN, TOGETHER
 from genograph.strategies.studies import Studied, stopping_epoch
 from tests.strategies.conftest import SHORT
@@ -123,6 +124,16 @@ def test_the_stopping_epoch_is_that_of_the_best_score_counted_from_1(peaks, tmp_
         run = Run("x", 0, 0, tmp_path, load_config(peaks, [f"training.monitor={monitor}"]))
         pd.DataFrame({"epoch": range(4), f"valid_{monitor}": scores}).to_csv(tmp_path / "metrics.csv")
         assert stopping_epoch(run) == best
+
+
+def test_sites_that_talk_beside_flanks_are_told(peaks, tmp_path, caplog):
+    arms = [f"{{name: with-{each}, set: ['model.processor=[{{name: {each}}}]']}}" for each in ("gat", "dense")]
+    config = load_config(peaks, [f"study.architectures=[{', '.join(arms)}]"])
+    plan = STUDIES["architectures"](Experiment.open(config), tmp_path)
+    studies._check_models(plan)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("sites.negatives.flanking: flanks stand on both sides")
+    assert message.endswith("whatever the sequence: with-gat.")
 
 
 @pytest.mark.parametrize(
