@@ -293,8 +293,8 @@ class EpochSampler(Sampler):
 
     With several processes each takes every `world_size`-th draw. A shuffled (training) epoch is filled up
     from its start so that all processes step equally often; an ordered one is not, so that nothing is
-    counted twice. With `positive`, (windows,), a shuffled epoch takes turns between windows with a positive and without:
-    all of the class that has more, and of the other as many, each again and again.
+    counted twice. With `positive`, (windows,), a shuffled epoch takes turns between windows with a positive and
+    without: all of the class that has more, and of the other as many, each again and again.
     """
 
     def __init__(
