@@ -10,13 +10,13 @@ no target and no node.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from genograph.augment import reverse_complement
 from genograph.config import AugmentConfig, BatchConfig
@@ -28,6 +28,7 @@ from genograph.graph.genome_graph import GenomeGraph
 from genograph.graph.neighbours import induced_edges, strongest_partners
 from genograph.metrics import POSITIVE
 from genograph.pieces import PieceReader, Stretches
+from genograph.sampler import EpochSampler
 from genograph.store import Store
 
 COUNTED_WINDOWS = 50  # to tell how many contacts windows show
@@ -286,47 +287,3 @@ class WindowDataset(Dataset):
             if reads is not None:
                 coverage[assay] = torch.from_numpy(np.where(inside[..., None], reads[predicted], np.float32(0)))
         return {"target": target, "coverage": coverage, "mask": mask}
-
-
-class EpochSampler(Sampler):
-    """Draws of (epoch, window): all windows once an epoch, in an order that seed and epoch decide alone.
-
-    With several processes each takes every `world_size`-th draw. A shuffled (training) epoch is filled up
-    from its start so that all processes step equally often; an ordered one is not, so that nothing is
-    counted twice. With `positive`, (windows,), a shuffled epoch takes turns between windows with a positive and
-    without: all of the class that has more, and of the other as many, each again and again.
-    """
-
-    def __init__(
-        self,
-        count: int,
-        *,
-        seed: int,
-        shuffle: bool,
-        rank: int = 0,
-        world_size: int = 1,
-        positive: np.ndarray | None = None,
-    ) -> None:
-        self.seed, self.shuffle, self.positive = seed, shuffle, positive
-        self.windows = count
-        self.count = count if positive is None else 2 * max(int(positive.sum()), int((~positive).sum()))
-        self.rank, self.world_size, self.epoch = rank, world_size, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next; the training loop calls this."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.arange(self.windows)
-        if self.shuffle:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.windows)
-            if self.positive is not None:
-                classes = (order[self.positive[order]], order[~self.positive[order]])
-                order = np.stack([np.resize(each, self.count // 2) for each in classes], axis=1).ravel()
-            order = np.resize(order, len(self) * self.world_size)
-        return iter([(self.epoch, int(window)) for window in order[self.rank :: self.world_size]])
-
-    def __len__(self) -> int:
-        if self.shuffle:
-            return -(-self.count // self.world_size)
-        return len(range(self.rank, self.count, self.world_size))

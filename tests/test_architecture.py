@@ -36,6 +36,7 @@ ORDER = (
     "prepare_statistics",
     "dataset",
     "augment",
+    "sampler",
     "covered",
     "pieces",
     "simulate",

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genograph.dataset import EpochSampler
+from genograph.sampler import EpochSampler
 
 
 def draws(count, epoch=0, **options):
