@@ -12,6 +12,9 @@ import pandas as pd
 import pyBigWig
 import pytest
 
+from genograph.assays.pairs import read_pair_table
+from genograph.genome.genes import read_genes
+
 ECOLI = Path(__file__).resolve().parents[1] / "data" / "ecoli"
 CHROM, SIZE = "NC_000913.3", 4_641_652
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
@@ -33,6 +36,11 @@ def genes() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def expression() -> pd.DataFrame:
     return pd.read_csv(ECOLI / "expression.tsv", sep="\t", index_col="id")
+
+
+@pytest.fixture(scope="module")
+def regulation() -> pd.DataFrame:
+    return pd.read_csv(ECOLI / "regulation.tsv", sep="\t", keep_default_na=False)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +108,30 @@ def test_expression_is_tpm_without_gaps(genes, expression):
 def test_marker_genes_peak_in_their_condition(genes, expression, gene, condition):
     gene_id = genes.set_index("name").loc[gene, "id"]
     assert expression.loc[gene_id].idxmax() == condition
+
+
+def test_the_regulatory_network_keeps_every_pair_of_its_source(genes, regulation):
+    pairs = regulation.drop_duplicates(["regulator", "target"])
+    assert len(pairs) == 7918
+    assert pairs["effect"].value_counts().to_dict() == {"+": 4340, "-": 1974, "+-": 866, "?": 738}
+    assert regulation["target"].isin(genes["id"]).all()
+
+
+def test_regulators_are_genes_but_for_metabolites_and_trnas(genes, regulation):
+    known = regulation[regulation["gene"] != ""]
+    assert known["gene"].isin(genes["id"]).all()
+    without = regulation[regulation["gene"] == ""]
+    assert (len(without), without["regulator"].nunique()) == (74, 14)
+    names = genes.set_index("id")["name"]
+    for regulator, encoded in {"ihf": {"ihfA", "ihfB"}, "h-NS": {"hns"}, "flhD;flhC": {"flhD", "flhC"}}.items():
+        assert {*names[known.loc[known["regulator"] == regulator, "gene"]]} == encoded
+
+
+def test_edges_of_the_regulatory_network_join_genes(genes):
+    path = ECOLI / "regulation.tsv"
+    pairs = read_pair_table(path, {CHROM: SIZE}, read_genes(ECOLI / "genes.tsv", {CHROM: SIZE}))
+    assert len(pairs.weight) == 8216
+    assert np.count_nonzero(pairs.first.point == pairs.second.point) == 147
 
 
 def test_the_contact_map_has_the_published_size(contacts):

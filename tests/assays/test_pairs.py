@@ -152,9 +152,18 @@ def test_a_csv_is_parted_by_commas_and_may_have_quotes(tmp_path, genes):
     assert pairs.weight.tolist() == [0.5, 2]
 
 
+def test_rows_that_name_one_end_only_are_left_out_and_counted(tmp_path, genes, caplog):
+    caplog.set_level("INFO")
+    path = write(tmp_path, "gene\ttarget\n\taraB\naraC\tTP53\nb4\t\n")
+    pairs = read_pair_table(path, SIZES, genes)
+    assert (pairs.first.point.tolist(), pairs.second.point.tolist()) == ([100], [300])
+    assert "2 of 3 rows name one end only, or none, and are left out" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("\taraB\n\taraC\n", "no row names both ends of a pair"),
         ("araC\taraB\naraC\tTP35\n", r"line 2: no gene 'TP35'\. Did you mean 'TP53'\?"),
         ("araC\tchr1:0-9\naraC\tchr1:100000-100001\n", "line 2: wrong assembly"),
         ("araC\tchr1:9-3\n", "line 1: .* is not an interval"),
