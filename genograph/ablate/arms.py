@@ -16,7 +16,7 @@ from genograph.component_config import LayerConfig
 from genograph.config import ArmConfig, Config, changed_keys, parse_config
 from genograph.errors import InputError, nearest
 from genograph.experiment import Experiment
-from genograph.graph import HiCEdges
+from genograph.graph import HiCEdges, TransEdges
 from genograph.graph.genome_graph import LINEAR
 from genograph.nn.layers.dilated import Dilated, dilation_rates
 from genograph.nn.layers.graph_block import GraphBlock
@@ -165,9 +165,10 @@ def other_contacts(config: Config) -> Config:
 def downsampled(config: Config, per_cent: int) -> Config:
     """Contacts from a share of the map's reads."""
     keep = {"downsample": per_cent / 100}
-    edges = [{**edge, **keep} if edge["name"] == "hic" else edge for edge in _edges(config)]
+    of_map = {HiCEdges.name, TransEdges.name}
+    edges = [{**edge, **keep} if edge["name"] in of_map else edge for edge in _edges(config)]
     if edges == _edges(config):
-        raise NotApplicable(f"arm 'downsampled_{per_cent}': the config has no 'hic' edges to thin.")
+        raise NotApplicable(f"arm 'downsampled_{per_cent}': the config has no 'hic' or 'trans' edges to thin.")
     return _changed(config, edges=edges)
 
 

@@ -8,10 +8,12 @@ from genograph.graph.hic import HiCEdges
 from genograph.graph.linear import LinearEdges
 from genograph.graph.loops import LoopEdges, TableEdges
 from genograph.graph.saved import SavedEdges
+from genograph.graph.trans import TransEdges
 
 EDGES = {
     "linear": LinearEdges,
     "hic": HiCEdges,
+    "trans": TransEdges,
     "loops": LoopEdges,
     "domains": DomainEdges,
     "table": TableEdges,
@@ -30,6 +32,7 @@ __all__ = [
     "LoopEdges",
     "SavedEdges",
     "TableEdges",
+    "TransEdges",
     "build_graph",
     "node_groups",
 ]

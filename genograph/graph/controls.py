@@ -154,7 +154,7 @@ class LinearMatched:
             if len(first) < len(cells):
                 raise InputError(
                     f"linear_matched: {chrom} has room for {len(first)} edges in place of its {len(cells)} "
-                    f"'{graph.edge_types[kind]}' edges. Build fewer of those (top_k, trans), or leave this control out."
+                    f"'{graph.edge_types[kind]}' edges. Build fewer of those (top_k), or leave this control out."
                 )
             parts.append(_measured(graph.nodes, pairs._replace(first=first, second=second), weight=1.0))
         return graph.with_pairs(joined(*parts))

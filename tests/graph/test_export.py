@@ -9,7 +9,7 @@ import pytest
 
 from genograph.errors import InputError
 from genograph.genome.bins import Bins
-from genograph.graph import GenomeGraph, HiCEdges, LinearEdges, build_graph
+from genograph.graph import GenomeGraph, HiCEdges, LinearEdges, TransEdges, build_graph
 from genograph.graph import export as export_module
 from genograph.graph.export import write_graph
 from genograph.graph.interchange import to_networkx
@@ -23,8 +23,8 @@ def graph(tmp_path) -> GenomeGraph:
     counts = np.zeros((5, 5), int)
     counts[0, 2] = counts[1, 4] = 5
     contacts = open_map(tmp_path / "map", nodes, counts, np.array([1, 1, 1, np.nan, 1]), trans=True)
-    edges = HiCEdges(min_distance=2000, pseudocount=0, trans=True)
-    return build_graph([LinearEdges(), edges], nodes, contacts)
+    edges = [HiCEdges(min_distance=2000, pseudocount=0), TransEdges(pseudocount=0)]
+    return build_graph([LinearEdges(), *edges], nodes, contacts)
 
 
 ROWS = [
@@ -32,7 +32,7 @@ ROWS = [
     ("chr1", 0, 1000, "chr1", 2000, 2500, "hic", 1.0, np.log10(2000)),
     ("chr1", 1000, 2000, "chr1", 2000, 2500, "linear", 1.0, 3.0),
     ("chr2", 0, 1000, "chr2", 1000, 2000, "linear", 1.0, 3.0),
-    ("chr1", 1000, 2000, "chr2", 1000, 2000, "hic", 2.0, np.log10(2500)),
+    ("chr1", 1000, 2000, "chr2", 1000, 2000, "trans", 2.0, np.log10(2500)),
 ]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from genograph.assays.contacts import ContactMap, write_contacts
 from genograph.errors import InputError
 from genograph.genome.bins import Bins
-from genograph.graph import HiCEdges, LinearEdges, build_graph
+from genograph.graph import HiCEdges, LinearEdges, TransEdges, build_graph
 from tests.maps import open_map
 
 NODES = Bins({"chr1": 12_000, "chr2": 8_000}, 1000)
@@ -27,15 +27,17 @@ def random_contacts(folder, seed: int, nodes: Bins = NODES, **options) -> Contac
     return open_map(folder, nodes, rng.poisson(1.5, (len(nodes), len(nodes))), weight, **options)
 
 
-def ranked_pairs(contacts: ContactMap, edges: HiCEdges, between: bool) -> dict[tuple[int, int], float]:
+def ranked_pairs(contacts: ContactMap, edges: HiCEdges | TransEdges) -> dict[tuple[int, int], float]:
     """The pairs that `edges` should keep, by ranking every node's pairs one at a time."""
     oe = {}
+    least, most = -1, -1
+    if isinstance(edges, HiCEdges):
+        least, most = max(edges.min_distance, 1), edges.max_distance or 10**9
     for row, col, balanced, ratio in contacts.blocks():
         for i, j, contact, over in zip(row.tolist(), col.tolist(), balanced, ratio, strict=True):
             pseudo = edges.pseudocount * contacts.weight[i] * contacts.weight[j]
             distance = int(contacts.nodes.distance(i, j)) * contacts.nodes.bin_size
-            reach = edges.max_distance or 10**9
-            if (distance < 0) if between else (max(edges.min_distance, 1) <= distance <= reach):
+            if least <= max(distance, -1) <= most:
                 oe[i, j] = np.float32((contact + pseudo) / (contact / over + pseudo))
     kept = {}
     for node in range(len(contacts.nodes)):
@@ -57,25 +59,26 @@ def edges_of(graph) -> dict[tuple[int, int], float]:
     max_distance=st.sampled_from([None, 5000]),
     min_oe=st.sampled_from([0.0, 1.0, 1.5]),
     pseudocount=st.sampled_from([0.0, 1.0]),
-    trans=st.booleans(),
+    between=st.booleans(),
 )
-def test_edges_equal_a_ranking_of_each_nodes_pairs(tmp_path_factory, seed, trans, **options):
+def test_edges_equal_a_ranking_of_each_nodes_pairs(
+    tmp_path_factory, seed, between, min_distance, max_distance, **options
+):
     contacts = random_contacts(tmp_path_factory.mktemp("map"), seed, trans=True)
-    edges = HiCEdges(trans=trans, **options)
-    kept = ranked_pairs(contacts, edges, between=False)
-    if trans:
-        kept |= ranked_pairs(contacts, edges, between=True)
+    reach = {"min_distance": min_distance, "max_distance": max_distance}
+    edges = TransEdges(**options) if between else HiCEdges(**reach, **options)
+    kept = ranked_pairs(contacts, edges)
     found = edges_of(build_graph([edges], NODES, contacts))
     assert found == pytest.approx({pair: min(np.log2(1 + oe), 6.0) for pair, oe in kept.items()}, rel=1e-5)
 
 
 def test_blocks_of_the_map_do_not_change_the_graph(tmp_path, monkeypatch):
     contacts = random_contacts(tmp_path, 1, trans=True)
-    edges = HiCEdges(top_k=2, min_distance=1000, trans=True)
-    whole = build_graph([edges], NODES, contacts)
+    edges = [HiCEdges(top_k=2, min_distance=1000), TransEdges(top_k=2)]
+    whole = build_graph(edges, NODES, contacts)
     blocks = ContactMap.blocks
     monkeypatch.setattr(ContactMap, "blocks", lambda self: blocks(self, size=7))
-    pieces = build_graph([edges], NODES, contacts)
+    pieces = build_graph(edges, NODES, contacts)
     np.testing.assert_array_equal(pieces.edge_index, whole.edge_index)
     np.testing.assert_array_equal(pieces.edge_attr, whole.edge_attr)
 
@@ -153,12 +156,6 @@ def test_hic_edges_without_a_map_say_what_to_set():
         build_graph([HiCEdges()], NODES)
 
 
-def test_trans_edges_need_a_store_that_kept_them(tmp_path):
-    contacts = random_contacts(tmp_path, 0)
-    with pytest.raises(InputError, match=r"contacts\.trans: true"):
-        build_graph([HiCEdges(trans=True)], NODES, contacts)
-
-
 def test_distances_beyond_the_stores_are_refused(tmp_path):
     contacts = random_contacts(tmp_path, 0, max_distance=5000)
     with pytest.raises(InputError, match=r"up to 6000 bp .* within 5000 bp. Raise contacts\.max_distance"):
@@ -227,9 +224,10 @@ def test_what_is_expected_of_a_thinned_map_is_the_mean_of_its_own_contacts(tmp_p
     written = open_map(tmp_path / "thin", NODES, counts, contacts.weight, trans=True)
     np.testing.assert_allclose(thinned.expected, written.expected, rtol=1e-5)
     assert thinned.trans_expected == pytest.approx(written.trans_expected, rel=1e-5)
-    options = {"top_k": 2, "min_distance": 1000, "trans": True}
-    found = edges_of(build_graph([HiCEdges(**options, downsample=0.3, seed=1)], NODES, contacts))
-    assert found == pytest.approx(edges_of(build_graph([HiCEdges(**options)], NODES, written)), rel=1e-4)
+    fewer = {"downsample": 0.3, "seed": 1}
+    for kind, options in (HiCEdges, {"top_k": 2, "min_distance": 1000}), (TransEdges, {"top_k": 2}):
+        found = edges_of(build_graph([kind(**options, **fewer)], NODES, contacts))
+        assert found == pytest.approx(edges_of(build_graph([kind(**options)], NODES, written)), rel=1e-4)
 
 
 def test_a_thinned_map_masks_what_the_full_one_masks(tmp_path):

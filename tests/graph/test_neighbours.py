@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch_geometric.utils import subgraph
 
 from genograph.genome.bins import Bins
-from genograph.graph import GenomeGraph, HiCEdges, LinearEdges, build_graph
+from genograph.graph import GenomeGraph, HiCEdges, LinearEdges, TransEdges, build_graph
 from genograph.graph.neighbours import induced_edges, strongest_partners
 from tests.maps import open_map
 
@@ -23,7 +23,7 @@ def graph(tmp_path_factory) -> GenomeGraph:
     weight = np.ones(20)
     weight[[3, 15]] = np.nan
     contacts = open_map(tmp_path_factory.mktemp("map"), NODES, rng.poisson(2.0, (20, 20)), weight, trans=True)
-    return build_graph([LinearEdges(), HiCEdges(top_k=3, min_distance=2000, trans=True)], NODES, contacts)
+    return build_graph([LinearEdges(), HiCEdges(top_k=3, min_distance=2000), TransEdges(top_k=3)], NODES, contacts)
 
 
 seeds = st.lists(st.integers(0, 19), min_size=1, max_size=8, unique=True)
@@ -34,7 +34,7 @@ def test_partners_have_the_greatest_summed_weight_to_the_seeds(graph, seeds, k, 
     allowed = ~np.isin(np.arange(20), list(forbidden))
     total = dict.fromkeys(range(20), 0.0)
     for (source, destination), kind, weight in zip(graph.edge_index.T, graph.edge_type, graph.weight, strict=True):
-        if kind == 1 and destination in seeds and source not in seeds and allowed[source]:
+        if graph.edge_types[kind] != "linear" and destination in seeds and source not in seeds and allowed[source]:
             total[int(source)] += float(weight)
     best = sorted((node for node in total if total[node] > 0), key=lambda node: (-total[node], node))
     found = strongest_partners(graph, np.array(seeds), k, allowed)
