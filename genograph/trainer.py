@@ -194,16 +194,14 @@ class TrainingModule(pl.LightningModule):
 def _summed_loss(head: Head, raw: Tensor, target: Tensor, mask: Tensor, coverage: Tensor | None) -> np.ndarray:
     """Sum of the losses of an assay's windows, each times its measured values, and the number of these: (2,).
 
-    Window by window, so that the validation loss does not depend on which windows share a batch or a process.
+    Each window by itself, so that the validation loss does not depend on which windows share a batch or a process.
     """
-    total = np.zeros(2)
-    for window in range(len(raw)):
-        each = slice(window, window + 1)
-        loss = head.loss(raw[each], target[each], mask[each], None if coverage is None else coverage[each])
-        if loss is not None:
-            values = int(mask[each].sum())
-            total += [float(loss) * values, values]
-    return total
+    loss = head.loss(raw, target, mask, coverage, by_window=True)
+    if loss is None:
+        return np.zeros(2)
+    has_values = head.observed(target, mask, coverage).any(dim=(1, 2))
+    values = mask.sum(dim=(1, 2))[has_values].double().cpu()
+    return np.array([float(loss[has_values].double().cpu() @ values), float(values.sum())])
 
 
 def _mean(values: np.ndarray) -> float:

@@ -6,6 +6,7 @@ import csv
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from safetensors.torch import load_file
 
@@ -16,6 +17,7 @@ from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
 from genograph.nn.optimizer import build_optimizer, limit_norms
 from genograph.train import train
+from genograph.trainer import TrainingModule
 from tests.test_prepare_sites import world
 
 __all__ = ["world"]
@@ -125,3 +127,22 @@ def test_the_scores_of_epochs_are_in_the_table(world, tmp_path):
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [0 < float(row["valid_auroc"]) < 1 for row in rows] == [True, True]
+
+
+def test_the_validation_loss_does_not_depend_on_which_windows_share_a_batch(world):
+    """It is the mean over values of the loss of each window alone."""
+    experiment = Experiment.open(load_config(world))
+    model = experiment.model().eval()
+    windows = experiment.dataset("valid", model.halo)
+    expected = np.zeros(2)
+    for window in range(len(windows)):
+        batch = windows.make_batch([window])
+        values = int(batch.mask["accessibility"].sum())
+        expected += [float(model.loss(batch)[0].detach()) * values, values]
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    for size in (1, 3, 100):
+        config = load_config(world, [f"batch.size={size}"])
+        windows = Experiment.open(config).dataset("valid", model.halo)
+        module = TrainingModule(model, config.training, train=None, valid=windows, seed=0)
+        (numbers,) = pl.Trainer(accelerator="cpu", devices=1, **quiet).validate(module, verbose=False)
+        assert numbers["valid/loss"] == pytest.approx(expected[0] / expected[1], rel=1e-5)

@@ -101,22 +101,37 @@ class Head(nn.Module):
         """Predictions in units: mean counts, or probabilities."""
         return self.link(raw)
 
-    def loss(self, raw: Tensor, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor | None:
+    def observed(self, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor:
+        """True for what the loss looks at: measured, not masked and, where reads are counted, with one."""
+        is_observed = mask & torch.isfinite(target)
+        if self.loss_name == "binomial" and coverage is not None:
+            is_observed = is_observed & (coverage > 0)
+        return is_observed
+
+    def loss(
+        self,
+        raw: Tensor,
+        target: Tensor,
+        mask: Tensor,
+        coverage: Tensor | None = None,
+        *,
+        by_window: bool = False,
+    ) -> Tensor | None:
         """The loss of raw outputs (windows, bins, tracks), or None where nothing of this assay was measured.
 
-        Without a coverage every site of a binomial loss counts as one read.
+        Without a coverage every site of a binomial loss counts as one read. With `by_window` that of each window by
+        itself, (windows,), NaN where nothing was measured.
         """
-        is_observed = mask & torch.isfinite(target)
-        if self.loss_name == "binomial":
-            coverage = torch.ones_like(target) if coverage is None else coverage
-            is_observed = is_observed & (coverage > 0)
+        is_observed = self.observed(target, mask, coverage)
         if not is_observed.any():
             return None
         prediction = raw if isinstance(self.link, nn.Sigmoid) else self.rate(raw)
-        weights = (coverage,) if self.loss_name == "binomial" else ()
+        weights = ()
+        if self.loss_name == "binomial":
+            weights = (torch.ones_like(target) if coverage is None else coverage,)
         if self.weighting is not None:
             weights = (*weights, self.class_weights)
-        return LOSSES[self.loss_name](prediction, target, is_observed, *weights)
+        return LOSSES[self.loss_name](prediction, target, is_observed, *weights, by_window=by_window)
 
 
 class CountHead(Head):
@@ -243,16 +258,28 @@ class StatisticsHead(Head):
         self.statistics = statistics
         self.link = ScaledSigmoid([_LARGEST_VAR if each == "var" else 1.0 for each in statistics])
 
-    def loss(self, raw: Tensor, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor | None:
-        """The sum of the losses of those that were measured, or None where nothing was."""
-        is_observed, rate, losses = mask & torch.isfinite(target), self.rate(raw), []
+    def loss(
+        self,
+        raw: Tensor,
+        target: Tensor,
+        mask: Tensor,
+        coverage: Tensor | None = None,
+        *,
+        by_window: bool = False,
+    ) -> Tensor | None:
+        """The sum of the losses of those that were measured, or None where nothing was; see `Head.loss`."""
+        is_observed, rate, losses = self.observed(target, mask), self.rate(raw), []
         for track, name in enumerate(self.statistics):
             each = (..., slice(track, track + 1))
             if is_observed[each].any():
                 is_number = name in ("mean", "var")
                 prediction, loss = (rate, LOSSES["mse"]) if is_number else (raw, LOSSES["bce"])
-                losses.append(loss(prediction[each], target[each], is_observed[each]))
-        return torch.stack(losses).sum() if losses else None
+                value = loss(prediction[each], target[each], is_observed[each], by_window=by_window)
+                losses.append(torch.where(is_observed[each].any(dim=(1, 2)), value, 0.0) if by_window else value)
+        if not losses:
+            return None
+        total = torch.stack(losses).sum(dim=0)
+        return torch.where(is_observed.any(dim=(1, 2)), total, torch.nan) if by_window else total
 
 
 HEADS = {

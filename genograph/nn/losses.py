@@ -1,6 +1,7 @@
 """Losses with exact masks: a masked value, NaN included, moves neither the loss nor any gradient.
 
-All take (windows, bins, tracks) and average over what the mask keeps and what is not NaN.
+All take (windows, bins, tracks) and average over what the mask keeps and what is not NaN: over all windows, or with
+`by_window` over each by itself, which gives (windows,) with NaN for one that keeps nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from genograph.errors import InputError
 _EPSILON = 1e-7  # Basenji's
 
 
-def poisson(rate: Tensor, count: Tensor, mask: Tensor) -> Tensor:
+def poisson(rate: Tensor, count: Tensor, mask: Tensor, *, by_window: bool = False) -> Tensor:
     """Poisson negative log-likelihood of read counts, without the constant log(count!).
 
     This is the loss of Basenji (Kelley et al. 2018, Genome Research 28:739).
@@ -29,10 +30,12 @@ def poisson(rate: Tensor, count: Tensor, mask: Tensor) -> Tensor:
     """
     keep = _kept(count, mask)
     rate, count = torch.where(keep, rate, 1.0), torch.where(keep, count, 0.0)
-    return _mean(rate - count * torch.log(rate + _EPSILON), keep)
+    return _mean(rate - count * torch.log(rate + _EPSILON), keep, by_window)
 
 
-def poisson_multinomial(rate: Tensor, count: Tensor, mask: Tensor, total_weight: float = 0.2) -> Tensor:
+def poisson_multinomial(
+    rate: Tensor, count: Tensor, mask: Tensor, total_weight: float = 0.2, *, by_window: bool = False
+) -> Tensor:
     """How much is in a window by a Poisson likelihood, and where in it by a multinomial; both per bin.
 
     Basenji's `poisson_mn`. With weight 1 the two add up to `poisson`; with less, 0.2 as in Borzoi (Linder et
@@ -56,10 +59,12 @@ def poisson_multinomial(rate: Tensor, count: Tensor, mask: Tensor, total_weight:
     share = torch.where(keep, rate / total_rate, 1.0)
     multinomial = -(count * torch.log(share)).sum(dim=1, keepdim=True)
     total = total_rate - total_count * torch.log(total_rate + _EPSILON)
-    return _mean((multinomial + total_weight * total) / num_bins.clamp(min=1), has_bins)
+    return _mean((multinomial + total_weight * total) / num_bins.clamp(min=1), has_bins, by_window)
 
 
-def bce(logit: Tensor, label: Tensor, mask: Tensor, class_weights: Tensor | None = None) -> Tensor:
+def bce(
+    logit: Tensor, label: Tensor, mask: Tensor, class_weights: Tensor | None = None, *, by_window: bool = False
+) -> Tensor:
     """Binary cross-entropy of labels, or of fractions, in [0, 1] given the logit of their probability.
 
     Args:
@@ -71,11 +76,17 @@ def bce(logit: Tensor, label: Tensor, mask: Tensor, class_weights: Tensor | None
     Raises:
         InputError: If nothing is kept; a mean over no bins would be NaN.
     """
-    return binomial(logit, label, mask, torch.ones_like(label), class_weights)
+    return binomial(logit, label, mask, torch.ones_like(label), class_weights, by_window=by_window)
 
 
 def binomial(
-    logit: Tensor, fraction: Tensor, mask: Tensor, coverage: Tensor, class_weights: Tensor | None = None
+    logit: Tensor,
+    fraction: Tensor,
+    mask: Tensor,
+    coverage: Tensor,
+    class_weights: Tensor | None = None,
+    *,
+    by_window: bool = False,
 ) -> Tensor:
     """Binomial negative log-likelihood per read, without the constant: a site counts by its coverage.
 
@@ -96,17 +107,18 @@ def binomial(
         negative, positive = class_weights
         weight, fraction = _weighted(weight, fraction, negative, positive)
     nll = F.binary_cross_entropy_with_logits(logit, fraction, reduction="none")
-    return (weight * nll).sum() / weight.sum()
+    over = _reduced(by_window)
+    return (weight * nll).sum(over) / weight.sum(over)
 
 
-def mse(prediction: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+def mse(prediction: Tensor, value: Tensor, mask: Tensor, *, by_window: bool = False) -> Tensor:
     """Mean squared error.
 
     Raises:
         InputError: If nothing is kept; a mean over no bins would be NaN.
     """
     keep = _kept(value, mask)
-    return _mean((torch.where(keep, prediction, 0.0) - torch.where(keep, value, 0.0)).square(), keep)
+    return _mean((torch.where(keep, prediction, 0.0) - torch.where(keep, value, 0.0)).square(), keep, by_window)
 
 
 LOSSES = {
@@ -134,5 +146,11 @@ def _kept(target: Tensor, mask: Tensor) -> Tensor:
     return keep
 
 
-def _mean(values: Tensor, keep: Tensor) -> Tensor:
-    return torch.where(keep, values, 0.0).sum() / keep.sum()
+def _mean(values: Tensor, keep: Tensor, by_window: bool) -> Tensor:
+    over = _reduced(by_window)
+    return torch.where(keep, values, 0.0).sum(over) / keep.sum(over)
+
+
+def _reduced(by_window: bool) -> tuple[int, ...]:
+    """What a mean runs over: the bins and tracks of each window, or windows too."""
+    return (1, 2) if by_window else (0, 1, 2)

@@ -111,3 +111,54 @@ def test_class_weights_are_kept_with_the_weights_of_a_head_that_has_them():
 def test_counts_have_no_classes():
     with pytest.raises(InputError, match=r"class_weights are of peaks \(loss: bce\), not of poisson"):
         PeakOrCountHead(2, 3, class_weights="balanced")
+
+
+JUDGED = {  # of each loss and weighting: head, and whether it takes a coverage
+    "poisson": (CountHead(3, 2), False),
+    "poisson_multinomial": (CountHead(3, 2, loss="poisson_multinomial"), False),
+    "bce": (PeakOrCountHead(3, 2, loss="bce"), False),
+    "bce balanced": (PeakOrCountHead(3, 2, loss="bce", class_weights="balanced"), False),
+    "methylation": (MethylationHead(3, 2), True),
+    "methylation without reads": (MethylationHead(3, 2), False),
+    "methylation by positives": (MethylationHead(3, 2, class_weights="positives"), True),
+    "statistics": (StatisticsHead(3, None, statistics=("var", "mode")), False),
+}
+
+
+def values_with_gaps(has_coverage):
+    """Raw outputs, values, mask and coverage of six windows; one is masked, one missing, one without reads."""
+    draw = torch.Generator().manual_seed(3)
+    raw, target = torch.randn(6, 4, 2, generator=draw), torch.rand(6, 4, 2, generator=draw)
+    mask, coverage = torch.rand(6, 4, 2, generator=draw) > 0.3, torch.randint(0, 9, (6, 4, 2), generator=draw).float()
+    target[0, 1], target[1], mask[2], mask[1], mask[5] = math.nan, math.nan, False, True, True
+    target[4, :, 0], coverage[3], coverage[5, 2] = math.nan, 0, math.nan
+    return raw, target, mask, coverage if has_coverage else None
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_the_loss_of_a_window_is_what_it_is_alone_whatever_shares_its_batch(name):
+    head, has_coverage = JUDGED[name]
+    if head.weighting is not None:
+        head.weigh_classes(torch.tensor([0.1, 0.7]))
+    raw, target, mask, coverage = values_with_gaps(has_coverage)
+    found = head.loss(raw, target, mask, coverage, by_window=True)
+    parts = [None if each is None else each.split(1) for each in (raw, target, mask, coverage)]
+    alone = [head.loss(*(None if each is None else each[window] for each in parts)) for window in range(6)]
+    unmeasured = [1, 2, 3] if has_coverage else [1, 2]
+    assert [window for window, loss in enumerate(alone) if loss is None] == unmeasured
+    expected = torch.tensor([math.nan if loss is None else float(loss) for loss in alone])
+    torch.testing.assert_close(found, expected, equal_nan=True)
+    assert torch.equal(head.observed(target, mask, coverage).any(dim=(1, 2)), ~expected.isnan())
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_windows_without_a_value_have_no_loss_by_window_either(name):
+    head, _ = JUDGED[name]
+    values, nowhere = torch.zeros(2, 3, 2), torch.zeros(2, 3, 2, dtype=torch.bool)
+    assert head.loss(values, values, nowhere, by_window=True) is None
+
+
+def test_a_loss_that_is_not_a_number_is_not_taken_for_a_missing_statistic():
+    head, mask = StatisticsHead(3, None, statistics=("mean", "mode")), torch.ones(1, 1, 2, dtype=torch.bool)
+    raw, target = torch.tensor([[[math.nan, 0.0]]]), torch.tensor([[[0.5, 1.0]]])
+    assert head.loss(raw, target, mask, by_window=True).isnan().tolist() == [True]
