@@ -18,6 +18,7 @@ MOST = 0.5  # of a gain: what keeps this much of it may be what made it
 
 HELP, HURT, NO_DIFFERENCE = "contacts help", "contacts hurt", "no difference found"
 DEGREE, DISTANCE, MAPPABILITY = "degree explains it", "distance explains it", "mappability explains it"
+LAYOUT = "where sites lie explains it"
 UNKNOWN = "not enough to tell"
 
 
@@ -27,7 +28,7 @@ class Verdict:
 
     Args:
         label: "contacts help", "contacts hurt", "no difference found", "degree explains it", "distance explains it",
-            "mappability explains it" or "not enough to tell".
+            "mappability explains it", "where sites lie explains it" or "not enough to tell".
         sentence: The label with its figures.
         reasons: What was compared and each rule that was applied, with figures.
     """
@@ -50,8 +51,8 @@ def verdict(
     Args:
         comparison: The runs.
         audit_values: From the leakage audit. `masked_bins_scored` counts the judged bins that the contact map masks;
-            `mask_predicts` and `degree_predicts` are the scores of predictors that see nothing but that mask, or
-            nothing but the number and strength of a node's contacts.
+            `mask_predicts`, `degree_predicts` and `layout_predicts` are the scores of predictors that see nothing but
+            that mask, the number and strength of a node's contacts, or where sites lie.
         score: What the scores are, such as "r over promoters".
         ceiling: The score of a perfect model, where it is known.
         failed: How many runs of an arm could not be finished, of the arms where there are any.
@@ -88,7 +89,7 @@ class _Case:
 
     def decide(self) -> tuple[str, str]:
         """The label and the figures of the first rule that applies, else that contacts help."""
-        rules = (self.too_little, self.no_gain, self.mappability, self.degree, self.distance)
+        rules = (self.too_little, self.no_gain, self.mappability, self.layout, self.degree, self.distance)
         for rule in rules:
             if found := rule():
                 return found
@@ -140,6 +141,15 @@ class _Case:
         if np.isnan(brought):
             return UNKNOWN, figures
         return (MAPPABILITY, figures) if brought >= MOST else None
+
+    def layout(self) -> tuple[str, str] | None:
+        """Where sites lie may bring most of the gain, and rewired contacts, beside which it stays, are not beaten."""
+        if "layout_predicts" not in self.audit_values:
+            return None
+        brought, told = self._could_bring("layout")
+        self.reasons.append(told)
+        is_beaten = self.known(REWIRED) and self.beats(REWIRED)
+        return (LAYOUT, f"{self.difference(self.baseline)}; {told}") if brought >= MOST and not is_beaten else None
 
     def degree(self) -> tuple[str, str] | None:
         """Rewired contacts keep every node's degree and, by classes of weight, its strength; they do as well."""

@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 
 from genograph import scores
-from genograph.verdict import ASKED, DEGREE, DISTANCE, HELP, HURT, MAPPABILITY, NO_DIFFERENCE, UNKNOWN, verdict
+from genograph.verdict import (
+    ASKED,
+    DEGREE,
+    DISTANCE,
+    HELP,
+    HURT,
+    LAYOUT,
+    MAPPABILITY,
+    NO_DIFFERENCE,
+    UNKNOWN,
+    verdict,
+)
 from tests.ablated import ablation
 
 DOCS = (Path(__file__).parents[1] / "docs" / "ablation.md").read_text()
@@ -279,6 +290,24 @@ def test_what_degree_alone_could_bring_is_a_reason():
     )
 
 
+@pytest.mark.parametrize("rewired", [{"rewired": 1.6}, {"rewired": None}])
+def test_a_layout_that_could_bring_most_of_the_gain_explains_it_where_rewired_does_not_do_worse(rewired):
+    arms = {arm: slope for arm, slope in (ALL | rewired).items() if slope is not None}
+    found = ruled(arms, {"layout_predicts": 0.7})
+    assert found.label == "where sites lie explains it"
+    assert "the layout alone, r .700, could bring" in found.sentence
+
+
+def test_a_layout_explains_nothing_of_what_rewired_contacts_lose():
+    found = ruled(ALL, {"layout_predicts": 0.7})
+    assert found.label == "contacts help"
+    assert any("the layout alone, r .700, could bring" in reason for reason in found.reasons)
+
+
+def test_a_layout_that_predicts_little_leaves_the_verdict_to_the_controls():
+    assert ruled(ALL | {"rewired": 1.6}, {"layout_predicts": 0.05}).label == "degree explains it"
+
+
 def test_what_contacts_are_worth_is_stated_beside_what_degree_explains():
     found = ablation(np.random.default_rng(0), ALL)
     worth = found.contrasts([("hic", "rewired")])["delta"][0]
@@ -335,11 +364,11 @@ def test_a_world_without_an_effect_shows_no_difference_in_95_percent_of_ablation
     assert found >= 0.95 * len(labels) or seeds == 2  # two seeds often could not have told a perfect model
 
 
-@pytest.mark.parametrize("label", [HELP, HURT, NO_DIFFERENCE, DEGREE, DISTANCE, MAPPABILITY, UNKNOWN])
+@pytest.mark.parametrize("label", [HELP, HURT, NO_DIFFERENCE, DEGREE, DISTANCE, MAPPABILITY, LAYOUT, UNKNOWN])
 def test_the_docs_have_a_rule_for_every_label(label):
     assert f"**{label}**" in DOCS
 
 
-@pytest.mark.parametrize("name", [*ASKED, "masked_bins_scored", "mask_predicts", "degree_predicts"])
+@pytest.mark.parametrize("name", [*ASKED, "masked_bins_scored", "mask_predicts", "degree_predicts", "layout_predicts"])
 def test_the_docs_name_what_the_rules_read(name):
     assert f"`{name}`" in DOCS

@@ -141,14 +141,14 @@ def _report(
 def _audit_values(findings: Sequence[Finding], assay: str, over: str) -> dict[str, float]:
     """What the verdict wants to know of the audit of the reference.
 
-    How many masked bins are judged in all folds, and the greatest r of mask and of degree in any of them.
+    How many masked bins are judged in all folds, and the greatest r of mask, degree and layout in any of them.
     """
     values: dict[str, float] = {}
     for finding in (each for each in findings if not each.arm):
         before = values.get(finding.check, 0.0)
         if finding.check == "masked_bins_scored":
             values[finding.check] = before + finding.values.get("judged", 0.0)
-        elif finding.check in ("mask_predicts", "degree_predicts"):
+        elif finding.check in ("mask_predicts", "degree_predicts", "layout_predicts"):
             found = finding.values.get(f"{assay}.{over}", float("nan"))
             if not np.isnan(found):
                 values[finding.check] = max(found, before)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from genograph.audit.exposure import bins_shown, edges_between, exposures, splits_of_nodes, strangers
+from genograph.audit.layout import layout_predictability
 from genograph.audit.likeness import likeness
 from genograph.audit.shortcuts import (
     counted,
@@ -26,13 +27,16 @@ from genograph.audit.sketch import share_found
 from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment
 from genograph.genome.names import shorten
+from genograph.genome.sites import Sites
 from genograph.genome.splits import NONE, SPLITS, TEST, TRAIN, VALID, runs
 from genograph.nn.model import GenomeModel
+from genograph.seen_before import seen_before
 
 TILE = 16  # bins whose minimizers are sought together
 COPIED = 0.5  # share of a tile's minimizers found in training sequence, above which it is a copy
 MAX_COPIED = 0.05  # share of the held-out sequence
 SHORTCUT_R = 0.2  # of a predictor that sees degree or mask alone
+SHORTCUT_AUROC = 0.7  # likewise, of one that sees where sites lie
 LABEL_R = 0.3  # between degree and label, or by which labels that edges join are more alike than others
 ALIKE = (0.5, 2.0)  # signal of masked bins over that of the others
 MUCH_SIGNAL, FEW_BINS = 0.9, 0.2  # that candidates hold
@@ -40,6 +44,7 @@ MUCH_SIGNAL, FEW_BINS = 0.9, 0.2  # that candidates hold
 HOLD_OUT = "Hold out whole chromosomes, or set batch.partners=0."
 ALIGN = "Put borders at multiples of bins.node_size, or set splits.gap to at least that."
 MASK = "Set contacts.mask=true."
+APART = "Leave out sites.negatives.flanking, or compare with graph.controls=[{name: isolated}]."
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,25 @@ def context_across_splits(experiment: Experiment) -> Finding:
     return Finding(name, "ok", 0, f"No base of another split is read, N stands in its place; {known}.", values)
 
 
+def pretrained_on_held_out(experiment: Experiment) -> Finding:
+    """Has a part of the model learned from held-out bins before: stored embeddings, or a run that it starts from?"""
+    name, config, split = "pretrained_on_held_out", experiment.config, experiment.split_of_bin
+    if not config.training.start_from and config.model.embeddings is None:
+        return _not_applicable(name, "no part of the model was trained before")
+    seen = seen_before(config, experiment.store)
+    trained = int((seen.trained & ((split == VALID) | (split == TEST))).sum())
+    chosen = int((seen.chosen & (split == TEST)).sum())
+    values = {"trained": float(trained), "chosen": float(chosen)}
+    told = f"Parts of the model were trained before on {trained} bins that are held out here"
+    if chosen:
+        told += f", and chosen by {chosen} bins of the test split"
+    if seen.unknown:
+        told += f"; on what {', '.join(seen.unknown)} was trained is not known"
+    count = trained + chosen + len(seen.unknown)
+    advice = " Pre-train with the splits of this config." if trained or chosen else ""
+    return Finding(name, "leak" if trained else "note" if count else "ok", count, f"{told}.{advice}", values)
+
+
 def duplicate_sequence(experiment: Experiment) -> Finding:
     """How much of the sequence that is judged is a copy of training sequence, or nearly?
 
@@ -194,6 +218,21 @@ def mask_predicts(experiment: Experiment) -> Finding:
     return Finding(name, "note" if foul else "ok", foul, message + advice, values)
 
 
+def layout_predicts(experiment: Experiment) -> Finding:
+    """How well does where sites lie, by itself, predict the tracks of the validation split?"""
+    name = "layout_predicts"
+    if not isinstance(experiment.store.bins, Sites):
+        return _not_applicable(name, "bins tile the genome")
+    values = layout_predictability(experiment)
+    limits = {"bins": SHORTCUT_R, "auroc": SHORTCUT_AUROC}
+    foul = sum(value > limits[key.rpartition(".")[2]] for key, value in values.items())
+    best = {kind: {key: each for key, each in values.items() if key.endswith(kind)} for kind in limits}
+    message = f"Best r of where sites lie alone on the validation split: {_first(best['bins'])}"
+    message += f", AUROC: {_first(best['auroc'])}." if best["auroc"] else "."
+    advice = f" A model whose sites talk can read that off their distances. {APART}" if foul else ""
+    return Finding(name, "note" if foul else "ok", foul, message + advice, values)
+
+
 def edges_depend_on_label(experiment: Experiment) -> Finding:
     """Does degree go with the label, do edges join like labels, and do candidates hold nearly all signal?
 
@@ -236,10 +275,12 @@ CHECKS: dict[str, Callable[[Experiment], Finding]] = {
         edges_across_splits,
         held_out_neighbours,
         context_across_splits,
+        pretrained_on_held_out,
         duplicate_sequence,
         masked_bins_scored,
         degree_predicts,
         mask_predicts,
+        layout_predicts,
         edges_depend_on_label,
         split_sizes,
     )

@@ -72,8 +72,9 @@ def predictability(experiment: Experiment, features: np.ndarray) -> dict[str, fl
     known = {}
     for assay in experiment.targets:
         rows = drawn(train), drawn(valid)
+        of_rows = [features[experiment.store.node_of_bin[bins]] for bins in rows]
         known[f"{assay}.bins"] = mean_of(
-            [_sums(predicted, target).pearsonr() for _, predicted, target in _ridge(experiment, assay, features, *rows)]
+            [pearsonr(predicted, target) for _, predicted, target in ridge(experiment, assay, of_rows, *rows)]
         )
         if genes is not None:
             known[f"{assay}.genes"] = _over_genes(experiment, assay, features, train, valid, genes)
@@ -95,9 +96,7 @@ def label_correlation(experiment: Experiment) -> dict[str, float]:
         means = [group_means(values, first) for _, values in blocks_of_tracks(experiment, assay, bins)]
         for name in graph.contact_types:
             degree = np.log1p(graph.degree(name)[node_of_bin[bins[first]]])[:, None]
-            known[f"{assay}.{name}"] = mean_of(
-                [_sums(np.broadcast_to(degree, each.shape), each).pearsonr() for each in means]
-            )
+            known[f"{assay}.{name}"] = mean_of([pearsonr(np.broadcast_to(degree, each.shape), each) for each in means])
     return known
 
 
@@ -135,7 +134,7 @@ def share_inside(experiment: Experiment, bins: np.ndarray, inside: np.ndarray) -
 
 def counted(experiment: Experiment, split: str) -> np.ndarray:
     """The bins of a split that enter loss and metrics: (n,), ascending."""
-    return np.flatnonzero((experiment.split_of_bin == SPLITS[split]) & experiment.store.mask)
+    return np.flatnonzero((experiment.split_of_bin == SPLITS[split]) & experiment.counted(split))
 
 
 def drawn(numbers: np.ndarray, limit: int = MAX_BINS) -> np.ndarray:
@@ -163,11 +162,19 @@ def blocks_of_tracks(experiment: Experiment, assay: str, bins: np.ndarray) -> It
         yield slice(start, start + step), signals[bins, start : start + step].astype(np.float32)
 
 
-def _ridge(
-    experiment: Experiment, assay: str, features: np.ndarray, train: np.ndarray, valid: np.ndarray
+def ridge(
+    experiment: Experiment, assay: str, features: Sequence[np.ndarray], train: np.ndarray, valid: np.ndarray
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Tracks, and their predictions and values at the `valid` bins, (bins, tracks) each."""
-    of_train, of_valid = (features[experiment.store.node_of_bin[bins]] for bins in (train, valid))
+    """Tracks, and the predictions of a ridge and the values at the `valid` bins, (bins, tracks) each.
+
+    Args:
+        experiment: Whose tracks.
+        assay: Of these.
+        features: Of the training bins and of the `valid` ones: (bins, features) each.
+        train: (n,) bins that it is fitted on.
+        valid: (m,) bins that its penalty is chosen on.
+    """
+    of_train, of_valid = features
     # Both in blocks of as many tracks, those that the larger of the two allows.
     both = np.concatenate([train, valid])
     for tracks, values in blocks_of_tracks(experiment, assay, both):
@@ -183,18 +190,20 @@ def _over_genes(
     train = train[np.unique(of_training.row)] if of_training else train
     rows, place = np.unique(genes.row, return_inverse=True)
     genes = GeneRows(genes.genes, genes.gene, place)
-    r = []
-    for tracks, predicted, target in _ridge(experiment, assay, features, drawn(train), valid[rows]):
+    r, fitted = [], (drawn(train), valid[rows])
+    of_rows = [features[experiment.store.node_of_bin[bins]] for bins in fitted]
+    for tracks, predicted, target in ridge(experiment, assay, of_rows, *fitted):
         held = Held(experiment.targets[assay][tracks], False, predicted.T, target.T, np.isfinite(target.T))
         over = genes.over(held)
-        r.append(_sums(over.prediction.T, over.target.T).pearsonr())
+        r.append(pearsonr(over.prediction.T, over.target.T))
     return mean_of(r)
 
 
-def _sums(prediction: np.ndarray, target: np.ndarray) -> TrackSums:
+def pearsonr(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Of every track, over the bins that it has a value at: (tracks,)."""
     sums = TrackSums(target.shape[1])
     sums.update(prediction, target)
-    return sums
+    return sums.pearsonr()
 
 
 def group_means(values: np.ndarray, first: np.ndarray) -> np.ndarray:

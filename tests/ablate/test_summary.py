@@ -177,12 +177,14 @@ def test_the_verdict_hears_of_masked_bins_that_are_judged_and_of_the_worst_fold_
         Finding("mask_predicts", "note", 1, "", {"coverage.genes": float("nan")}),
         Finding("degree_predicts", "ok", 0, "", {"coverage.genes": 0.1}),
         Finding("degree_predicts", "ok", 0, "", {"coverage.genes": 0.2}),
+        Finding("layout_predicts", "note", 1, "", {"coverage.genes": 0.4, "coverage.auroc": 0.9}),
         Finding("split_sizes", "ok", 0, "", {"train": 8.0}),
     ]
     assert summary._audit_values(findings, "coverage", "genes") == {
         "masked_bins_scored": 4.0,
         "mask_predicts": 0.3,
         "degree_predicts": 0.2,
+        "layout_predicts": 0.4,
     }
 
 

@@ -63,7 +63,7 @@ def test_the_tiny_world_has_no_leak_and_the_checks_come_in_order(opened):
 def test_a_partner_in_another_split_is_a_leak(check, opened, monkeypatch):
     experiment = opened(*INSIDE)
     assert status_and_count(check, experiment) == ("ok", 0)
-    monkeypatch.setattr(WindowDataset, "_whole_nodes", lambda dataset, _: np.diff(dataset._first_bin) > 0)
+    monkeypatch.setattr(WindowDataset, "_whole_nodes", lambda dataset, _: np.diff(dataset.store.bins_of_node)[:, 0] > 0)
     status, count = status_and_count(check, experiment)
     assert status == "leak"
     assert count > 0
@@ -256,6 +256,7 @@ def test_without_contacts_what_they_could_leak_does_not_apply(world, tmp_path):
         "masked_bins_scored",
         "degree_predicts",
         "mask_predicts",
+        "layout_predicts",
         "edges_depend_on_label",
     ]
 
