@@ -14,6 +14,7 @@ import typer
 
 from genograph import __version__
 from genograph.errors import InputError
+from genograph.processes import is_first
 
 app = typer.Typer(
     name="genograph",
@@ -92,8 +93,9 @@ def train(
         folder = out or Path("runs") / settings.name
         print(f"genograph: stopped. Go on: genograph train {folder} --resume", file=sys.stderr)
         raise typer.Exit(130) from None
-    print(f"model      {run / 'model.safetensors'}")
-    print(f"next       genograph evaluate {run}; genograph predict {run}")
+    if is_first():
+        print(f"model      {run / 'model.safetensors'}")
+        print(f"next       genograph evaluate {run}; genograph predict {run}")
 
 
 @app.command()
@@ -243,7 +245,7 @@ def simulate(
 def main() -> None:
     """Run a verb; a mistake in the input ends it with one line and exit code 2."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logging.getLogger("genograph").setLevel(logging.INFO)
+    logging.getLogger("genograph").setLevel(logging.INFO if is_first() else logging.WARNING)
     try:
         app()
     except InputError as error:

@@ -82,6 +82,7 @@ class TrainingConfig(Section):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int | Literal["auto"] = "auto"
     workers: int = Field(0, ge=0)  # processes that prepare batches
+    sync_norm: bool = False  # batch normalisation over the batches of all processes
     threads: int = Field(0, ge=0)  # of torch; 0: torch's own choice
 
     @field_validator("devices")

@@ -28,7 +28,7 @@ from genograph.graph.genome_graph import GenomeGraph
 from genograph.graph.neighbours import induced_edges, strongest_partners
 from genograph.metrics import POSITIVE
 from genograph.pieces import PieceReader, Stretches
-from genograph.sampler import EpochSampler
+from genograph.sampler import FILL, EpochSampler
 from genograph.store import Store
 
 COUNTED_WINDOWS = 50  # to tell how many contacts windows show
@@ -120,16 +120,23 @@ class WindowDataset(Dataset):
         return draw  # (epoch, window): a batch is made at once, by `collate`
 
     def collate(self, draws: Sequence[tuple[int, int]]) -> GenomeBatch:
-        """The batch of some (epoch, window) draws, augmented as the seed, epoch and first window say."""
-        rng = np.random.default_rng([self.seed, *draws[0]])
+        """The batch of some (epoch, window) draws, augmented as the seed, epoch and first window say.
+
+        In place of `FILL` stands the first window, with nothing measured.
+        """
+        drawn = np.array([window for _, window in draws])
+        windows, epoch = np.where(drawn == FILL, 0, drawn), draws[0][0]
+        rng = np.random.default_rng([self.seed, epoch, windows[0]])
         is_reversed = bool(self.augment.reverse_complement) and rng.random() < 0.5
         if self.augment.reverse_complement == "epochs":
-            is_reversed = draws[0][0] % 2 == 1
+            is_reversed = epoch % 2 == 1
         shift = int(rng.integers(-self.augment.shift, self.augment.shift + 1))
-        batch = self.make_batch([window for _, window in draws], shift=shift)
+        batch = self.make_batch(windows, shift=shift)
+        for mask in batch.mask.values():
+            mask[torch.from_numpy(drawn == FILL)] = False
         return reverse_complement(batch, self.reader.chunk, self.store.targets) if is_reversed else batch
 
-    def make_batch(self, windows: Sequence[int], *, shift: int = 0) -> GenomeBatch:
+    def make_batch(self, windows: Sequence[int] | np.ndarray, *, shift: int = 0) -> GenomeBatch:
         """The batch of these windows, with their sequence read `shift` bp further on."""
         run, first = self.windows[list(windows)].T
         window = Stretches(run, first, self._bins_of(run, first, self.batch.window))

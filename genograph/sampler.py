@@ -7,14 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
+FILL = -1  # in place of a window
+
 
 class EpochSampler(Sampler):
     """Draws of (epoch, window): all windows once an epoch, in an order that seed and epoch decide alone.
 
-    With several processes each takes every `world_size`-th draw. A shuffled (training) epoch is filled up
-    from its start so that all processes step equally often; an ordered one is not, so that nothing is
-    counted twice. With `positive`, (windows,), a shuffled epoch takes turns between windows with a positive and
-    without: all of the class that has more, and of the other as many, each again and again.
+    With several processes each takes every `world_size`-th draw. So that all processes step equally often, a
+    shuffled (training) epoch is filled up with `FILL`, which counts in nothing. With `positive`, (windows,), a
+    shuffled epoch takes turns between windows with a positive and without: all of the class that has more, and of
+    the other as many, each again and again.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class EpochSampler(Sampler):
             if self.positive is not None:
                 classes = (order[self.positive[order]], order[~self.positive[order]])
                 order = np.stack([np.resize(each, self.count // 2) for each in classes], axis=1).ravel()
-            order = np.resize(order, len(self) * self.world_size)
+            order = np.append(order, np.full(len(self) * self.world_size - self.count, FILL))
         return iter([(self.epoch, int(window)) for window in order[self.rank :: self.world_size]])
 
     def __len__(self) -> int:

@@ -32,6 +32,8 @@ from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.nn.model import GenomeModel, ModelPart
+from genograph.nn.synced_norm import normalise_over_processes
+from genograph.processes import launched
 from genograph.trainer import Checkpoints, MetricsTable, TrainingModule
 
 log = logging.getLogger("genograph")
@@ -71,6 +73,9 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     begin_with(model, config.training.start_from)
     windows = experiment.dataset("train", model.halo, augment=True)
     _tell_contacts(windows)
+    if config.training.sync_norm and trainer.world_size > 1:
+        _check_all_is_read(experiment)
+        normalise_over_processes(model)
     module = TrainingModule(
         model,
         config.training,
@@ -116,6 +121,12 @@ def _check_frozen(model: GenomeModel, config: TrainingConfig) -> None:
             )
     if parts <= {*config.freeze}:
         raise InputError("training.freeze leaves nothing to train.")
+
+
+def _check_all_is_read(experiment: Experiment) -> None:
+    """Refuse to wait, in an encoder's normalisation, for a process whose batch has nothing to read."""
+    if experiment.config.graph.candidates is not None:
+        raise InputError("training.sync_norm: with graph.candidates a batch may have nothing to read; leave one out.")
 
 
 def _tell_contacts(windows: WindowDataset) -> None:
@@ -171,11 +182,19 @@ def _trainer(config: TrainingConfig, folder: Path, checkpoints: Checkpoints) -> 
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar(leave=False))
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    here = launched()
+    if here and config.devices not in ("auto", here.local_count):
+        raise InputError(
+            f"training.devices={config.devices}, but {here.local_count} processes were started on this machine. "
+            "Leave it at auto, which takes as many."
+        )
+    devices = here.local_count if here else config.devices
     try:
         return pl.Trainer(
             accelerator=config.accelerator,
-            devices=config.devices,
-            strategy="ddp" if isinstance(config.devices, int) and config.devices > 1 else "auto",
+            devices=devices,
+            num_nodes=here.count // here.local_count if here else 1,
+            strategy="ddp" if (here and here.count > 1) or (isinstance(devices, int) and devices > 1) else "auto",
             precision=config.precision,
             max_epochs=config.max_epochs,
             callbacks=callbacks,

@@ -73,11 +73,11 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, batch: GenomeBatch, batch_idx: int) -> Tensor:
         # At every step, as loaders draw from the same stream, and not at the same time in a run that goes on.
         torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx, self.global_rank)) % 2**63)
-        loss, parts = self.model.loss(batch)
-        if not torch.isfinite(loss):
+        shares, windows = self._shares(batch)
+        loss, parts = self.model.loss(batch, shares=shares)
+        if not all(np.isfinite(each) for each in self._gather(loss.detach().double().cpu().numpy())):
             self._report_divergence(parts)
-        options = {"batch_size": batch.num_windows, "sync_dist": True}
-        self.log("train/loss", loss, on_step=True, on_epoch=True, **options)
+        self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=windows, sync_dist=True)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -161,6 +161,23 @@ class TrainingModule(pl.LightningModule):
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
         )
+
+    def _shares(self, batch: GenomeBatch) -> tuple[dict[str, Tensor] | None, int]:
+        """How many times the mean of all processes this one measures, by assay; in how many windows all of them do.
+
+        Times these, the mean of the processes' losses, and that of their gradients, is that of one batch of all.
+        """
+        if self.trainer.world_size == 1:
+            return None, batch.num_windows
+        amounts = [
+            head.amount(batch.target[assay], batch.mask[assay], batch.coverage.get(assay))
+            for assay, head in self.model.heads.items()
+        ]
+        is_measured = torch.stack([each.flatten(1).any(dim=1) for each in batch.mask.values()]).any(dim=0)
+        own = torch.stack([each.float() for each in (*amounts, is_measured.sum())])
+        everyone = self.all_gather(own)
+        shares = own / everyone.mean(dim=0).clamp(min=1e-9)
+        return dict(zip(self.model.heads, shares[:-1], strict=True)), int(everyone[:, -1].sum())
 
     def _gather(self, state: np.ndarray) -> list[np.ndarray]:
         """The same array of every process."""

@@ -27,6 +27,7 @@ ORDER = (
     "train",
     "trainer",
     "baselines",
+    "processes",
     "checkpoint",
     "experiment",
     "download",

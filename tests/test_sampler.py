@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genograph.sampler import EpochSampler
+from genograph.sampler import FILL, EpochSampler
 
 
 def draws(count, epoch=0, **options):
@@ -41,14 +41,21 @@ def test_processes_validate_every_window_once(count, world_size, epoch):
 
 
 @given(count=st.integers(1, 40), world_size=st.integers(1, 6), epoch=st.integers(0, 3))
-def test_processes_train_equally_long_on_every_window(count, world_size, epoch):
+def test_processes_train_equally_long_and_on_every_window_once(count, world_size, epoch):
     shares = [draws(count, epoch, rank=rank, world_size=world_size) for rank in range(world_size)]
     assert len({len(share) for share in shares}) == 1
     times = Counter(window for share in shares for window in share)
-    assert set(times) == set(range(count))
-    assert sum(times.values()) < count + world_size
-    if count >= world_size:
-        assert max(times.values()) <= 2
+    assert times.pop(FILL, 0) == -count % world_size
+    assert times == Counter(range(count))
+
+
+@given(count=st.integers(1, 40), world_size=st.integers(1, 6), size=st.integers(1, 3))
+def test_a_step_of_several_processes_draws_what_one_process_draws(count, world_size, size):
+    shares = [draws(count, rank=rank, world_size=world_size) for rank in range(world_size)]
+    one, together = draws(count), size * world_size
+    for step in range(-(-count // together)):
+        drawn = {window for share in shares for window in share[step * size : (step + 1) * size]}
+        assert drawn - {FILL} == {*one[step * together : (step + 1) * together]}
 
 
 @given(

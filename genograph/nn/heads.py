@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from genograph.errors import InputError
 from genograph.nn.blocks import Count, initialise
-from genograph.nn.losses import LOSSES
+from genograph.nn.losses import LOSSES, weigh
 
 Weight = Annotated[float, Field(gt=0)]
 Link = Literal["softplus", "exp_linear"]
@@ -132,6 +132,21 @@ class Head(nn.Module):
         if self.weighting is not None:
             weights = (*weights, self.class_weights)
         return LOSSES[self.loss_name](prediction, target, is_observed, *weights, by_window=by_window)
+
+    def amount(self, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor:
+        """What the loss of these is a mean over: values, reads or windows, by weight; 0 where the loss is None.
+
+        Losses of parts of a batch, each times its amount, add up to that of the whole. Those of statistics, which are
+        sums of means, do so where all of them were measured at the same sites.
+        """
+        is_observed = mask & torch.isfinite(target)
+        if self.loss_name == "poisson_multinomial":
+            return is_observed.any(dim=1).sum()
+        reads = coverage if self.loss_name == "binomial" and coverage is not None else torch.ones_like(target)
+        weight = torch.where(is_observed & (reads > 0), reads, 0.0)
+        if self.weighting is not None:
+            weight, _ = weigh(weight, torch.where(is_observed, target, 0.0), *self.class_weights)
+        return weight.sum()
 
 
 class CountHead(Head):

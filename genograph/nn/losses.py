@@ -105,7 +105,7 @@ def binomial(
     weight = torch.where(keep, coverage, 0.0)
     if class_weights is not None:
         negative, positive = class_weights
-        weight, fraction = _weighted(weight, fraction, negative, positive)
+        weight, fraction = weigh(weight, fraction, negative, positive)
     nll = F.binary_cross_entropy_with_logits(logit, fraction, reduction="none")
     over = _reduced(by_window)
     return (weight * nll).sum(over) / weight.sum(over)
@@ -130,7 +130,7 @@ LOSSES = {
 }
 
 
-def _weighted(reads: Tensor, fraction: Tensor, negative: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
+def weigh(reads: Tensor, fraction: Tensor, negative: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
     """Reads and the positive fraction of them if each counts by the weight of its class."""
     weight = (1 - fraction) * negative + fraction * positive
     return reads * weight, torch.where(weight > 0, fraction * positive / weight.clamp(min=1e-12), 0.0)

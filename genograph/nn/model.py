@@ -79,15 +79,19 @@ class GenomeModel(nn.Module):
         """Raw outputs as predictions in units: mean counts, or probabilities."""
         return {assay: self.heads[assay].rate(output) for assay, output in raw.items()}
 
-    def loss(self, batch: GenomeBatch, raw: Mapping[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+        self, batch: GenomeBatch, raw: Mapping[str, Tensor] | None = None, shares: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of the assays' losses, and each of them; an assay that was not measured is left out.
 
         Args:
             batch: With targets and masks.
             raw: What `raw(batch)` gave, if it is at hand.
+            shares: What the loss of each assay is multiplied by, in one process of several, where not all measure
+                equally much and some may measure nothing; None for 1.
 
         Raises:
-            InputError: If nothing at all was measured.
+            InputError: If nothing at all was measured, in this one process.
         """
         raw = self.raw(batch) if raw is None else raw
         losses = {
@@ -95,7 +99,9 @@ class GenomeModel(nn.Module):
             for assay, output in raw.items()
         }
         parts = {assay: loss for assay, loss in losses.items() if loss is not None}
-        if not parts:
+        if shares is not None:
+            parts = {assay: shares[assay] * loss for assay, loss in parts.items()}
+        elif not parts:
             raise InputError("no value of any assay was measured in this batch. Leave out windows that hold nothing.")
         # Zero times the others: a process of several must see a gradient, if of zero, for every parameter.
         unmeasured = sum(raw[assay].sum() * 0 for assay in losses if assay not in parts)

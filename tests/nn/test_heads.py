@@ -162,3 +162,42 @@ def test_a_loss_that_is_not_a_number_is_not_taken_for_a_missing_statistic():
     head, mask = StatisticsHead(3, None, statistics=("mean", "mode")), torch.ones(1, 1, 2, dtype=torch.bool)
     raw, target = torch.tensor([[[math.nan, 0.0]]]), torch.tensor([[[0.5, 1.0]]])
     assert head.loss(raw, target, mask, by_window=True).isnan().tolist() == [True]
+
+
+AMOUNTS = {
+    "counts": ("coverage", {}),
+    "profiles": ("expression", {"loss": "poisson_multinomial"}),
+    "peaks": ("accessibility", {"loss": "bce", "class_weights": "positives"}),
+    "reads": ("methylation", {"class_weights": "balanced"}),
+    "statistics": ("methylation_statistics", {}),
+}
+
+
+@pytest.mark.parametrize("case", AMOUNTS)
+def test_losses_of_parts_add_up_to_that_of_the_whole_by_their_amounts(case):
+    torch.manual_seed(1)
+    assay, options = AMOUNTS[case]
+    head = HEADS[assay](4, 3, **options)
+    if head.weighting is not None:
+        head.weigh_classes(torch.tensor([0.1, 0.5, 0.8]))
+    raw, target = torch.randn(3, 6, 3), torch.rand(3, 6, 3)
+    mask = torch.rand(3, 6, 1).gt(0.4).expand(3, 6, 3).clone()
+    mask[0, :5], mask[:, 5] = False, True
+    coverage = torch.randint(0, 9, (3, 6, 3)).float() if assay == "methylation" else None
+    target[2, 3] = torch.nan
+
+    def of(part):
+        given = (target[part], mask[part], None if coverage is None else coverage[part])
+        return head.loss(raw[part], *given), head.amount(*given)
+
+    (first, some), (second, others), (whole, all_of_it) = of(slice(0, 1)), of(slice(1, 3)), of(slice(0, 3))
+    assert some != others
+    torch.testing.assert_close(float(some + others), float(all_of_it))
+    torch.testing.assert_close((first * some + second * others) / all_of_it, whole)
+
+
+def test_where_nothing_was_measured_the_amount_is_0():
+    head = HEADS["methylation"](4, 1)
+    target, mask = torch.full((1, 2, 1), torch.nan), torch.ones(1, 2, 1, dtype=torch.bool)
+    assert head.amount(target, mask, torch.ones(1, 2, 1)) == 0
+    assert head.amount(torch.ones(1, 2, 1), mask, torch.zeros(1, 2, 1)) == 0

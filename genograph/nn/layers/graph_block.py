@@ -40,9 +40,11 @@ class NodeNorm(nn.BatchNorm1d):
     Not layer normalisation: that would make a node in which nothing binds look like one in which much does.
     """
 
+    is_synced = False  # over processes, of which others have nodes too
+
     def forward(self, input: Tensor) -> Tensor:
         """(nodes, channels) -> (nodes, channels)."""
-        if len(input) > 1:
+        if len(input) > 1 or self.is_synced:
             return super().forward(input)
         return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
