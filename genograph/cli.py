@@ -62,7 +62,7 @@ def prepare(config: Where, overrides: Overrides = None) -> None:
     print(f"store      {store.path}")
     print(f"genome     {len(store.sizes)} chromosomes, {sum(store.sizes.values()):,} bp")
     print(f"bins       {len(store.bins):,} of {store.bins.bin_size:,} bp, {int(store.mask.sum()):,} usable")
-    print(f"nodes      {len(store.nodes):,} of {store.nodes.bin_size:,} bp")
+    print(f"nodes      {len(store.nodes):,} of {store.nodes.length}")
     reports = {report["identifier"]: report for report in store.manifest["clip_report"]}
     for assay, targets in store.targets.items():
         for column, target in enumerate(targets):

@@ -189,6 +189,13 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _contacts_need_one_size(self) -> Config:
+        other = "contacts" if self.contacts is not None else "tfrecords" if self.tfrecords is not None else None
+        if self.bins.nodes is not None and other:
+            raise InputError(f"bins.nodes: {other} need nodes of one size; leave out {other}, or give bins.node_size.")
+        return self
+
+    @model_validator(mode="after")
     def _sites_stand_alone(self) -> Config:
         if self.sites is None:
             return self

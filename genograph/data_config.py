@@ -68,6 +68,7 @@ class ContactsConfig(Section):
 class BinsConfig(Section):
     bin_size: int = Field(128, gt=0)  # bp; tracks are read and predicted here
     node_size: int | None = Field(None, gt=0)  # bp; contacts live here. None: bin_size
+    nodes: FilePath | None = None  # BED or genes: nodes of unequal length, in place of those of node_size
 
     @model_validator(mode="after")
     def _node_holds_bins(self) -> BinsConfig:
@@ -75,6 +76,8 @@ class BinsConfig(Section):
             raise InputError(
                 f"node_size {self.node_size} is smaller than bin_size {self.bin_size}; a node is a group of bins."
             )
+        if self.node_size is not None and self.nodes is not None:
+            raise InputError("nodes have the lengths of their file; leave out node_size, or nodes.")
         return self
 
 

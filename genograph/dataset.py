@@ -105,7 +105,6 @@ class WindowDataset(Dataset):
         self._run_of_bin = np.full(len(store.bins), -1, dtype=np.int64)
         for number, (first, end) in enumerate(self.runs):
             self._run_of_bin[first:end] = number
-        self._first_bin = np.searchsorted(store.node_of_bin, np.arange(len(store.nodes) + 1))  # of each node
         self._may_be_partner = self._whole_nodes(allowed)
         self._lookup = np.full(len(store.nodes), -1, dtype=np.int64)
         self._signals = {assay: store.signals(assay) for assay in store.targets}
@@ -242,14 +241,15 @@ class WindowDataset(Dataset):
     def _whole_nodes(self, allowed: np.ndarray) -> np.ndarray:
         """The nodes that have bins, all of them allowed: (nodes,)."""
         total = np.concatenate([[0], np.cumsum(allowed)])
-        count = np.diff(self._first_bin)
-        return (count > 0) & (np.diff(total[self._first_bin]) == count)
+        first, end = self.store.bins_of_node.T
+        return (end > first) & (total[end] - total[first] == end - first)
 
     def _samples(self, window_bins: np.ndarray, partners: int | None = None) -> list[_Sample]:
         count = self.num_partners if partners is None else partners
         samples, offset = [], 0
         for bins in window_bins:
-            own = np.unique(self.store.node_of_bin[bins[bins >= 0]])
+            node = self.store.node_of_bin[bins[bins >= 0]]
+            own = np.unique(node[node >= 0])
             found = strongest_partners(self.graph, own, count, self._may_be_partner)
             samples.append(_Sample(own, found, offset))
             offset += len(own) + len(found)
@@ -257,11 +257,11 @@ class WindowDataset(Dataset):
 
     def _partner_stretches(self, partners: np.ndarray) -> Stretches:
         """The bins of each partner node, as rows as long as the largest node."""
-        first = self._first_bin[partners]
+        first, end = self.store.bins_of_node[partners].T
         run = self._run_of_bin[first]
-        length = int(np.diff(self._first_bin).max())
+        length = int(np.diff(self.store.bins_of_node).max())
         bins = self._bins_of(run, first, length)
-        belongs = np.arange(length) < (self._first_bin[partners + 1] - first)[:, None]
+        belongs = np.arange(length) < (end - first)[:, None]
         return Stretches(run, first, np.where(belongs, bins, -1))
 
     def _node_numbers(self, window_bins: np.ndarray, partner_bins: np.ndarray, samples: list[_Sample]) -> np.ndarray:

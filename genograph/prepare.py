@@ -29,6 +29,7 @@ from genograph.genome.bed import read_bed
 from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import Genes, read_genes
 from genograph.genome.names import match_names, read_aliases, shorten
+from genograph.genome.regions import read_regions
 from genograph.prepare_sites import SiteList, make_sites, write_covered
 from genograph.prepare_statistics import ASSAY as STATISTICS
 from genograph.prepare_statistics import wanted_statistics, write_statistics
@@ -105,7 +106,7 @@ def _recipe(config: Config) -> dict[str, Any]:
     """The settings that decide what the store holds; where files lie is not among them."""
     genome, contacts = config.section("genome"), config.contacts
     return {
-        "bins": config.bins.model_dump(),
+        "bins": config.bins.model_dump(exclude={"nodes"}),
         "sites": config.sites
         and config.sites.model_dump(
             include={"source", "overlap", "stride", "negatives"}, exclude={"negatives": {"accessible"}}
@@ -129,6 +130,7 @@ def _sources(config: Config, targets: Mapping[str, list[Target]]) -> dict[str, P
         "genome.aliases": genome.aliases,
         "tracks.targets": tracks.targets,
         "tracks.genes": tracks.genes,
+        "bins.nodes": config.bins.nodes,
         "sites.bed": config.sites and config.sites.bed,
         "sites.negatives.accessible": config.sites and config.sites.negatives.accessible,
         "contacts.file": config.contacts and Path(config.contacts.file.partition("::")[0]),
@@ -160,6 +162,10 @@ def _build(config: Config, targets: Mapping[str, list[Target]], folder: Path) ->
         bins = replace(sites.sites, circular=circular)
         np.save(folder / "sites.npy", sites.rows)
     nodes = Bins(sizes, node_size, partial=True, circular=circular) if node_size else bins
+    if config.bins.nodes:
+        nodes = read_regions(config.bins.nodes, sizes, circular=circular, **names)
+        node_size = nodes.bin_size
+        np.save(folder / "nodes.npy", np.stack([nodes.chrom, nodes.start, nodes.end], axis=1))
     mask = _sequenced(folder, bins) if genome.fasta else np.ones(len(bins), dtype=bool)
     if genome.blacklist:
         mask &= ~bins.mark(read_bed(genome.blacklist, sizes=sizes, **names))

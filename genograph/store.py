@@ -8,6 +8,7 @@
       mask.npy                 (bins,) False where a bin leaves loss and metrics
       sites.npy                (bins, 3) chromosome, first base and kind of each bin, if bins are sites
       covered/                 the sites that each track of methylation covers, if sites are those
+      nodes.npy                (nodes, 3) chromosome, first base and end of each node, if nodes are places of a file
       contacts/                the contact map over nodes, if there is one
       genes.tsv                if there are any
 
@@ -32,8 +33,9 @@ from genograph.assays.targets import Target
 from genograph.atomic import replacing
 from genograph.errors import InputError, nearest
 from genograph.genome.assembly import N
-from genograph.genome.bins import Bins, bins_to_nodes
+from genograph.genome.bins import Bins, bins_of_nodes, bins_to_nodes
 from genograph.genome.genes import Genes
+from genograph.genome.regions import Regions
 from genograph.genome.sites import Sites
 
 FORMAT_VERSION = 3
@@ -131,7 +133,12 @@ class Store:
 
     @cached_property
     def nodes(self) -> Bins:
-        """The tiles that contacts join; each site by itself if no size is given."""
+        """The tiles that contacts join, or the places of `bins.nodes`; each site by itself if neither is given."""
+        file = self.path / "nodes.npy"
+        if file.is_file():
+            places = dict(zip(("chrom", "start", "end"), np.load(file).T, strict=True))
+            circular = frozenset(self.manifest["circular"])
+            return Regions(self.sizes, self.manifest["node_size"], circular=circular, **places)
         if self.manifest["node_size"] is None:
             return self.bins
         return Bins(
@@ -143,8 +150,13 @@ class Store:
 
     @cached_property
     def node_of_bin(self) -> np.ndarray:
-        """The node of each bin: (bins,)."""
+        """The node of each bin: (bins,); -1 for a bin of none."""
         return bins_to_nodes(self.bins, self.nodes)
+
+    @cached_property
+    def bins_of_node(self) -> np.ndarray:
+        """First bin of every node, and one past its last: (nodes, 2); 0 and 0 for a node without bins."""
+        return bins_of_nodes(self.node_of_bin, len(self.nodes))
 
     @cached_property
     def targets(self) -> dict[str, list[Target]]:

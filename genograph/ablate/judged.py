@@ -111,10 +111,11 @@ class Judged:
         """Level by how many contact edges the node has: none, 1 or 2, 3 to 5, more."""
         graph = self.experiment.graph
         degree = sum((graph.degree(kind) for kind in graph.contact_types), np.zeros(graph.num_nodes))
-        return np.digitize(degree[self.experiment.store.node_of_bin[place]], (1, 3, 6))
+        node = self.experiment.store.node_of_bin[place]
+        return np.digitize(np.where(node < 0, 0, degree[node]), (1, 3, 6))
 
     def _distance(self, place: np.ndarray) -> dict[str, np.ndarray]:
-        """Level by the bp to the middle of the nearest candidate element that does not touch the point's node."""
+        """Level by bp to the middle of the nearest candidate element that does not touch the point's node or bin."""
         config, bins = self.experiment.config, self.experiment.store.bins
         bed = config.ablation.elements
         if bed is None:
@@ -129,8 +130,9 @@ class Judged:
             here = np.flatnonzero(bins.chrom_index(place) == index)
             middle = np.sort(np.asarray(middles[chrom], dtype=np.int64))
             at = bins.starts(place[here]) + bins.bin_size // 2
+            low, high = bins.starts(place[here]), bins.ends(place[here])
             node = self.experiment.store.node_of_bin[place[here]]
-            low, high = nodes.starts(node), nodes.ends(node)
+            low, high = (np.where(node < 0, own, of(node)) for own, of in ((low, nodes.starts), (high, nodes.ends)))
             before = np.searchsorted(middle, low) - 1
             after = np.searchsorted(middle, high)
             padded = np.concatenate([[-np.inf], middle, [np.inf]])

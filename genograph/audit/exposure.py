@@ -86,7 +86,7 @@ class Exposure:
         """Chromosome, and first bin counted from its start, of every piece of sequence, context apart: (pieces,)."""
         dataset, (length, partner_length) = self.dataset, (shape[1] for shape in self.batch.layout)
         run, first = dataset.windows[self.window]
-        start = np.append(first, np.searchsorted(dataset.store.node_of_bin, self.partners))
+        start = np.append(first, dataset.store.bins_of_node[self.partners, 0])
         lengths = np.array([length] + [partner_length] * len(self.partners))
         chrom = dataset.store.bins.chrom_index(np.append(dataset.runs[run, 0], start[1:]))
         inside = np.concatenate([np.arange(each) for each in lengths])
@@ -116,17 +116,19 @@ def bins_shown(dataset: WindowDataset) -> np.ndarray:
     if dataset.num_partners:
         source, destination = (dataset.graph.partners_from or dataset.graph).edge_index
         is_own, is_partner = np.zeros((2, len(store.nodes)), dtype=bool)
-        is_own[store.node_of_bin[shown]] = True
+        has_node = store.node_of_bin >= 0
+        is_own[store.node_of_bin[shown & has_node]] = True
         is_partner[source[is_own[destination]]] = True
-        shown |= (is_partner & dataset._may_be_partner)[store.node_of_bin]
+        shown |= has_node & (is_partner & dataset._may_be_partner)[store.node_of_bin]
     return shown
 
 
 def splits_of_nodes(experiment: Experiment) -> np.ndarray:
     """Whether each node has bins of train, valid and test: (nodes, 3)."""
     holds = np.zeros((len(experiment.store.nodes), len(SPLITS)), dtype=bool)
+    node = experiment.store.node_of_bin
     for code in SPLITS.values():
-        holds[experiment.store.node_of_bin[experiment.split_of_bin == code], code] = True
+        holds[node[(experiment.split_of_bin == code) & (node >= 0)], code] = True
     return holds
 
 

@@ -49,7 +49,8 @@ def _pairs(experiment: Experiment, rng: np.random.Generator) -> dict[str, tuple[
     graph, store = experiment.graph, experiment.store
     holds, number = splits_of_nodes(experiment), np.arange(graph.num_nodes)
     is_used = (holds.sum(axis=1) == 1) & ~graph.masked
-    is_used &= np.bincount(store.node_of_bin, weights=store.mask, minlength=graph.num_nodes) > 0
+    has_node = store.node_of_bin >= 0
+    is_used &= np.bincount(store.node_of_bin[has_node], store.mask[has_node], minlength=graph.num_nodes) > 0
     split = holds.argmax(axis=1)
     group = np.where(is_used, graph.nodes.chrom_index(number) * holds.shape[1] + split, -1)
     contacts = graph.pairs().take(graph.is_contact(graph.pairs().kind))

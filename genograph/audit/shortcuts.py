@@ -69,7 +69,7 @@ def predictability(experiment: Experiment, features: np.ndarray) -> dict[str, fl
     """
     train, valid = counted(experiment, "train"), counted(experiment, "valid")
     genes = GeneRows.of(experiment, valid)
-    known = {}
+    features, known = np.vstack([features, np.zeros_like(features[:1])]), {}  # the last row is that of no node, -1
     for assay in experiment.targets:
         rows = drawn(train), drawn(valid)
         of_rows = [features[experiment.store.node_of_bin[bins]] for bins in rows]
@@ -150,7 +150,7 @@ def mean_of(values: Sequence[np.ndarray]) -> float:
 
 def _drawn_nodes(node_of_bin: np.ndarray) -> np.ndarray:
     """Some of the nodes of ascending bins, so many that they hold at most about `MAX_BINS` bins."""
-    nodes = np.unique(node_of_bin)
+    nodes = np.unique(node_of_bin[node_of_bin >= 0])
     return drawn(nodes, max(1, MAX_BINS * len(nodes) // max(len(node_of_bin), 1)))
 
 

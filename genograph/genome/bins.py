@@ -56,6 +56,11 @@ class Bins:
         }
 
     @property
+    def length(self) -> str:
+        """How long tiles are, in words."""
+        return f"{self.bin_size:,} bp"
+
+    @property
     def chroms(self) -> list[str]:
         return list(self.sizes)
 
@@ -92,6 +97,18 @@ class Bins:
         tiles = span.start + positions // self.bin_size
         on_chrom = (positions >= 0) & (positions < self.sizes[chrom])
         return np.where(on_chrom & (tiles < span.stop), tiles, -1)
+
+    def find(self, chrom: str, starts: np.ndarray, ends: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """The tile that stands for each place of a chromosome, the one that holds its point; -1 where none does."""
+        return self.locate(chrom, points)
+
+    def holding(self, bins: Bins) -> np.ndarray:
+        """The tile that holds each bin's midpoint: (bins,); -1 where none does."""
+        number = np.arange(len(bins))
+        midpoints = (bins.starts(number) + bins.ends(number)) // 2
+        chrom = bins.chrom_index(number)
+        tile = self.offsets[chrom] + midpoints // self.bin_size
+        return np.where(tile < self.offsets[chrom + 1], tile, -1)
 
     def touching(self, interval: Interval) -> slice:
         """The tiles that share at least one base with an interval."""
@@ -163,15 +180,19 @@ class Bins:
 
 
 def bins_to_nodes(bins: Bins, nodes: Bins) -> np.ndarray:
-    """The node that each bin belongs to, by the bin's midpoint: (bins,); -1 where no node holds it.
+    """The node that each bin belongs to, see `holding`: (bins,); -1 for a bin of no node. A node's bins are in a row.
 
     A contact map's 5,000-bp bins do not divide into 128-bp bins, so membership goes by midpoint and
     a node holds 39 or 40 of them.
     """
-    tiles = np.arange(len(bins))
-    if nodes is bins:
-        return tiles
-    midpoints = (bins.starts(tiles) + bins.ends(tiles)) // 2
-    chrom = bins.chrom_index(tiles)
-    node = nodes.offsets[chrom] + midpoints // nodes.bin_size
-    return np.where(node < nodes.offsets[chrom + 1], node, -1)
+    return np.arange(len(bins)) if nodes is bins else nodes.holding(bins)
+
+
+def bins_of_nodes(node_of_bin: np.ndarray, num_nodes: int) -> np.ndarray:
+    """First bin of every node, and one past its last: (nodes, 2) int64; 0 and 0 for a node without bins."""
+    spans = np.zeros((num_nodes, 2), dtype=np.int64)
+    bins = np.flatnonzero(node_of_bin >= 0)
+    nodes = node_of_bin[bins]
+    spans[nodes[::-1], 0] = bins[::-1]
+    spans[nodes, 1] = bins + 1
+    return spans

@@ -15,6 +15,7 @@ import numpy as np
 
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
+from genograph.genome.regions import Regions
 from genograph.genome.splits import NONE, SPLITS
 from genograph.graph.genome_graph import GenomeGraph, Pairs, log10_distance
 from genograph.graph.matching import by_type_and_chrom, joined, nearest_free, redrawn
@@ -134,7 +135,8 @@ class LinearMatched:
     mostly fewer, so that batches read other sequence than with the edges as they were, and less.
 
     Raises:
-        InputError: If the groups have fewer pairs than are to be placed.
+        InputError: If the groups have fewer pairs than are to be placed, or nodes are of unequal length and there is a
+            `min_distance`.
     """
 
     name: ClassVar[str] = "linear_matched"
@@ -146,6 +148,8 @@ class LinearMatched:
             raise InputError(f"linear_matched: min_distance must not be negative; got {self.min_distance}.")
 
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
+        if self.min_distance and isinstance(graph.nodes, Regions):
+            raise InputError("linear_matched: min_distance counts in nodes of one size; these are not. Leave it out.")
         linear, contacts = _linear_and_contacts(self.name, graph)
         parts, start = [linear], max(-(-self.min_distance // graph.nodes.bin_size), 1)
         for kind, chrom, pairs in by_type_and_chrom(graph, _within_chromosomes(graph, groups, contacts)):

@@ -43,7 +43,7 @@ class DomainEdges:
         reach = int(count.max(initial=1)) - 1
         reach = reach if self.reach is None else min(reach, self.reach)
         if reach < 1:
-            raise InputError(f"{self.file}: no domain holds two nodes of {nodes.bin_size:,} bp. Use smaller nodes.")
+            raise InputError(f"{self.file}: no domain holds two nodes of {nodes.length}. Use smaller nodes.")
         steps = np.minimum(np.maximum(count - 1, 0), reach)
         check_size(int((steps * count - steps * (steps + 1) // 2).sum()), str(self.file), "Give a smaller reach.")
         pairs = []

@@ -209,7 +209,8 @@ def _number(label: Any, nodes: Bins) -> int:
     if not isinstance(label, str | Interval):
         raise InputError(f"'{label}' is no node: give its number, or a region such as chr1:0-1000.")
     place = parse_region(str(label), nodes.sizes)
-    (node,) = nodes.locate(place.chrom, np.array([(place.start + place.end) // 2]))
+    start, end, middle = np.array([[place.start], [place.end], [(place.start + place.end) // 2]])
+    (node,) = nodes.find(place.chrom, start, end, middle)
     if node < 0:
         raise InputError(f"no node holds the midpoint of {label}.")
     return int(node)

@@ -42,8 +42,8 @@ def join_places(pairs: PlacePairs, nodes: Bins, anchors: Anchors, source: str) -
     told = [f"{within} within one node"] * (within > 0) + [f"{nowhere} beside all nodes"] * (nowhere > 0)
     if not joined:
         raise InputError(
-            f"{source}: no pair joins two nodes of {nodes.bin_size:,} bp; of {len(pairs.weight)} lie "
-            f"{' and '.join(told) or 'none on this genome'}. Use smaller nodes, or leave these edges out."
+            f"{source}: no pair joins two nodes of {nodes.length}; of {len(pairs.weight)} lie "
+            f"{' and '.join(told) or 'none on this genome'}. Use other nodes, or leave these edges out."
         )
     if told:
         log.info("%s: of %d pairs %s are left out.", source, len(pairs.weight), " and ".join(told))
@@ -76,7 +76,7 @@ def _nodes_of(places: Places, nodes: Bins, anchors: Anchors) -> tuple[np.ndarray
     node = np.full(len(places), -1, dtype=np.int64)
     for chrom in np.unique(places.chrom):
         rows = places.chrom == chrom
-        node[rows] = nodes.locate(nodes.chroms[chrom], places.point[rows])
+        node[rows] = nodes.find(nodes.chroms[chrom], places.start[rows], places.end[rows], places.point[rows])
     row = np.flatnonzero(node >= 0)
     return row, node[row]
 

@@ -83,7 +83,7 @@ def test_pairs_beside_all_sites_are_left_out_and_counted(tmp_path, caplog):
 @pytest.mark.parametrize("anchors", ["midpoint", "touched"])
 def test_a_file_whose_pairs_join_nothing_is_refused(anchors, tmp_path):
     with pytest.raises(
-        InputError, match=r"no pair joins two nodes of 1,000 bp; of 2 lie 2 within one node\. Use smaller"
+        InputError, match=r"no pair joins two nodes of 1,000 bp; of 2 lie 2 within one node\. Use other nodes"
     ):
         loops(tmp_path, "chr1 0 100 chr1 800 900", "chr1 0 10 chr1 800 900", anchors=anchors)
 
