@@ -93,6 +93,7 @@ class NegativesConfig(Section):
     accessible: FilePath | None = None  # BED of regions that are open elsewhere
     random: float = Field(0, ge=0)  # from anywhere, for each site of the source
     match_gc: bool = False  # random ones have the GC content of the source's
+    match_mappability: FilePath | None = None  # bigWig or bedGraph, 0 to 1; random ones have that of the source's
     seed: int = Field(0, ge=0)  # of random ones
 
 

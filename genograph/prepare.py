@@ -109,7 +109,8 @@ def _recipe(config: Config) -> dict[str, Any]:
         "bins": config.bins.model_dump(exclude={"nodes"}),
         "sites": config.sites
         and config.sites.model_dump(
-            include={"source", "overlap", "stride", "negatives"}, exclude={"negatives": {"accessible"}}
+            include={"source", "overlap", "stride", "negatives"},
+            exclude={"negatives": {"accessible", "match_mappability"}},
         ),
         "statistics": wanted_statistics(config) or None,
         "covered": (config.sites is not None and config.sites.source == "covered") or None,
@@ -133,6 +134,7 @@ def _sources(config: Config, targets: Mapping[str, list[Target]]) -> dict[str, P
         "bins.nodes": config.bins.nodes,
         "sites.bed": config.sites and config.sites.bed,
         "sites.negatives.accessible": config.sites and config.sites.negatives.accessible,
+        "sites.negatives.match_mappability": config.sites and config.sites.negatives.match_mappability,
         "contacts.file": config.contacts and Path(config.contacts.file.partition("::")[0]),
     }
     first: dict[Path, str] = {}

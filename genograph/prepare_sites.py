@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 
 from genograph.assays.assay import ASSAYS
 from genograph.assays.methylation import covered_sites
-from genograph.assays.negative_sites import flanking_sites, random_sites, sites_in
+from genograph.assays.negative_sites import Measure, flanking_sites, gc_of_sites, random_sites, sites_in
 from genograph.assays.peak_sites import merge_peaks, tile_peaks
 from genograph.assays.peaks import is_peaks, peaks_by_chrom
+from genograph.assays.signals import read_signal
 from genograph.assays.targets import Target
-from genograph.data_config import SitesConfig
+from genograph.data_config import NegativesConfig, SitesConfig
 from genograph.errors import InputError
 from genograph.genome.bed import read_bed
 from genograph.genome.interval import Interval
@@ -183,8 +185,35 @@ def _negatives(
     accessible = _without(sites_in(places, taken), every_peak)
     taken = _joined(taken, accessible)
     rng, count = np.random.default_rng(wanted.seed), round(wanted.random * len(source))
-    like = source if wanted.match_gc else None
-    return [flanking, accessible, random_sites(taken, count, codes, rng, peaks=every_peak, gc_of=like)]
+    measures = _matched(wanted, codes, **names)
+    like = source if measures else None
+    return [
+        flanking,
+        accessible,
+        random_sites(taken, count, codes, rng, peaks=every_peak, like=like, measures=measures),
+    ]
+
+
+def _matched(wanted: NegativesConfig, codes: np.ndarray, **names: Any) -> list[Measure]:
+    """What random negatives share with the source, as measures of sites."""
+    measures: list[Measure] = []
+    if wanted.match_gc:
+        measures.append(partial(gc_of_sites, codes))
+    if wanted.match_mappability is not None:
+        measures.append(partial(_mappability, wanted.match_mappability, **names))
+    return measures
+
+
+def _mappability(file: Path, sites: Sites, **names: Any) -> np.ndarray:
+    """The mean over each site of a track of 0 to 1, NaN on a chromosome that it does not have: (sites,)."""
+    key = "sites.negatives.match_mappability"
+    target = Target(identifier=key, file=file)
+    if is_peaks(target):
+        raise InputError(f"{key}: mappability is read from bigWig or bedGraph; got {file}.")
+    values, _ = read_signal(target, sites, **names)
+    if np.nanmax(values) > 1:
+        raise InputError(f"{key}: mappability is 0 to 1; {file} reaches {np.nanmax(values):g} over a site.")
+    return values
 
 
 def _without(sites: Sites, peaks: list[Interval]) -> Sites:

@@ -15,7 +15,7 @@ from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
 from genograph.export import export
-from genograph.genome.sites import Sites
+from genograph.genome.sites import SITE_KINDS, Sites
 from genograph.genome.splits import TRAIN
 from genograph.predict import predict
 from genograph.prepare import prepare
@@ -99,6 +99,42 @@ def test_negatives_are_of_no_track_and_touch_no_peak(world):
     assert not signals[kind > 0].any()
     assert kinds(store)[:3] == [267, 2 * 267, 1]  # of the three regions elsewhere two are peaks
     assert kinds(store)[3] == round(0.25 * 267)
+
+
+def write_mappability(world, name, value):
+    """A bedGraph with `value` in every other stretch of 200 bp, where peaks are, and nothing between them."""
+    rows = [
+        f"{chrom}\t{start}\t{start + EVERY}\t{value}"
+        for chrom, size in SIZES.items()
+        for start in range(EVERY, size, 2 * EVERY)
+    ]
+    (world.parent / name).write_text("\n".join(rows) + "\n")
+
+
+def test_random_negatives_of_matched_mappability_lie_where_sites_of_the_source_can_be_mapped(world):
+    write_mappability(world, "map.bedGraph", 1)
+    store = open_store(world, "sites.negatives={random: 0.25, match_mappability: map.bedGraph}")
+    is_random = store.sites[:, 2] == SITE_KINDS.index("random")
+    within = np.minimum(store.sites[is_random, 1] % (2 * EVERY), 2 * EVERY - LENGTH)
+    assert is_random.sum() == round(0.25 * 267)
+    assert (within >= EVERY - 0.05 * LENGTH).all()  # a class is 5 % wide
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "percent.bedGraph",
+            100,
+            r"match_mappability: mappability is 0 to 1; .*percent.bedGraph reaches 100 over a site",
+        ),
+        ("map.bed", 1, r"match_mappability: mappability is read from bigWig or bedGraph; got .*map.bed"),
+    ],
+)
+def test_what_is_no_mappability_is_refused(world, name, value, message):
+    write_mappability(world, name, value)
+    with pytest.raises(InputError, match=message):
+        open_store(world, f"sites.negatives={{random: 0.25, match_mappability: {name}}}")
 
 
 def test_tiles_are_labelled_by_the_peak_that_covers_half_of_them(world):

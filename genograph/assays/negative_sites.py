@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from genograph.genome.interval import Interval
 from genograph.genome.sites import Sites
 
 _TRIES = 50  # draws for every random site that is wanted
-_GC_CLASSES = 20
+_CLASSES = 20  # of a measure
+
+Measure = Callable[[Sites], np.ndarray]
 
 
 def flanking_sites(sites: Sites, count: int, *, stride: int | None = None) -> Sites:
@@ -45,7 +47,8 @@ def random_sites(
     rng: np.random.Generator,
     *,
     peaks: Sequence[Interval] = (),
-    gc_of: Sites | None = None,
+    like: Sites | None = None,
+    measures: Sequence[Measure] = (),
 ) -> Sites:
     """`count` sites anywhere in the genome that touch none of `taken`, nor each other, and hold no N.
 
@@ -55,44 +58,43 @@ def random_sites(
         codes: (bases,) the genome's sequence, chromosomes end to end.
         rng: Draws them.
         peaks: That may not cover half of one.
-        gc_of: Sites whose distribution of GC content, in steps of 5 %, they are to have; None for any.
+        like: Sites whose joint distribution of `measures`, in steps of 5 %, they are to have; None for any.
+        measures: Of sites, 0 to 1, NaN where not known: these are not drawn.
 
     Raises:
         InputError: If the genome does not hold so many.
     """
-    length, sizes = taken.bin_size, np.asarray(list(taken.sizes.values()))
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    room = np.maximum(sizes - length + 1, 0)
-    chrom = rng.choice(len(sizes), _TRIES * count, p=room / room.sum())
-    start = (rng.random(len(chrom)) * room[chrom]).astype(np.int64)
-    first = np.sort(np.unique(offsets[chrom] + start, return_index=True)[1])  # the first draw of every place
-    chrom, start = chrom[first], start[first]
-    is_free = ~_touches(taken, chrom, start) & ~_marked(taken, chrom, start, peaks)
+    length, offsets = taken.bin_size, _offsets(taken)
+    chrom, start = _draws(taken, count, rng)
+    is_free = ~_touches(taken, chrom, start) & ~_of_places(taken, chrom, start, lambda sites: sites.marked_by(peaks))
     chrom, start = chrom[is_free], start[is_free]
-    content = gc_content(codes, offsets[chrom] + start, length)
-    quota = None
-    if gc_of is not None:
-        quota = _quota(gc_content(codes, offsets[gc_of.chrom] + gc_of.start, length), count)
+    level = _levels(taken, chrom, start, measures)
+    level[np.isnan(gc_content(codes, offsets[chrom] + start, length))] = -1
+    quota = None if like is None else _quota(_levels(like, like.chrom, like.start, measures), count, len(measures))
     chosen, occupied = [], np.zeros(int(offsets[-1]) // length + 2, dtype=bool)
-    for draw in np.flatnonzero(~np.isnan(content)).tolist():
+    for draw in np.flatnonzero(level >= 0).tolist():
         tile = (offsets[chrom[draw]] + start[draw]) // length
-        level = int(min(content[draw] * _GC_CLASSES, _GC_CLASSES - 1))
-        if occupied[tile - 1 : tile + 2].any() or (quota is not None and not quota[level]):
+        if occupied[tile - 1 : tile + 2].any() or (quota is not None and not quota[level[draw]]):
             continue
         occupied[tile] = True
         if quota is not None:
-            quota[level] -= 1
+            quota[level[draw]] -= 1
         chosen.append(draw)
         if len(chosen) == count:
             break
     if len(chosen) < count:
-        alike = " of the GC content that is asked for" if gc_of is not None else ""
+        alike = ", and like the source's in what is matched" if like is not None else ""
         raise InputError(
             f"sites.negatives.random: {count:,} sites are asked for, the genome holds {len(chosen):,} of {length} bp "
             f"apart from others{alike}. Ask for fewer."
         )
     order = np.lexsort((start[chosen], chrom[chosen]))
     return Sites(taken.sizes, length, chrom=chrom[chosen][order], start=start[chosen][order])
+
+
+def gc_of_sites(codes: np.ndarray, sites: Sites) -> np.ndarray:
+    """The `gc_content` of sites, whose chromosomes lie end to end in the codes: (sites,)."""
+    return gc_content(codes, _offsets(sites)[sites.chrom] + sites.start, sites.bin_size)
 
 
 def gc_content(codes: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
@@ -105,11 +107,35 @@ def gc_content(codes: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray
     return content
 
 
-def _quota(content: np.ndarray, count: int) -> np.ndarray:
-    """How many of `count` sites each class of GC content takes, as those of `content` do: (classes,)."""
-    known = content[~np.isnan(content)]
-    share = np.bincount(np.minimum((known * _GC_CLASSES).astype(int), _GC_CLASSES - 1), minlength=_GC_CLASSES)
-    exact = share / max(len(known), 1) * count
+def _offsets(like: Sites) -> np.ndarray:
+    """Where each chromosome begins, and the last one ends, in the sequence: (chromosomes + 1,)."""
+    return np.concatenate([[0], np.cumsum(list(like.sizes.values()))])
+
+
+def _draws(like: Sites, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Chromosome and first base of places that a site may have, in random order, each once."""
+    room = np.maximum(np.asarray(list(like.sizes.values())) - like.bin_size + 1, 0)
+    chrom = rng.choice(len(room), _TRIES * count, p=room / room.sum())
+    start = (rng.random(len(chrom)) * room[chrom]).astype(np.int64)
+    first = np.sort(np.unique(_offsets(like)[chrom] + start, return_index=True)[1])  # the first draw of every place
+    return chrom[first], start[first]
+
+
+def _levels(like: Sites, chrom: np.ndarray, start: np.ndarray, measures: Sequence[Measure]) -> np.ndarray:
+    """The class of each place, of all measures together, -1 where one is not known: (places,)."""
+    level = np.zeros(len(start), dtype=np.int64)
+    for measure in measures:
+        value = _of_places(like, chrom, start, measure)
+        is_known = ~np.isnan(value) & (level >= 0)
+        step = np.minimum(np.where(is_known, value, 0) * _CLASSES, _CLASSES - 1).astype(np.int64)
+        level = np.where(is_known, level * _CLASSES + step, -1)
+    return level
+
+
+def _quota(level: np.ndarray, count: int, num_measures: int) -> np.ndarray:
+    """How many of `count` sites each class takes, as those of `level` do: (classes,)."""
+    known = level[level >= 0]
+    exact = np.bincount(known, minlength=_CLASSES**num_measures) / max(len(known), 1) * count
     quota = np.floor(exact).astype(int)
     quota[np.argsort(quota - exact, kind="stable")[: count - quota.sum()]] += 1  # largest remainders first
     return quota
@@ -124,18 +150,18 @@ def _apart(like: Sites, chrom: np.ndarray, start: np.ndarray, taken: Sites) -> S
     return Sites(like.sizes, like.bin_size, chrom=rows[0], start=rows[1])
 
 
-def _marked(like: Sites, chrom: np.ndarray, start: np.ndarray, peaks: Sequence[Interval]) -> np.ndarray:
-    """Whether peaks mark the site at each place: (places,)."""
+def _of_places(like: Sites, chrom: np.ndarray, start: np.ndarray, measure: Measure) -> np.ndarray:
+    """What is measured of the site at each place: (places,)."""
     order = np.lexsort((start, chrom))
-    marked = np.empty(len(start), dtype=bool)
-    marked[order] = Sites(like.sizes, like.bin_size, chrom=chrom[order], start=start[order]).marked_by(peaks)
-    return marked
+    found = np.asarray(measure(Sites(like.sizes, like.bin_size, chrom=chrom[order], start=start[order])))
+    values = np.empty(len(start), dtype=found.dtype)
+    values[order] = found
+    return values
 
 
 def _touches(taken: Sites, chrom: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Whether a stretch of a site's length at each place shares a base with a site: (places,)."""
-    offsets = np.concatenate([[0], np.cumsum(list(taken.sizes.values()))])
-    length = taken.bin_size
+    offsets, length = _offsets(taken), taken.bin_size
     # A chromosome further apart than a site is long, so that ends of neighbours do not meet.
     own = offsets[taken.chrom] + taken.start + length * taken.chrom
     place = offsets[chrom] + start + length * chrom

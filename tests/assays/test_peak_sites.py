@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from genograph.assays.negative_sites import flanking_sites, gc_content, random_sites, sites_in
+from genograph.assays.negative_sites import flanking_sites, gc_content, gc_of_sites, random_sites, sites_in
 from genograph.assays.peak_sites import merge_peaks, tile_peaks
 from genograph.errors import InputError
 from genograph.genome.interval import Interval
@@ -119,12 +121,26 @@ def test_random_sites_of_matched_gc_have_the_contents_of_the_sites_they_are_matc
     rich, poor = codes(0.9), codes(0.1)
     sequence = np.where(np.arange(1300) // 100 % 2, rich, poor)
     matched = Sites(SIZES, 20, chrom=np.zeros(4, dtype=np.int64), start=np.array([110, 140, 310, 340]))
-    drawn = random_sites(matched, 8, sequence, np.random.default_rng(1), gc_of=matched)
-    offsets = np.array([0, 1000])
-    content = gc_content(sequence, offsets[drawn.chrom] + drawn.start, 20)
-    wanted = gc_content(sequence, matched.start, 20)
-    steps = [np.minimum(each * 20, 19).astype(int) for each in (content, wanted)]
+    gc = partial(gc_of_sites, sequence)
+    drawn = random_sites(matched, 8, sequence, np.random.default_rng(1), like=matched, measures=[gc])
+    steps = [np.minimum(gc(each) * 20, 19).astype(int) for each in (drawn, matched)]
     assert sorted(steps[0].tolist()) == sorted(np.repeat(steps[1], 2).tolist())
+
+
+def test_random_sites_match_all_measures_together():
+    """Those of the source are high in both or low in both; matched one by one, some would be mixed."""
+    matched = sites_at(0, 40, 700, 740, length=20)
+    measures = [lambda sites: 1.0 * (sites.start >= 500), lambda sites: 1.0 * (sites.start // 100 % 2)]
+    drawn = random_sites(matched, 6, codes(), np.random.default_rng(0), like=matched, measures=measures)
+    found = [*zip(*(measure(drawn).tolist() for measure in measures), strict=True)]
+    assert sorted(found) == [(0, 0)] * 3 + [(1, 1)] * 3
+
+
+def test_random_sites_are_not_drawn_where_a_measure_is_not_known():
+    taken = sites_at(100)
+    measures = [lambda sites: np.where(sites.chrom == 0, 0.5, np.nan)]
+    drawn = random_sites(taken, 5, codes(), np.random.default_rng(0), like=taken, measures=measures)
+    assert {chrom for chrom, _ in places(drawn)} == {"chr1"}
 
 
 def test_more_random_sites_than_there_is_room_for_are_refused():
