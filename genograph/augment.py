@@ -22,7 +22,8 @@ def reverse_complement(batch: GenomeBatch, piece_bins: int, targets: Mapping[str
 
     Every piece of sequence is reversed and complemented, every stretch of bins runs the other way, and a
     stranded track trades places with its partner. Covered CpGs on the left of a bin are then on its right: a CpG is
-    methylated alike on both strands. Edges join nodes, which have no direction, and stay.
+    methylated alike on both strands. Edges join nodes, which have no direction, and stay. So do stored embeddings,
+    which are then those of both strands.
 
     Args:
         batch: What to turn round.
@@ -36,7 +37,7 @@ def reverse_complement(batch: GenomeBatch, piece_bins: int, targets: Mapping[str
 
     return replace(
         batch,
-        codes=torch.from_numpy(COMPLEMENT)[batch.codes.flip(1).long()],
+        codes=_other_strand(batch.codes),
         source=mirrored,
         node_of_bin=batch.node_of_bin[order],
         neighbours={
@@ -53,6 +54,10 @@ def reverse_complement(batch: GenomeBatch, piece_bins: int, targets: Mapping[str
 def turned(values: Mapping[str, Tensor], targets: Mapping[str, Sequence[Target]]) -> dict[str, Tensor]:
     """Values of bins (windows, bins, tracks) of each assay as the other strand shows them; twice gives them back."""
     return {assay: each.flip(1)[:, :, strand_permutation(targets[assay])] for assay, each in values.items()}
+
+
+def _other_strand(codes: Tensor) -> Tensor:
+    return codes if codes.is_floating_point() else torch.from_numpy(COMPLEMENT)[codes.flip(1).long()]
 
 
 def _reversed_stretches(layout: Sequence[tuple[int, int]]) -> Tensor:

@@ -102,7 +102,7 @@ def begin_with(model: GenomeModel, runs: Mapping[str, Path]) -> None:
         if not path.is_file():
             raise InputError(f"{where}: no trained model at {path}. Train it first: genograph train CONFIG --out {run}")
         given, own = (
-            {name: tensor for name, tensor in state.items() if name.startswith(f"{part}.")}
+            {name: tensor for name, tensor in state.items() if name == part or name.startswith(f"{part}.")}
             for state in (load_file(path), model.state_dict())
         )
         wrong = [name for name in {*given, *own} if name not in given or name not in own]
@@ -118,11 +118,11 @@ def begin_with(model: GenomeModel, runs: Mapping[str, Path]) -> None:
 def _check_same_model(trained: Config, config: Config) -> None:
     """Options of the edges may differ, as they change which edges there are; their types may not.
 
-    A class of one's own may lie in another file.
+    Files that parts of the model are read from may lie elsewhere.
     """
     before, now = (
         {
-            "model": _labelled(each.model.model_dump(mode="json")),
+            "model": _labelled(each.model.model_dump()),
             "bins": each.bins.model_dump(),
             "graph": {"edges": each.graph.edge_types},
         }
@@ -137,7 +137,9 @@ def _check_same_model(trained: Config, config: Config) -> None:
 
 
 def _labelled(tree: Any) -> Any:
-    """A nested dict in which components have their names without the files that these lie in."""
+    """A nested dict in which components and their files have their names without the folders that these lie in."""
+    if isinstance(tree, Path):
+        return tree.name
     if isinstance(tree, dict):
         return {key: label(value) if key == "name" else _labelled(value) for key, value in tree.items()}
     return [_labelled(each) for each in tree] if isinstance(tree, list) else tree

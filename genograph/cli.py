@@ -123,6 +123,22 @@ def predict(run: Where, overrides: Overrides = None, out: Out = None) -> None:
 
 
 @app.command()
+def embed(
+    run: Where,
+    overrides: Overrides = None,
+    out: Out = None,
+    dtype: Annotated[str, typer.Option("--dtype", help="float32, or float16 for half the size.")] = "float32",
+) -> None:
+    """Encode every bin once with a run's encoder, for models that read embeddings (default: into RUN/embeddings)."""
+    from genograph.config import load_config
+    from genograph.embed import embed
+
+    path = embed(run, out, config=load_config(run, overrides or []), dtype=dtype)
+    print(f"embeddings {path}")
+    print(f"next       genograph train CONFIG 'model.encoder={{name: embeddings, file: {path}}}'")
+
+
+@app.command()
 def ablate(
     config: Where,
     overrides: Overrides = None,

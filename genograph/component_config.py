@@ -22,6 +22,7 @@ from genograph.nn.layers import LAYERS
 from genograph.nn.model import Trunk
 from genograph.nn.neighbours import NEIGHBOURS
 from genograph.sections import Section
+from genograph.stored_encoder import StoredEmbeddings
 
 
 class EdgeConfig(Component):
@@ -37,9 +38,14 @@ class ControlConfig(Component):
 
 
 class EncoderConfig(Component):
-    """Sequence to an embedding per bin."""
+    """Sequence to an embedding per bin, or such embeddings from disk."""
 
-    contract: ClassVar = Contract(ENCODERS, nn.Module, ("bin_size",), ("channels", "receptive_field", "halo"))
+    contract: ClassVar = Contract(
+        {**ENCODERS, "embeddings": StoredEmbeddings},
+        nn.Module,
+        ("bin_size",),
+        ("channels", "receptive_field", "halo"),
+    )
 
 
 class NeighboursConfig(Component):
@@ -108,6 +114,8 @@ class ModelConfig(Section):
             raise InputError("encoder: null reads no sequence; give neighbours to read, or an encoder.")
         if self.encoder is None and self.both_strands:
             raise InputError("both_strands: there is no encoder to read both; leave it out.")
+        if self.embeddings and self.both_strands:
+            raise InputError("both_strands: stored embeddings are of both strands if their encoder was; leave it out.")
         return self
 
     @field_validator("trunk")
@@ -125,6 +133,12 @@ class ModelConfig(Section):
             head = HeadConfig.checked({"name": assay, **options}, folder)
             known[assay] = {key: value for key, value in head.items() if key in options}
         return known
+
+    @property
+    def embeddings(self) -> Path | None:
+        """The JSON of the embeddings that are read in place of sequence; None if sequence is."""
+        is_stored = self.encoder is not None and self.encoder.kind is StoredEmbeddings
+        return self.encoder.options["file"] if is_stored else None
 
     def head(self, assay: str) -> HeadConfig:
         """The head of an assay: the assay's own, unless its options name another class."""

@@ -62,7 +62,8 @@ class AugmentConfig(Section):
 
 
 class TrainingConfig(Section):
-    start_from: dict[ModelPart, FilePath] = Field({})  # part of the model -> run folder whose weights it begins with
+    # part of the model -> run folder whose weights it begins with
+    start_from: dict[ModelPart | Literal["placeholder"], FilePath] = Field({})
     freeze: list[ModelPart] = Field([])  # parts that stay as they begin
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)

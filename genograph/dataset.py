@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from genograph.augment import reverse_complement
 from genograph.config import AugmentConfig, BatchConfig
 from genograph.covered import CoveredReader
+from genograph.embeddings import Embeddings
 from genograph.errors import InputError
 from genograph.genome.splits import runs
 from genograph.graph.batch import GenomeBatch
@@ -30,6 +31,7 @@ from genograph.metrics import POSITIVE
 from genograph.pieces import PieceReader, Stretches
 from genograph.sampler import FILL, EpochSampler
 from genograph.store import Store
+from genograph.stored_pieces import EmbeddingReader
 
 COUNTED_WINDOWS = 50  # to tell how many contacts windows show
 NO_AUGMENTATION = AugmentConfig(reverse_complement=False, shift=0)
@@ -62,6 +64,7 @@ class WindowDataset(Dataset):
         allowed: (bins,) True for the bins of the split; windows, partners and sequence stay inside.
         counted: (bins,) True for the bins that count in loss and metrics; None for the store's mask.
         candidates: (bins,) True for the bins that are read from sequence; None for all of them.
+        embeddings: What is read in place of sequence; None for sequence.
         neighbours: Covered CpGs that are looked up on each side of a bin; None for none.
         stride: Bins from one window to the next; None for the predicted part, so that each bin is met once. With
             a stride the last window of a circular chromosome goes on into the first.
@@ -83,6 +86,7 @@ class WindowDataset(Dataset):
         allowed: np.ndarray,
         counted: np.ndarray | None = None,
         candidates: np.ndarray | None = None,
+        embeddings: Embeddings | None = None,
         neighbours: int | None = None,
         stride: int | None = None,
         augment: AugmentConfig = NO_AUGMENTATION,
@@ -93,14 +97,17 @@ class WindowDataset(Dataset):
         self.num_partners = batch.partners if graph.contact_types else 0
         is_of_sites = store.sites is not None
         self.counted = store.mask if counted is None else counted
-        if self.num_partners and batch.chunk is None and not is_of_sites:
+        if self.num_partners and batch.chunk is None and not is_of_sites and embeddings is None:
             raise InputError(
                 "batch.chunk: contact partners are encoded apart from their window, so say how many bins are "
                 "encoded at a time, such as chunk: 16; or set batch.partners: 0."
             )
         self.runs = np.asarray(runs(allowed, store.bins), dtype=np.int64).reshape(-1, 2)  # first bin, end
         chunk = 1 if is_of_sites else batch.chunk or batch.window
-        self.reader = PieceReader(store, self.runs, chunk, halo, candidates)
+        if embeddings is None:
+            self.reader = PieceReader(store, self.runs, chunk, halo, candidates)
+        else:
+            self.reader = EmbeddingReader(store, self.runs, 1, 0, candidates, embeddings=embeddings)
         self.covered = neighbours and CoveredReader(store, self.runs, neighbours)
         self._run_of_bin = np.full(len(store.bins), -1, dtype=np.int64)
         for number, (first, end) in enumerate(self.runs):

@@ -13,6 +13,7 @@ from genograph.assays.peaks import is_peaks
 from genograph.assays.targets import Target
 from genograph.config import Config
 from genograph.dataset import NO_AUGMENTATION, WindowDataset
+from genograph.embeddings import Description, Embeddings
 from genograph.errors import InputError
 from genograph.genome.bed import read_bed
 from genograph.genome.names import read_aliases
@@ -57,6 +58,8 @@ class Experiment:
         experiment = cls(config, store)
         experiment.check_window()
         experiment.check_heads()
+        if config.model.embeddings:
+            _ = experiment.embeddings  # checked as they are opened
         return experiment
 
     @cached_property
@@ -87,10 +90,7 @@ class Experiment:
     @cached_property
     def split_of_bin(self) -> np.ndarray:
         """TRAIN, VALID, TEST or NONE for every bin: (bins,)."""
-        if self.config.tfrecords is not None:
-            return split_of_contigs(self.config, self.store)
-        splits = self.config.section("splits")
-        return assign_splits(self.store.bins, train=splits.train, valid=splits.valid, test=splits.test, gap=splits.gap)
+        return split_by(self.config, self.store)
 
     def counted(self, split: str) -> np.ndarray:
         """True for bins that a split counts: not masked, and if bins are sites, of the kinds that it takes: (bins,)."""
@@ -118,15 +118,22 @@ class Experiment:
         return candidates
 
     @cached_property
+    def embeddings(self) -> Embeddings | None:
+        """What is read in place of sequence; None if sequence is."""
+        path = self.config.model.embeddings
+        return path and Embeddings.open(path, self.store.bins)
+
+    @cached_property
     def _read(self) -> dict[str, Any]:
         """What a model reads of bins, as a dataset takes it: the candidates, or none without an encoder; neighbours."""
         model = self.config.model
         if model.neighbours is None:
-            return {"candidates": self.candidates}
+            return {"candidates": self.candidates, "embeddings": self.embeddings}
         with torch.device("meta"):
             count = model.neighbours.build().count
         nowhere = np.zeros(len(self.store.bins), dtype=bool)
-        return {"candidates": self.candidates if model.encoder else nowhere, "neighbours": count}
+        candidates = self.candidates if model.encoder else nowhere
+        return {"candidates": candidates, "embeddings": self.embeddings, "neighbours": count}
 
     def model(self) -> GenomeModel:
         """A new model, as the config describes it, for the store's tracks."""
@@ -136,7 +143,7 @@ class Experiment:
             edge_dim=len(self.graph.attribute_names),
             tracks={assay: len(rows) for assay, rows in self.targets.items()},
             whole_windows=self.config.whole_windows,
-            masked=self.candidates is not None,
+            masked=self.candidates is not None or bool(self.embeddings and self.embeddings.description.missing != 0),
         )
         for assay, head in model.heads.items():
             if head.weighting is not None:
@@ -245,6 +252,14 @@ class Experiment:
                 )
 
 
+def split_by(config: Config, store: Store) -> np.ndarray:
+    """TRAIN, VALID, TEST or NONE for every bin of a store, (bins,), as a config has it, be it of another run."""
+    if config.tfrecords is not None:
+        return split_of_contigs(config, store)
+    splits = config.section("splits")
+    return assign_splits(store.bins, train=splits.train, valid=splits.valid, test=splits.test, gap=splits.gap)
+
+
 def check_parts(config: Config) -> None:
     """Refuse, before a store is built, what the config alone shows not to fit.
 
@@ -256,6 +271,8 @@ def check_parts(config: Config) -> None:
         if builder.needs_contacts and config.contacts is None:
             raise InputError(f"'{builder.name}' edges need a contact map; set contacts.file in the config.")
     _check_what_is_read(config)
+    if config.model.embeddings:
+        _check_views(config, Description.read(config.model.embeddings))
     for key, file in {**config.graph.files, **config.model.files}.items():
         if not file.is_file():
             raise InputError(f"{key}: no such file: {file}")
@@ -275,7 +292,23 @@ def _check_what_is_read(config: Config) -> None:
         raise InputError("model.neighbours: bins need to be CpGs that cells cover; set sites: {source: covered}.")
     if config.model.encoder is None and config.graph.candidates is not None:
         raise InputError("graph.candidates: without an encoder nothing is read from sequence; leave it out.")
-    readers = {"model.encoder": config.model.encoder, "evaluation.kmer_ridge": config.evaluation.kmer_ridge}
+    encoder = None if config.model.embeddings else config.model.encoder
+    readers = {"model.encoder": encoder, "evaluation.kmer_ridge": config.evaluation.kmer_ridge}
     reading = [key for key, value in readers.items() if value is not None]
     if config.genome is not None and config.genome.fasta is None and reading:
         raise InputError(f"genome.fasta: {reading[0]} reads sequence; give the FASTA, or set {reading[0]}=null.")
+
+
+def _check_views(config: Config, stored: Description) -> None:
+    """That stored embeddings are asked for no view of the sequence of which they are none."""
+    shifts = {"augment.shift": (config.augment.shift, 0), "prediction.shifts": (config.prediction.shifts, [0])}
+    for key, (value, only) in shifts.items():
+        if value != only:
+            raise InputError(f"{key}: {value}, but stored embeddings cannot be shifted; set {key}={only}.")
+    for name in ("augment", "prediction"):
+        if getattr(config, name).reverse_complement and not stored.both_strands:
+            key = f"{name}.reverse_complement"
+            raise InputError(
+                f"{key}: {config.model.embeddings} has the embeddings of one strand alone; set {key}=false, or embed a "
+                "run with model.both_strands=true."
+            )

@@ -17,12 +17,12 @@ from genograph.ablate.launchers import LAUNCHERS
 from genograph.assays.assay import ASSAYS
 from genograph.assays.targets import COLUMNS, REQUIRED, SUM_STATS, Target, read_targets
 from genograph.audit import CHECKS
+from genograph.component_config import EncoderConfig
 from genograph.components import _options_model
 from genograph.config import ArmConfig, Config, Section, parse_config
 from genograph.data_config import NegativesConfig
 from genograph.graph import CONTROLS, EDGES
 from genograph.nn.blocks import ConvSpec
-from genograph.nn.encoders import ENCODERS
 from genograph.nn.encoders.recurrent import RecurrentSpec
 from genograph.nn.heads import HEADS
 from genograph.nn.layers import LAYERS
@@ -37,7 +37,7 @@ DOCS = (ROOT / "docs" / "config.md").read_text()
 ABLATION = (ROOT / "docs" / "ablation.md").read_text()
 PAGES = {"config.md": DOCS, "ablation.md": ABLATION} | {
     path.name: path.read_text()
-    for path in (ROOT / "docs" / "deepcpg.md", ROOT / "docs" / "study.md", ROOT / "README.md")
+    for path in (ROOT / "docs" / name for name in ("deepcpg.md", "embeddings.md", "study.md", "../README.md"))
 }
 FILLED_IN = {("Config", "store"): "`stores/<name>`"}  # by `parse_config`, from the name
 
@@ -49,7 +49,7 @@ def section_class(annotation: typing.Any) -> type[Section] | None:
 
 SECTIONS = {name: section_class(field.annotation) for name, field in Config.model_fields.items()}
 WITH_OPTIONS = {name: control for name, control in CONTROLS.items() if _options_model(control).model_fields}
-COMPONENTS = EDGES | WITH_OPTIONS | ENCODERS | NEIGHBOURS | LAYERS | HEADS | {"trunk": Trunk}
+COMPONENTS = EDGES | WITH_OPTIONS | EncoderConfig.contract.registry | NEIGHBOURS | LAYERS | HEADS | {"trunk": Trunk}
 DOCUMENTED: dict[str, type[BaseModel]] = {
     "Config": Config,
     "blocks": ConvSpec,

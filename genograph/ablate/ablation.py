@@ -154,6 +154,8 @@ def _leaks_of_arms(arms: Sequence[Arm], fold: Experiment) -> list[Finding]:
 
 
 def _reads_otherwise(config: Config, reference: Config) -> bool:
+    if (config.model.encoder, config.training.start_from) != (reference.model.encoder, reference.training.start_from):
+        return True
     return any(getattr(config, key) != getattr(reference, key) for key in ("contacts", "graph", "batch", "augment"))
 
 

@@ -16,6 +16,7 @@ from genograph.genome.sites import Sites
 from genograph.genome.splits import SPLITS
 from genograph.graph.batch import GenomeBatch
 from genograph.graph.genome_graph import GenomeGraph
+from genograph.stored_pieces import EmbeddingReader
 
 MAX_WINDOWS = 200  # looked at: half drawn evenly, half where a run of bins begins or ends, where other splits are near
 BLOCK = 2**20  # edges at a time
@@ -58,6 +59,8 @@ class Exposure:
         as a whole, which have nothing else to read.
         """
         bins, reader = self.dataset.store.bins, self.dataset.reader
+        if isinstance(reader, EmbeddingReader):
+            return self._bins_embedded(reader)
         chrom, first = self._pieces()
         if isinstance(bins, Sites):
             return self._sites_read(bins, bins.offsets[chrom] + first)
@@ -69,6 +72,16 @@ class Exposure:
         number = bins.offsets[chrom, None] + position // bins.bin_size
         is_read = (self.batch.codes.numpy() < 4) & (number < bins.offsets[chrom + 1, None])
         return number[is_read & ~np.isin(chrom, circles)[:, None]]
+
+    def _bins_embedded(self, reader: EmbeddingReader) -> np.ndarray:
+        """The bins that stored embeddings depend on, as often as they have bases: each as a whole."""
+        bins, (run, first) = self.dataset.store.bins, self.dataset.windows[[self.window]].T
+        own = self.dataset._bins_of(run, first, self.dataset.batch.window)
+        seen = np.concatenate([own.ravel(), self.dataset._partner_stretches(self.partners).bins.ravel()])
+        seen = seen[(seen >= 0) & (self.batch.source.numpy() >= 0)]
+        low, high = reader.embeddings.encoded_with(seen, bins.offsets)
+        reached = np.unique(np.concatenate([np.arange(*each) for each in zip(low, high, strict=True)] or [seen]))
+        return np.repeat(reached, bins.bin_size)
 
     def _sites_read(self, bins: Sites, pieces: np.ndarray) -> np.ndarray:
         """The sites that share a base with what is read about each of some sites; one may come several times."""

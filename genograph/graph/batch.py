@@ -21,7 +21,8 @@ class GenomeBatch:
     `layout` says how to view it, as (stretches, bins in each); `layout[0]` is the windows.
 
     Attributes:
-        codes: (pieces, piece length in bp) uint8; A C G T N are 0 to 4. Context on both sides is included.
+        codes: (pieces, piece length in bp) uint8; A C G T N are 0 to 4. Context on both sides is included. Where
+            stored embeddings are read in place of sequence these, (1, n, channels) float.
         source: (bins,) for every bin its place in the encoder's output, flattened over (pieces, bins of
             a piece); -1 where the bin is not encoded and takes the placeholder.
         layout: Shapes of the stretches that make up the flat bins axis.

@@ -109,7 +109,9 @@ class GenomeModel(nn.Module):
         return total, {assay: loss.detach() for assay, loss in parts.items()}
 
     def one_hot(self, codes: Tensor) -> Tensor:
-        """Codes (pieces, bp) as one-hot (pieces, 4, bp), A C G T; N is all zero."""
+        """Codes (pieces, bp) as one-hot (pieces, 4, bp), A C G T; N is all zero. Stored embeddings stay as they are."""
+        if codes.is_floating_point():
+            return codes
         return self.bases[codes.int()].transpose(1, 2)
 
     def encode(self, one_hot: Tensor) -> Tensor:

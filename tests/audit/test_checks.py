@@ -253,6 +253,7 @@ def test_without_contacts_what_they_could_leak_does_not_apply(world, tmp_path):
     findings = audit(Experiment.open(load_config(tmp_path / "copy" / "tiny.yaml")))
     assert [finding.check for finding in findings if finding.message.startswith("Not applicable")] == [
         "edges_across_splits",
+        "pretrained_on_held_out",
         "masked_bins_scored",
         "degree_predicts",
         "mask_predicts",
