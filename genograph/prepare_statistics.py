@@ -22,7 +22,7 @@ def wanted_statistics(config: Config) -> list[str]:
     return [] if options is None else [*StatisticsHead(1, None, **options).statistics]
 
 
-def write_statistics(wanted: Mapping[str, int], bins: Bins, folder: Path) -> list[Target]:
+def write_statistics(names: list[str], signals: Path) -> list[Target]:
     """Write the statistics of all tracks of methylation, NaN where fewer than three have a value; returns the tracks.
 
     Args:
@@ -51,24 +51,3 @@ def write_statistics(wanted: Mapping[str, int], bins: Bins, folder: Path) -> lis
         Target(identifier=f"methylation_{name}", index=index, description=f"{name} across cells", **shared)
         for index, name in enumerate(names)
     ]
-
-
-def _in_windows(bins: Bins, rows: np.ndarray, widths: Sequence[int], folder: Path) -> dict[str, np.ndarray]:
-    """Statistics in windows about some sites, (sites,) each, by width and name."""
-    if not widths:
-        return {}
-    covered = CoveredSites.open(folder / "covered")
-    found = window_statistics(covered, bins.chrom_index(rows), bins.centres(rows), widths)
-    return {f"{width}/{name}": values for width, each in found.items() for name, values in each.items()}
-
-
-def _columns(values: np.ndarray, number: int) -> np.ndarray:
-    """The tracks of a statistic, NaN where it is: (sites, number)."""
-    if number == 1:
-        return values[:, None]
-    return np.where(np.isnan(values)[:, None], np.nan, values[:, None] == np.arange(number))
-
-
-def _described(name: str) -> str:
-    width, _, statistic = name.rpartition("/")
-    return f"{statistic} across cells, in windows of {width} bp" if width else f"{statistic} across cells"

@@ -44,11 +44,6 @@ class CoveredSites:
         )
 
     def first(self, chrom_index: np.ndarray, position: np.ndarray) -> np.ndarray:
-    @classmethod
-    def open(cls, folder: Path) -> CoveredSites:
-        """Those of a store, memory-mapped."""
-        return cls(*(np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(cls)))
-
         """Which covered site of each cell is the first at or behind a place, on its chromosome: (n, cells) int64.
 
         Where none is, it is the end of the chromosome's sites.
