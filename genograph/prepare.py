@@ -112,7 +112,7 @@ def _recipe(config: Config) -> dict[str, Any]:
             include={"source", "overlap", "stride", "negatives"},
             exclude={"negatives": {"accessible", "match_mappability"}},
         ),
-        "statistics": wanted_statistics(config) or None,
+        "statistics": [*wanted_statistics(config)] or None,
         "covered": (config.sites is not None and config.sites.source == "covered") or None,
         "genome": genome.model_dump(include={"chroms", "circular"}),
         "paint": config.section("tracks").paint,
@@ -185,7 +185,7 @@ def _build(config: Config, targets: Mapping[str, list[Target]], folder: Path) ->
         write_covered(bins, states, folder / "covered")
     wanted = wanted_statistics(config)
     if wanted:
-        targets = {**targets, STATISTICS: write_statistics(wanted, folder / "signals")}
+        targets = {**targets, STATISTICS: write_statistics(wanted, bins, folder)}
     return {
         "sizes": sizes,
         "circular": sorted(circular),

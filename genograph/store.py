@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -200,9 +200,9 @@ class Store:
         folder = self.path / "covered"
         if not folder.is_dir():
             return None
-        span, position, state = (np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(CoveredSites))
+        covered = CoveredSites.open(folder)
         used = slice(None) if self.columns is None else self.columns["methylation"]
-        return CoveredSites(span[used], position, state)
+        return replace(covered, span=covered.span[used])
 
     @cached_property
     def genes(self) -> Genes | None:

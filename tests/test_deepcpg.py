@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from genograph.assays.cpg_statistics import statistics, window_statistics
 from genograph.baselines import _near
 from genograph.checkpoint import load_run
 from genograph.config import load_config
@@ -84,6 +85,40 @@ def test_statistics_across_cells_are_tracks_where_three_cells_cover_a_site(world
     loss.backward()
     assert parts.keys() == {"methylation", "methylation_statistics"}
     assert all((each.grad != 0).any() for each in model.heads["methylation_statistics"].parameters())
+
+
+ALL_STATISTICS = [
+    "store=all_statistics",
+    "model.heads.methylation_statistics={statistics: [cat_var, entropy], windows: [201, 2001]}",
+]
+
+
+def test_classes_of_variance_and_windows_are_tracks_with_the_values_of_the_reference(world):
+    experiment, model, windows = opened(world, *ALL_STATISTICS)
+    states, found = (experiment.store.signals(name) for name in ("methylation", "methylation_statistics"))
+    names = [target.identifier for target in experiment.targets["methylation_statistics"]]
+    of_site = ["methylation_cat_var_0", "methylation_cat_var_1", "methylation_cat_var_2", "methylation_entropy"]
+    assert names[:4] == of_site
+    assert names[4:] == [each.replace("methylation", f"methylation_{bp}") for bp in (201, 2001) for each in of_site]
+    chrom, start, _ = experiment.store.sites.T
+    expected = [statistics(states), *window_statistics(experiment.store.covered, chrom, start, (201, 2001)).values()]
+    for number, each in enumerate(expected):
+        part = found[:, 4 * number : 4 * number + 4]
+        np.testing.assert_array_equal(part[:, 3], each["entropy"])
+        np.testing.assert_array_equal(np.isnan(part).any(axis=1), np.isnan(each["cat_var"]))
+        is_known = ~np.isnan(each["cat_var"])
+        np.testing.assert_array_equal(part[is_known, :3].argmax(axis=1), each["cat_var"][is_known])
+        assert (part[is_known, :3].sum(axis=1) == 1).all()
+    assert not np.isnan(found[:, 4:]).any()  # some cell covers every site
+    loss, _ = model.loss(windows.make_batch(range(200)))
+    loss.backward()
+    assert all((each.grad != 0).any() for each in model.heads["methylation_statistics"].parameters())
+
+
+def test_windows_about_bins_that_are_no_cpgs_are_refused(world):
+    head = "model.heads.methylation_statistics={windows: [1001]}"
+    with pytest.raises(InputError, match=r"windows are about CpGs that cells cover; set sites: \{source: covered\}"):
+        prepare(load_config(world, ["store=peaks", head, "sites={source: peaks}"]))
 
 
 def test_other_statistics_are_another_store(world):

@@ -5,7 +5,8 @@ Angermueller, Lee, Reik & Stegle 2017, Genome Biology 18:67.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 
@@ -42,6 +43,11 @@ class CoveredSites:
             np.concatenate([states.position[row] for row in rows]),
             np.concatenate([states.state[row, cell] for cell, row in enumerate(rows)]),
         )
+
+    @classmethod
+    def open(cls, folder: Path) -> CoveredSites:
+        """Those of a store, memory-mapped."""
+        return cls(*(np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(cls)))
 
     def first(self, chrom_index: np.ndarray, position: np.ndarray) -> np.ndarray:
         """Which covered site of each cell is the first at or behind a place, on its chromosome: (n, cells) int64.

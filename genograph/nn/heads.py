@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Annotated, Literal
 
 import torch
@@ -11,13 +12,15 @@ from torch import Tensor, nn
 
 from genograph.errors import InputError
 from genograph.nn.blocks import Count, initialise
-from genograph.nn.losses import LOSSES, weigh
+from genograph.nn.losses import LOSSES, bce, categorical, mse, weigh
 
 Weight = Annotated[float, Field(gt=0)]
 Link = Literal["softplus", "exp_linear"]
 ClassWeights = Literal["balanced", "positives"]
-Statistic = Literal["mean", "var", "mode", "cat2_var", "diff"]
-_LARGEST_VAR = 0.251  # DeepCpG's; that of fractions is .25
+Statistic = Literal["mean", "var", "mode", "cat_var", "cat2_var", "diff", "entropy"]
+_LARGEST = {"var": 0.251, "entropy": 0.694}  # DeepCpG's of the variance, which is at most .25; entropy is at most log 2
+_CLASSES = {"cat_var": 3}  # of each, with a track for each class
+_LOSSES = {**dict.fromkeys(("mean", "var", "entropy"), mse), "cat_var": categorical}  # of others: bce
 
 
 class ExpLinear(nn.Module):
@@ -232,31 +235,39 @@ class MethylationHead(Head):
         super().__init__(channels, num_tracks, tracks=tracks, **options)
 
 
-class ScaledSigmoid(nn.Module):
-    """The logistic function times the largest value of each track: (..., tracks)."""
+class StatisticsLink(nn.Module):
+    """The logistic function times the largest value of each track; of classes the share of each: (..., tracks)."""
 
-    def __init__(self, largest: Sequence[float]) -> None:
+    def __init__(self, largest: Sequence[float], classes: Sequence[slice]) -> None:
         super().__init__()
         self.register_buffer("largest", torch.tensor(largest), persistent=False)
+        self.classes = classes
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.largest * x.sigmoid()
+        rate = self.largest * x.sigmoid()
+        for each in self.classes:
+            rate[..., each] = x[..., each].softmax(dim=-1)
+        return rate
 
 
 class StatisticsHead(Head):
     """Statistics of methylation across cells, as DeepCpG predicts them (Angermueller et al. 2017).
 
-    Mean and variance train by their squared error; `mode`, `cat2_var` and `diff`, which are 0 or 1, by cross-entropy.
-    The losses are added.
+    Mean, variance and entropy train by their squared error; `mode`, `cat2_var` and `diff`, which are 0 or 1, and
+    `cat_var`, which has a track for each of its three classes, by cross-entropy. The losses are added.
 
     Args:
         channels: Of the bins.
         num_tracks: Tracks in the data: those that are asked for, so that it is not looked at.
         statistics: Which; see `genograph.assays.cpg_statistics.statistics`.
+        windows: Widths in bp of windows about the site whose statistics come too, behind those of the site.
         weight: Of the loss beside those of other assays.
 
+    Attributes:
+        parts: Name and tracks of each statistic, `mean` of the site and `1001/mean` of a window.
+
     Raises:
-        InputError: If a statistic comes twice.
+        InputError: If a statistic or a window comes twice.
     """
 
     def __init__(
@@ -265,13 +276,26 @@ class StatisticsHead(Head):
         num_tracks: int | None,
         *,
         statistics: tuple[Statistic, ...] = ("mean", "var", "diff"),
+        windows: tuple[Count, ...] = (),
         weight: Weight = 1.0,
     ) -> None:
-        if len({*statistics}) < len(statistics):
-            raise InputError(f"statistics are to differ; got {', '.join(statistics)}.")
-        super().__init__(channels, None, tracks=len(statistics), loss="mse", link="sigmoid", weight=weight)
-        self.statistics = statistics
-        self.link = ScaledSigmoid([_LARGEST_VAR if each == "var" else 1.0 for each in statistics])
+        for what, given in ("statistics", statistics), ("windows", windows):
+            if len({*given}) < len(given):
+                raise InputError(f"{what} are to differ; got {', '.join(map(str, given))}.")
+        kinds = [*statistics] * (1 + len(windows))
+        end = [*accumulate(_CLASSES.get(kind, 1) for kind in kinds)]
+        super().__init__(channels, None, tracks=end[-1], loss="mse", link="sigmoid", weight=weight)
+        tracks = [slice(each - _CLASSES.get(kind, 1), each) for kind, each in zip(kinds, end, strict=True)]
+        names = [*statistics, *(f"{width}/{each}" for width in windows for each in statistics)]
+        self.parts = dict(zip(names, tracks, strict=True))
+        largest = [_LARGEST.get(kind, 1.0) for kind in kinds for _ in range(_CLASSES.get(kind, 1))]
+        self.link = StatisticsLink(largest, [each for each in tracks if each.stop - each.start > 1])
+
+    def observed(self, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor:
+        is_observed = super().observed(target, mask, coverage)
+        for tracks in self.link.classes:  # all of them, or none
+            is_observed[..., tracks] &= is_observed[..., tracks].all(dim=-1, keepdim=True)
+        return is_observed
 
     def loss(
         self,
@@ -284,11 +308,10 @@ class StatisticsHead(Head):
     ) -> Tensor | None:
         """The sum of the losses of those that were measured, or None where nothing was; see `Head.loss`."""
         is_observed, rate, losses = self.observed(target, mask), self.rate(raw), []
-        for track, name in enumerate(self.statistics):
-            each = (..., slice(track, track + 1))
+        for name, tracks in self.parts.items():
+            each, loss = (..., tracks), _LOSSES.get(name.rpartition("/")[2], bce)
             if is_observed[each].any():
-                is_number = name in ("mean", "var")
-                prediction, loss = (rate, LOSSES["mse"]) if is_number else (raw, LOSSES["bce"])
+                prediction = rate if loss is mse else raw
                 value = loss(prediction[each], target[each], is_observed[each], by_window=by_window)
                 losses.append(torch.where(is_observed[each].any(dim=(1, 2)), value, 0.0) if by_window else value)
         if not losses:

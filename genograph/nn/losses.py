@@ -121,6 +121,22 @@ def mse(prediction: Tensor, value: Tensor, mask: Tensor, *, by_window: bool = Fa
     return _mean((torch.where(keep, prediction, 0.0) - torch.where(keep, value, 0.0)).square(), keep, by_window)
 
 
+def categorical(logit: Tensor, label: Tensor, mask: Tensor, *, by_window: bool = False) -> Tensor:
+    """Cross-entropy of classes, one track each, given their logits: a mean over bins.
+
+    Args:
+        logit: Of the class of each track.
+        label: 1 for the class that it is, 0 for the others.
+        mask: False where the bin does not count; it counts if all tracks do.
+
+    Raises:
+        InputError: If nothing is kept; a mean over no bins would be NaN.
+    """
+    keep = _kept(label, mask).all(dim=-1, keepdim=True)
+    logit, label = torch.where(keep, logit, 0.0), torch.where(keep, label, 0.0)
+    return _mean(-(label * logit.log_softmax(dim=-1)).sum(dim=-1, keepdim=True), keep, by_window)
+
+
 LOSSES = {
     "poisson": poisson,
     "poisson_multinomial": poisson_multinomial,

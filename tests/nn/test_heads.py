@@ -64,6 +64,34 @@ def test_statistics_train_by_squared_error_or_cross_entropy_and_losses_are_added
     assert head.loss(raw, target * math.nan, mask) is None
 
 
+def test_classes_of_variance_have_a_track_each_and_their_shares_add_up_to_one():
+    head = StatisticsHead(3, None, statistics=("mean", "cat_var", "entropy"))
+    raw = torch.tensor([[[0.0, 0.0, math.log(2), math.log(5), 0.0]]])
+    target = torch.tensor([[[0.5, 0.0, 1.0, 0.0, 0.1]]])
+    assert head.rate(raw).flatten().tolist() == pytest.approx([0.5, 1 / 8, 2 / 8, 5 / 8, 0.347])
+    of_entropy = (0.347 - 0.1) ** 2
+    loss = head.loss(raw, target, torch.ones_like(target, dtype=torch.bool))
+    assert loss.item() == pytest.approx(math.log(4) + of_entropy)
+    target[..., 1:4] = math.nan
+    assert head.loss(raw, target, torch.ones_like(target, dtype=torch.bool)).item() == pytest.approx(of_entropy)
+
+
+def test_statistics_in_windows_stand_behind_those_of_the_site():
+    head = StatisticsHead(3, None, statistics=("var", "cat_var"), windows=(1001, 5001))
+    assert head.parts == {
+        "var": slice(0, 1),
+        "cat_var": slice(1, 4),
+        "1001/var": slice(4, 5),
+        "1001/cat_var": slice(5, 8),
+        "5001/var": slice(8, 9),
+        "5001/cat_var": slice(9, 12),
+    }
+    raw, target = torch.zeros(1, 1, 12), torch.full((1, 1, 12), math.nan)
+    target[..., 8] = 0.0255
+    loss = head.loss(raw, target, torch.ones_like(target, dtype=torch.bool))
+    assert loss.item() == pytest.approx((0.1255 - 0.0255) ** 2)
+
+
 def test_a_statistic_that_is_missing_has_no_gradient():
     head, raw = StatisticsHead(3, None), torch.zeros(1, 2, 3, requires_grad=True)
     target = torch.tensor([[[1.0, math.nan, 0.0], [math.nan, 0.1, math.nan]]])
@@ -74,6 +102,8 @@ def test_a_statistic_that_is_missing_has_no_gradient():
 def test_a_statistic_is_not_asked_for_twice():
     with pytest.raises(InputError, match="statistics are to differ; got mean, mean"):
         StatisticsHead(3, None, statistics=("mean", "mean"))
+    with pytest.raises(InputError, match="windows are to differ; got 1001, 1001"):
+        StatisticsHead(3, None, windows=(1001, 1001))
 
 
 def test_an_assay_that_was_not_measured_has_no_loss():
@@ -122,14 +152,16 @@ JUDGED = {  # of each loss and weighting: head, and whether it takes a coverage
     "methylation without reads": (MethylationHead(3, 2), False),
     "methylation by positives": (MethylationHead(3, 2, class_weights="positives"), True),
     "statistics": (StatisticsHead(3, None, statistics=("var", "mode")), False),
+    "classes of variance": (StatisticsHead(3, None, statistics=("cat_var", "mode")), False),
 }
 
 
-def values_with_gaps(has_coverage):
+def values_with_gaps(has_coverage, tracks):
     """Raw outputs, values, mask and coverage of six windows; one is masked, one missing, one without reads."""
     draw = torch.Generator().manual_seed(3)
-    raw, target = torch.randn(6, 4, 2, generator=draw), torch.rand(6, 4, 2, generator=draw)
-    mask, coverage = torch.rand(6, 4, 2, generator=draw) > 0.3, torch.randint(0, 9, (6, 4, 2), generator=draw).float()
+    shape = 6, 4, tracks
+    raw, target = torch.randn(shape, generator=draw), torch.rand(shape, generator=draw)
+    mask, coverage = torch.rand(shape, generator=draw) > 0.3, torch.randint(0, 9, shape, generator=draw).float()
     target[0, 1], target[1], mask[2], mask[1], mask[5] = math.nan, math.nan, False, True, True
     target[4, :, 0], coverage[3], coverage[5, 2] = math.nan, 0, math.nan
     return raw, target, mask, coverage if has_coverage else None
@@ -140,7 +172,7 @@ def test_the_loss_of_a_window_is_what_it_is_alone_whatever_shares_its_batch(name
     head, has_coverage = JUDGED[name]
     if head.weighting is not None:
         head.weigh_classes(torch.tensor([0.1, 0.7]))
-    raw, target, mask, coverage = values_with_gaps(has_coverage)
+    raw, target, mask, coverage = values_with_gaps(has_coverage, head.num_tracks)
     found = head.loss(raw, target, mask, coverage, by_window=True)
     parts = [None if each is None else each.split(1) for each in (raw, target, mask, coverage)]
     alone = [head.loss(*(None if each is None else each[window] for each in parts)) for window in range(6)]
@@ -154,8 +186,8 @@ def test_the_loss_of_a_window_is_what_it_is_alone_whatever_shares_its_batch(name
 @pytest.mark.parametrize("name", JUDGED)
 def test_windows_without_a_value_have_no_loss_by_window_either(name):
     head, _ = JUDGED[name]
-    values, nowhere = torch.zeros(2, 3, 2), torch.zeros(2, 3, 2, dtype=torch.bool)
-    assert head.loss(values, values, nowhere, by_window=True) is None
+    values = torch.zeros(2, 3, head.num_tracks)
+    assert head.loss(values, values, values.bool(), by_window=True) is None
 
 
 def test_a_loss_that_is_not_a_number_is_not_taken_for_a_missing_statistic():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genograph.errors import InputError
-from genograph.nn.losses import LOSSES, bce, binomial, poisson, poisson_multinomial
+from genograph.nn.losses import LOSSES, bce, binomial, categorical, poisson, poisson_multinomial
 
 
 def column(*values: float) -> torch.Tensor:
@@ -169,3 +169,15 @@ def test_a_missing_label_has_no_gradient_under_class_weights():
     logit = torch.zeros(1, 3, 1, requires_grad=True)
     bce(logit, column(1, float("nan"), 0), column(1, 1, 0).bool(), torch.tensor([[1.0], [9.0]])).backward()
     assert logit.grad.flatten().tolist() == [pytest.approx(-0.5), 0, 0]
+
+
+def test_cross_entropy_of_classes_is_the_mean_over_bins_of_the_log_share_of_their_class():
+    logit = torch.tensor([[[0.0, 0.0, math.log(2)], [1.0, 5.0, 2.0], [0.0, math.log(3), 0.0]]], requires_grad=True)
+    label = torch.tensor([[[0.0, 0.0, 1.0], [math.nan] * 3, [1.0, 0.0, 0.0]]])
+    loss = categorical(logit, label, everything(label))
+    assert loss.item() == pytest.approx((math.log(2) + math.log(5)) / 2)
+    loss.backward()
+    assert logit.grad[0, 1].tolist() == [0, 0, 0]
+    assert logit.grad[0, 2].tolist() == pytest.approx([-2 / 5, 3 / 10, 1 / 10])
+    with pytest.raises(InputError, match="nothing here was measured"):
+        categorical(logit, label, ~everything(label))
