@@ -16,6 +16,7 @@ from genograph.components import Component, Contract, check_options
 from genograph.data_config import FilePath
 from genograph.errors import InputError, nearest
 from genograph.graph import CONTROLS, EDGES
+from genograph.graph.batch import EDGE_MEASURES
 from genograph.nn.encoders import ENCODERS
 from genograph.nn.heads import HEADS, Head
 from genograph.nn.layers import LAYERS
@@ -90,6 +91,12 @@ class GraphConfig(Section):
     def edge_types(self) -> tuple[str, ...]:
         """The types of the edges, each once, as columns of their attributes stand."""
         return tuple(dict.fromkeys(edge.build().name for edge in self.edges))
+
+    @property
+    def edge_dim(self) -> int:
+        """How many attributes edges have."""
+        own = {name for edge in self.edges for name in getattr(edge.build(), "attributes", ())}
+        return len(EDGE_MEASURES) + len(self.edge_types) + len(own)
 
     @property
     def files(self) -> dict[str, Path]:

@@ -16,7 +16,6 @@ from genograph.config import Config, load_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.graph import GenomeGraph
-from genograph.graph.batch import EDGE_MEASURES
 from genograph.graph.export import write_graph
 from genograph.nn.model import build_model, count_parameters
 
@@ -62,7 +61,7 @@ def _describe(config: Config) -> dict[str, object]:
         model = build_model(
             config.model,
             bin_size=config.bins.bin_size,
-            edge_dim=len(EDGE_MEASURES) + len(config.graph.edge_types),
+            edge_dim=config.graph.edge_dim,
             tracks=tracks,
             whole_windows=config.whole_windows,
             masked=config.graph.candidates is not None,

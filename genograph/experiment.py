@@ -20,7 +20,6 @@ from genograph.genome.names import read_aliases
 from genograph.genome.sites import SITE_KINDS
 from genograph.genome.splits import SPLITS, assign_splits
 from genograph.graph import GenomeGraph, build_graph, node_groups
-from genograph.graph.batch import EDGE_MEASURES
 from genograph.nn.model import GenomeModel, build_model
 from genograph.prepare import prepare
 from genograph.prepare_tfrecords import split_of_contigs
@@ -280,7 +279,7 @@ def check_parts(config: Config) -> None:
         build_model(
             config.model,
             bin_size=config.bins.bin_size,
-            edge_dim=len(EDGE_MEASURES) + len(config.graph.edge_types),
+            edge_dim=config.graph.edge_dim,
             tracks={assay: options.get("tracks", 1) for assay, options in config.model.heads.items()},
             whole_windows=config.whole_windows,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor
 
-EDGE_MEASURES = ("weight", "log10_distance")  # the first columns of edge_attr; one for each edge type follows
+EDGE_MEASURES = ("weight", "log10_distance")  # first columns of edge_attr; one for each type and own ones follow
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,7 @@ class EdgeBuilder(Protocol):
     Attributes:
         name: The type of its edges; builders of one type make one type.
         needs_contacts: Whether a config without a contact map is refused.
+        attributes: Names of what else is known of its edges, if anything is: it need not be there.
     """
 
     @property

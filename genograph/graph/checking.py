@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -69,8 +69,31 @@ def edge_kinds(values: str | Sequence[str] | np.ndarray, count: int) -> tuple[tu
     return tuple(types), np.array([types[kind] for kind in kinds], dtype=np.int64)
 
 
-def check_types(edge_types: Sequence[str]) -> None:
-    """Refuse types that could not be told from other columns, or more than their numbers have room for.
+def edge_attributes(values: Mapping[str, ArrayLike], count: int) -> dict[str, np.ndarray]:
+    """What else is known of each edge, by name: (edges,) float64 each.
+
+    Raises:
+        InputError: If there are more or fewer than edges, or one is NaN, infinite or no number.
+    """
+    found = {}
+    for name, each in values.items():
+        try:
+            found[name] = np.asarray(each, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"attribute '{name}' is a number for each edge: {error}.") from None
+        if found[name].shape != (count,):
+            raise InputError(f"attribute '{name}' is a number for each of {count} edges; got {found[name].shape}.")
+        wrong = np.flatnonzero(~np.isfinite(found[name]))
+        if len(wrong):
+            raise InputError(
+                f"edge {wrong[0]} has a '{name}' of {found[name][wrong[0]]}. Leave out such edges, or make them a type "
+                "of their own, without this attribute."
+            )
+    return found
+
+
+def check_names(edge_types: Sequence[str], attributes: Sequence[str]) -> None:
+    """Refuse types and attributes that could not be told from other columns, or more types than numbers have room for.
 
     Raises:
         InputError: If there are such.
@@ -78,5 +101,10 @@ def check_types(edge_types: Sequence[str]) -> None:
     for name in edge_types:
         if not name or name in EDGE_MEASURES:
             raise InputError(f"edges cannot be of type '{name}': that is {'an attribute' if name else 'nothing'}.")
+    for name in attributes:
+        if not name or name in (*EDGE_MEASURES, *edge_types):
+            raise InputError(
+                f"an attribute cannot be called '{name}': {'so is another column' if name else 'nothing'}."
+            )
     if len(edge_types) > MAX_TYPES:
         raise InputError(f"a graph has at most {MAX_TYPES} types of edges; got {len(edge_types)}. Merge some.")

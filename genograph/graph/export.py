@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from genograph.errors import InputError
+from genograph.graph.batch import EDGE_MEASURES
 from genograph.graph.genome_graph import GenomeGraph
 from genograph.graph.interchange import to_networkx
 
@@ -19,7 +20,7 @@ def write_graph(graph: GenomeGraph, path: str | Path) -> None:
     """Write each edge once: as BEDPE (`.bedpe`, `.bedpe.gz`) or GraphML (`.graphml`).
 
     BEDPE has a header line and the columns chrom1, start1, end1, chrom2, start2, end2, type, weight and
-    log10_distance, sorted by the second place.
+    log10_distance, then the graph's own attributes, sorted by the second place.
 
     Raises:
         InputError: If the file's suffix is another.
@@ -59,5 +60,6 @@ def _bedpe_tables(graph: GenomeGraph) -> Iterator[pd.DataFrame]:
             columns[f"start{end}"] = graph.nodes.starts(nodes)
             columns[f"end{end}"] = graph.nodes.ends(nodes)
         columns["type"] = types[graph.edge_type[part]]
-        columns["weight"], columns["log10_distance"] = graph.edge_attr[part, :2].T
+        for name in (*EDGE_MEASURES, *graph.attributes):
+            columns[name] = graph.edge_attr[part, graph.attribute_names.index(name)]
         yield pd.DataFrame(columns)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from genograph.atomic import replacing
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
 from genograph.graph.batch import EDGE_MEASURES
-from genograph.graph.checking import check_types, edge_kinds, edge_weights, node_numbers
+from genograph.graph.checking import check_names, edge_attributes, edge_kinds, edge_weights, node_numbers
 
 LINEAR = "linear"  # the edges of the genome itself; all others are contacts
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -24,7 +25,7 @@ log = logging.getLogger("genograph")
 
 
 class Edges(NamedTuple):
-    """What an edge builder returns: pairs of nodes, either way round or both, and a weight for each.
+    """What an edge builder returns: pairs of nodes, either way round or both, with a weight and what else is known.
 
     >>> Edges(np.array([0, 1]), np.array([3, 4]), np.ones(2)).destination.tolist()
     [3, 4]
@@ -33,6 +34,12 @@ class Edges(NamedTuple):
     source: np.ndarray  # (pairs,) int
     destination: np.ndarray  # (pairs,) int
     weight: np.ndarray  # (pairs,) float
+    attributes: Mapping[str, np.ndarray] = MappingProxyType({})  # by name, (pairs,) float each
+
+    def take(self, rows: np.ndarray) -> Edges:
+        """Some of the pairs, by number or as a mask."""
+        attributes = {name: values[rows] for name, values in self.attributes.items()}
+        return Edges(self.source[rows], self.destination[rows], self.weight[rows], attributes)
 
 
 class Pairs(NamedTuple):
@@ -61,6 +68,7 @@ class GenomeGraph:
         edge_attr: (edges, attributes) float32; the columns are `attribute_names`.
         edge_type: (edges,) int8, position in `edge_types`.
         edge_types: Names of the kinds of edges.
+        attributes: Names of what else is known of edges; 0 for those of a type of which it is not.
         masked: (nodes,) True for a node that the contact map masks.
         indptr: (nodes + 1,) edges into node i are `indptr[i]` to `indptr[i + 1]`.
         partners_from: The graph of these nodes whose edges say which partners a window brings along; None: this one.
@@ -75,6 +83,7 @@ class GenomeGraph:
     edge_attr: np.ndarray = field(repr=False)
     edge_type: np.ndarray = field(repr=False)
     edge_types: tuple[str, ...]
+    attributes: tuple[str, ...] = ()
     masked: np.ndarray = field(repr=False)
     indptr: np.ndarray = field(repr=False)
     partners_from: GenomeGraph | None = field(default=None, repr=False)
@@ -88,11 +97,12 @@ class GenomeGraph:
         *,
         weight: ArrayLike = 1.0,
         kind: str | Sequence[str] = "contact",
+        attributes: Mapping[str, ArrayLike] = MappingProxyType({}),
     ) -> GenomeGraph:
         """The graph of a list of edges; without any, a graph without edges.
 
-        Every edge runs both ways, whichever was given. Of several between two nodes of one type the largest weight
-        stays. An edge of a node to itself is left out, and counted in the log.
+        Every edge runs both ways, whichever was given. Of several between two nodes of one type that of the largest
+        weight stays. An edge of a node to itself is left out, and counted in the log.
 
         Args:
             nodes: The genome's nodes.
@@ -100,9 +110,11 @@ class GenomeGraph:
             destination: (edges,) at the other.
             weight: (edges,) or one for all.
             kind: Type of each edge, or of all; `linear` for edges along the genome itself.
+            attributes: What else is known of edges, (edges,) each, by name: further columns of `edge_attr`.
 
         Raises:
-            InputError: If an edge ends in no node, a weight is negative or no number, or lists are not as long.
+            InputError: If an edge ends in no node, a weight is negative or no number, an attribute is no number or is
+                called as a column that there is, or lists are not as long.
 
         >>> nodes = Bins({"chr1": 5000}, 1000)
         >>> graph = GenomeGraph.from_edges(nodes, [0, 1], [3, 4], weight=[0.5, 2.0], kind="loop")
@@ -113,12 +125,10 @@ class GenomeGraph:
         if len(first) != len(second):
             raise InputError(f"every edge has two ends; got {len(first)} sources and {len(second)} destinations.")
         weights, (types, number) = edge_weights(weight, len(first)), edge_kinds(kind, len(first))
+        edges = Edges(first, second, weights, edge_attributes(attributes, len(first)))
         if own := np.count_nonzero(first == second):
             log.info("%d of %d edges join a node to itself and are left out.", own, len(first))
-        rows = [np.flatnonzero(number == each) for each in range(len(types))]
-        return cls.of(
-            nodes, [(name, Edges(first[i], second[i], weights[i])) for name, i in zip(types, rows, strict=True)]
-        )
+        return cls.of(nodes, [(name, edges.take(number == each)) for each, name in enumerate(types)])
 
     @classmethod
     def of(cls, nodes: Bins, found: Sequence[tuple[str, Edges]], masked: np.ndarray | None = None) -> GenomeGraph:
@@ -130,28 +140,30 @@ class GenomeGraph:
             masked: (nodes,) True for masked nodes; None for none.
 
         Raises:
-            InputError: If a type has a name that it cannot have, or there are too many.
+            InputError: If a type or attribute has a name that it cannot have, an attribute is no number, or there are
+                too many types.
         """
         edge_types = tuple(dict.fromkeys(name for name, _ in found))
-        check_types(edge_types)
-        low, high, weight, kind = _unique_pairs([(edge_types.index(name), edges) for name, edges in found])
-        attr = np.zeros((len(low), len(EDGE_MEASURES) + len(edge_types)), dtype=np.float32)
-        attr[:, 0] = weight
-        attr[:, 1] = log10_distance(nodes, low, high)
-        attr[np.arange(len(low)), len(EDGE_MEASURES) + kind] = 1.0
+        attributes = tuple(dict.fromkeys(name for _, edges in found for name in edges.attributes))
+        check_names(edge_types, attributes)
+        low, high, kind, attr = _unique_pairs([(edge_types.index(name), edges) for name, edges in found], attributes)
+        measures = np.stack([attr[:, 0], log10_distance(nodes, low, high)], axis=1)
+        is_type = kind[:, None] == np.arange(len(edge_types))
+        attr = np.concatenate([measures, is_type, attr[:, 1:]], axis=1, dtype=np.float32)
         empty = cls(
             nodes=nodes,
             edge_index=np.empty((2, 0), dtype=np.int64),
             edge_attr=attr[:0],
             edge_type=np.empty(0, dtype=np.int8),
             edge_types=edge_types,
+            attributes=attributes,
             masked=np.zeros(len(nodes), dtype=bool) if masked is None else masked,
             indptr=np.zeros(len(nodes) + 1, dtype=np.int64),
         )
         return empty.with_pairs(Pairs(low, high, kind, attr))
 
     def save(self, path: str | Path) -> list[dict[str, str]]:
-        """Write nodes, pairs, types and weights to a file; returns what a config says to use them: its `graph.edges`.
+        """Write nodes and edges to a file; returns what a config says to use them: its `graph.edges`.
 
         The mask is not written, nor are distances: a run takes the mask of its contact map.
 
@@ -171,8 +183,10 @@ class GenomeGraph:
         path, pairs = Path(path).resolve(), self.pairs()
         arrays = {f"nodes.{name}": values for name, values in self.nodes.layout().items()}
         arrays |= {"first": pairs.first, "second": pairs.second, "kind": pairs.kind, "weight": pairs.attr[:, 0]}
+        arrays |= {name: np.array(getattr(self, name), dtype=str) for name in ("edge_types", "attributes")}
+        arrays["values"] = pairs.attr[:, len(self.attribute_names) - len(self.attributes) :]
         with replacing(path) as written, written.open("wb") as file:
-            np.savez_compressed(file, edge_types=np.array(self.edge_types, dtype=str), **arrays)
+            np.savez_compressed(file, **arrays)
         return [{"name": "saved", "file": str(path), "type": name} for name in self.edge_types]
 
     @property
@@ -186,11 +200,11 @@ class GenomeGraph:
 
     @property
     def attribute_names(self) -> tuple[str, ...]:
-        """Columns of `edge_attr`: weight, log10 of the distance in bp, and one for each type, 0 or 1.
+        """Columns of `edge_attr`: weight, log10 of the distance in bp, one for each type, 0 or 1, and `attributes`.
 
         Between chromosomes the distance is the length of the longest one: farther than any other.
         """
-        return (*EDGE_MEASURES, *self.edge_types)
+        return (*EDGE_MEASURES, *self.edge_types, *self.attributes)
 
     @property
     def contact_types(self) -> tuple[str, ...]:
@@ -276,18 +290,21 @@ def pairs_apart(nodes: Bins, chrom: str, distance: int) -> tuple[np.ndarray, np.
     return first, span.start + (first - span.start + distance) % max(count, 1)
 
 
-def _unique_pairs(found: Sequence[tuple[int, Edges]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Lower node, higher node, weight and type of every pair, each (pairs,)."""
-    lows, highs, weights, kinds = [[np.empty(0, int)] for _ in range(4)]
-    for kind, (source, destination, weight) in found:
-        joined = source != destination
-        lows.append(np.minimum(source, destination)[joined])
-        highs.append(np.maximum(source, destination)[joined])
-        weights.append(weight[joined])
-        kinds.append(np.full(np.count_nonzero(joined), kind))
-    low, high, weight, kind = (np.concatenate(each) for each in (lows, highs, weights, kinds))
-    order = np.lexsort((-weight, kind, high, low))
-    low, high, weight, kind = low[order], high[order], weight[order], kind[order]
+def _unique_pairs(
+    found: Sequence[tuple[int, Edges]], attributes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Lower node, higher node and type of every pair, (pairs,) each; and weight and attributes, (pairs, 1 + n)."""
+    ends, kinds, attrs = [np.empty((2, 0), int)], [np.empty(0, int)], [np.empty((0, 1 + len(attributes)))]
+    for kind, edges in found:
+        edges = edges.take(edges.source != edges.destination)
+        known = edge_attributes(edges.attributes, len(edges.source))
+        missing = np.zeros(len(edges.source))  # the column of its type tells an edge of which it is not known apart
+        ends.append(np.sort(np.stack([edges.source, edges.destination]), axis=0))
+        kinds.append(np.full(len(edges.source), kind))
+        attrs.append(np.stack([edges.weight, *(known.get(name, missing) for name in attributes)], axis=1))
+    (low, high), kind, attr = np.concatenate(ends, axis=1), np.concatenate(kinds), np.concatenate(attrs)
+    order = np.lexsort((-attr[:, 0], kind, high, low))
+    low, high, kind, attr = low[order], high[order], kind[order], attr[order]
     is_first = np.ones(len(low), dtype=bool)
     is_first[1:] = (np.diff(low) != 0) | (np.diff(high) != 0) | (np.diff(kind) != 0)
-    return low[is_first], high[is_first], weight[is_first], kind[is_first]
+    return low[is_first], high[is_first], kind[is_first], attr[is_first]

@@ -1,21 +1,23 @@
 """Graphs from networkx, pandas, scipy and PyTorch Geometric, and back.
 
-Whatever they come from: every edge runs both ways, of several between two nodes of one type the largest weight stays,
-and an edge of a node to itself is left out. Nodes are those of a genome, so that some may have no edges.
+Whatever they come from: every edge runs both ways, of several between two nodes of one type that of the largest weight
+stays, and an edge of a node to itself is left out. Nodes are those of a genome, so that some may have no edges.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from numbers import Integral
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from genograph.errors import InputError
+from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
 from genograph.genome.interval import Interval, parse_region
+from genograph.graph.batch import EDGE_MEASURES
 from genograph.graph.genome_graph import GenomeGraph
 
 if TYPE_CHECKING:
@@ -28,14 +30,14 @@ CONTACT = "contact"  # the type of edges that do not say theirs
 BEDPE = ("chrom1", "start1", "end1", "chrom2", "start2", "end2")
 
 
-def from_networkx(graph: networkx.Graph, nodes: Bins) -> GenomeGraph:
+def from_networkx(graph: networkx.Graph, nodes: Bins, *, attributes: Sequence[str] = ()) -> GenomeGraph:
     """The graph of an undirected networkx graph.
 
     Its nodes are numbers of nodes, or regions `chrom:start-end`, which stand for the node that holds their midpoint.
-    Edges may have `weight`, else 1, and `type`, else `contact`.
+    Edges may have `weight`, else 1, and `type`, else `contact`; all of them have the `attributes` that are asked for.
 
     Raises:
-        InputError: If it is directed, a node is none of the genome's, or two are the same.
+        InputError: If it is directed, a node is none of the genome's, two are the same, or an edge lacks an attribute.
 
     >>> import networkx
     >>> other = networkx.Graph()
@@ -57,15 +59,17 @@ def from_networkx(graph: networkx.Graph, nodes: Bins) -> GenomeGraph:
         [number[destination] for _, destination, _ in edges],
         weight=[data.get("weight", 1.0) for _, _, data in edges],
         kind=[data.get("type", CONTACT) for _, _, data in edges] or CONTACT,
+        attributes={name: [_of_edge(edge, name) for edge in edges] for name in attributes},
     )
 
 
-def from_pandas(frame: pd.DataFrame, nodes: Bins) -> GenomeGraph:
+def from_pandas(frame: pd.DataFrame, nodes: Bins, *, attributes: Sequence[str] = ()) -> GenomeGraph:
     """The graph of a table of edges.
 
     Its columns are `source` and `destination`, numbers of nodes or regions `chrom:start-end`, or those of BEDPE:
     chrom1, start1, end1, chrom2, start2, end2. A region stands for the node that holds its midpoint. Columns `weight`
-    and `type` are taken if there are such; else weights are 1 and the type is `contact`.
+    and `type` are taken if there are such; else weights are 1 and the type is `contact`. The columns `attributes` say
+    what else is known of edges.
 
     Raises:
         InputError: If columns are missing, a place is none of the genome's, or a weight is negative or no number.
@@ -84,11 +88,15 @@ def from_pandas(frame: pd.DataFrame, nodes: Bins) -> GenomeGraph:
         raise InputError(
             f"a table of edges has source and destination, or {', '.join(BEDPE)}; got {columns or 'nothing'}."
         )
+    for name in attributes:
+        if name not in frame:
+            raise InputError(f"the table of edges has no column '{name}'.{nearest(name, map(str, frame.columns))}")
     return GenomeGraph.from_edges(
         nodes,
         *(_numbers(each, nodes) for each in ends),
         weight=frame.get("weight", 1.0),
         kind=list(frame["type"]) if "type" in frame else CONTACT,
+        attributes={name: frame[name] for name in attributes},
     )
 
 
@@ -111,15 +119,24 @@ def from_scipy(matrix: sparray | spmatrix, nodes: Bins, *, kind: str = CONTACT) 
     return GenomeGraph.from_edges(nodes, row, column, weight=entries.data[is_edge], kind=kind)
 
 
-def from_pyg(data: Data, nodes: Bins, *, weight: ArrayLike | None = None, kind: str = CONTACT) -> GenomeGraph:
+def from_pyg(
+    data: Data,
+    nodes: Bins,
+    *,
+    weight: ArrayLike | None = None,
+    kind: str = CONTACT,
+    attributes: Mapping[str, ArrayLike] = MappingProxyType({}),
+) -> GenomeGraph:
     """The graph of a PyTorch Geometric `Data`, such as `to_pyg` makes.
 
     Args:
         data: With `edge_index`. Its `edge_weight`, or an `edge_attr` of one column, are the weights; with `edge_types`,
-            names, `edge_type` numbers them, and the first column of `edge_attr` is the weight.
+            names, `edge_type` numbers them, and the first column of `edge_attr` is the weight; with `attributes`,
+            names, the last columns are those.
         nodes: The genome's nodes, as many as it has.
         weight: (edges,) in place of those.
         kind: The type of all edges, if it has no `edge_types`.
+        attributes: What else is known of edges, (edges,) each, such as `{"score": data.edge_attr[:, 1]}`.
 
     Raises:
         InputError: If it has no edges at all, other nodes, or attributes that do not say which is the weight.
@@ -144,14 +161,15 @@ def from_pyg(data: Data, nodes: Bins, *, weight: ArrayLike | None = None, kind: 
         destination,
         weight=_pyg_weight(data, types is not None) if weight is None else np.asarray(weight),
         kind=kind if types is None else [types[number] for number in data.edge_type.tolist()],
+        attributes={**_pyg_attributes(data), **{name: np.asarray(each) for name, each in attributes.items()}},
     )
 
 
 def to_networkx(graph: GenomeGraph) -> networkx.MultiGraph:
     """An undirected networkx graph whose nodes are named `chrom:start-end`.
 
-    A node has `chrom`, `start`, `end` and `masked`; an edge's key is its type and it has `weight` and
-    `log10_distance`. Meant for parts of a genome: a million edges take seconds and a gigabyte.
+    A node has `chrom`, `start`, `end` and `masked`; an edge's key is its type and it has `weight`, `log10_distance` and
+    the graph's own attributes. Meant for parts of a genome: a million edges take seconds and a gigabyte.
 
     >>> graph = GenomeGraph.from_edges(Bins({"chr1": 5000}, 1000), [0], [3], weight=2.5)
     >>> list(to_networkx(graph).edges(data="weight"))
@@ -166,23 +184,19 @@ def to_networkx(graph: GenomeGraph) -> networkx.MultiGraph:
         names.append(str(place))
         masked = bool(graph.masked[number])
         result.add_node(names[-1], chrom=place.chrom, start=place.start, end=place.end, masked=masked)
+    columns = {name: graph.attribute_names.index(name) for name in (*EDGE_MEASURES, *graph.attributes)}
     for edge in np.flatnonzero(graph.edge_index[0] < graph.edge_index[1]):
         source, destination = graph.edge_index[:, edge]
-        weight, log10_distance = (float(value) for value in graph.edge_attr[edge, :2])
         kind = graph.edge_types[graph.edge_type[edge]]
-        result.add_edge(
-            names[source],
-            names[destination],
-            key=kind,
-            type=kind,
-            weight=weight,
-            log10_distance=log10_distance,
-        )
+        told = {name: float(graph.edge_attr[edge, column]) for name, column in columns.items()}
+        result.add_edge(names[source], names[destination], key=kind, type=kind, **told)
     return result
 
 
 def to_pyg(graph: GenomeGraph) -> Data:
-    """A PyTorch Geometric `Data` with the graph's `edge_index`, `edge_attr`, `edge_type`, `edge_types` and `masked`.
+    """A PyTorch Geometric `Data` with the graph's `edge_index`, `edge_attr`, `edge_type` and `masked`.
+
+    Its `edge_types` and `attributes` are the names of the graph's.
 
     >>> graph = GenomeGraph.from_edges(Bins({"chr1": 5000}, 1000), [0], [3], weight=2.5)
     >>> to_pyg(graph).edge_index.tolist()
@@ -193,7 +207,8 @@ def to_pyg(graph: GenomeGraph) -> Data:
 
     arrays = {name: getattr(graph, name) for name in ("edge_index", "edge_attr", "edge_type", "masked")}
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
-    return Data(num_nodes=graph.num_nodes, edge_types=list(graph.edge_types), **tensors)
+    names = {"edge_types": list(graph.edge_types), "attributes": list(graph.attributes)}
+    return Data(num_nodes=graph.num_nodes, **names, **tensors)
 
 
 def _numbers(labels: Iterable[Any], nodes: Bins) -> np.ndarray:
@@ -220,12 +235,28 @@ def _regions(chrom: pd.Series, start: pd.Series, end: pd.Series) -> list[str]:
     return [f"{name}:{first}-{last}" for name, first, last in zip(chrom, start, end, strict=True)]
 
 
+def _of_edge(edge: tuple[Any, Any, dict[str, Any]], name: str) -> Any:
+    source, destination, data = edge
+    if name not in data:
+        raise InputError(f"the edge of '{source}' and '{destination}' has no '{name}'.{nearest(name, data)}")
+    return data[name]
+
+
+def _pyg_attributes(data: Data) -> dict[str, ArrayLike]:
+    """Those that `to_pyg` names, the last columns of `edge_attr`."""
+    if "attributes" not in data:
+        return {}
+    columns = data.edge_attr.detach().cpu().numpy()[:, data.edge_attr.shape[1] - len(data["attributes"]) :]
+    return dict(zip(data["attributes"], columns.T, strict=True))
+
+
 def _pyg_weight(data: Data, is_own: bool) -> ArrayLike:
     if "edge_weight" in data:
         return data.edge_weight.cpu().numpy().reshape(-1)
     if data.edge_attr is None:
         return 1.0
-    attr = data.edge_attr.detach().cpu().numpy().reshape(len(data.edge_attr), -1)
+    attr = data.edge_attr.detach().cpu().numpy()
+    attr = attr[:, None] if attr.ndim == 1 else attr
     if attr.shape[1] != 1 and not is_own:
         raise InputError(f"edge_attr has {attr.shape[1]} columns. Say which is the weight: weight=data.edge_attr[:, 0]")
     return attr[:, 0]

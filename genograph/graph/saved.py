@@ -14,6 +14,8 @@ from genograph.genome.bins import Bins
 from genograph.graph.building import Known
 from genograph.graph.genome_graph import Edges
 
+ARRAYS = ("first", "second", "kind", "weight", "edge_types", "attributes", "values")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SavedEdges:
@@ -35,13 +37,19 @@ class SavedEdges:
         if self.type not in types:
             raise InputError(f"{self.file} has no '{self.type}' edges.{nearest(self.type, types)}")
         rows = arrays["kind"] == types.index(self.type)
-        return Edges(*(arrays[name][rows] for name in Edges._fields))
+        attributes = dict(zip(arrays["attributes"].tolist(), arrays["values"].T, strict=True))
+        return Edges(arrays["first"], arrays["second"], arrays["weight"], attributes).take(rows)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What else is known of the edges, in a file that is there."""
+        return tuple(self._arrays()["attributes"].tolist()) if self.file.is_file() else ()
 
     def _arrays(self) -> dict[str, np.ndarray]:
         try:
             with np.load(self.file, allow_pickle=False) as file:
                 arrays = dict(file)
-            return {**arrays, "source": arrays["first"], "destination": arrays["second"]}
+            return {name: arrays[name] for name in (*ARRAYS, *(key for key in arrays if key.startswith("nodes.")))}
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise InputError(f"{self.file} is no saved graph ({error}). Write it anew: GenomeGraph.save") from None
 

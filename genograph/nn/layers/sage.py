@@ -18,9 +18,10 @@ class SAGE(GraphBlock):
 
     A type has a mean and a matrix of its own, as in a relational graph convolution (Schlichtkrull et al. 2018,
     ESWC), so that what loops bring is not diluted by what lies beside. The weight of an edge is learned from its
-    attributes; a node without edges of a type has a mean of 0. A sum, whose messages have a bias each, also tells how
-    many neighbours there are, which a mean hides (Xu et al. 2019, ICLR): that may help, and it is how a model can learn
-    from a node's degree alone.
+    attributes; a node without edges of a type has a mean of 0. An attribute of one's own has a mean and a matrix as a
+    type has, in which a neighbour counts as much as the attribute says, and with its sign. A sum, whose messages have a
+    bias each, also tells how many neighbours there are, which a mean hides (Xu et al. 2019, ICLR): that may help, and
+    it is how a model can learn from a node's degree alone.
 
     Args:
         channels: Of the bins.
@@ -39,23 +40,21 @@ class SAGE(GraphBlock):
     ) -> None:
         super().__init__(channels, dropout=dropout)
         self.aggregate = aggregate
-        num_types = edge_dim - len(EDGE_MEASURES)
         self.edge_weight = EdgeWeight(edge_dim)
         self.of_self = nn.Linear(channels, channels)
         self.of_neighbours = nn.ModuleList(
-            nn.Linear(channels, channels, bias=aggregate == "sum") for _ in range(num_types)
-        )
+            nn.Linear(channels, channels, bias=aggregate == "sum") for _ in range(edge_dim - len(EDGE_MEASURES))
+        )  # of each type, then of each own attribute
 
     def message(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         source, destination = edge_index
         weight, neighbours = self.edge_weight(edge_attr), x.index_select(0, source)
         out = self.of_self(x)
-        for linear, is_type in zip(self.of_neighbours, edge_attr[:, len(EDGE_MEASURES) :].T, strict=True):
-            of_type = weight * is_type[:, None]
-            total = scatter_sum(of_type * neighbours, destination, len(x))
-            weights = scatter_sum(of_type, destination, len(x))
+        for linear, share in zip(self.of_neighbours, edge_attr[:, len(EDGE_MEASURES) :].T, strict=True):
+            weighted = weight * share[:, None]
+            total = scatter_sum(weighted * neighbours, destination, len(x))
             if self.aggregate == "mean":
-                out = out + linear(total / weights.clamp(min=1e-12))
+                out = out + linear(total / scatter_sum(weighted.abs(), destination, len(x)).clamp(min=1e-12))
             else:  # the bias comes with every message
-                out = out + F.linear(total, linear.weight) + weights * linear.bias
+                out = out + F.linear(total, linear.weight) + scatter_sum(weighted, destination, len(x)) * linear.bias
         return out
