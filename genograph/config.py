@@ -19,9 +19,9 @@ from genograph.component_config import GraphConfig, ModelConfig
 from genograph.data_config import (
     BinsConfig,
     ContactsConfig,
-    CoolerURI,
     FilePath,
     GenomeConfig,
+    MapURI,
     SitesConfig,
     SplitsConfig,
     TfrecordsConfig,
@@ -131,7 +131,7 @@ class AblationConfig(Section):
     over: Literal["bins", "genes"] | None = None  # None: genes where they are known
     block: int | None = Field(None, gt=0)  # bp drawn as a whole; None: a 20th of a fold, a window to 1 Mb
     ceiling: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field({})  # assay -> r of a perfect model, where known
-    other_contacts: CoolerURI | None = None  # the map of the arm of that name
+    other_contacts: MapURI | None = None  # the map of the arm of that name
     elements: FilePath | None = None  # BED of candidate elements; scores are also told by the distance to the nearest
     allow_leakage: dict[str, str] = Field({})  # check of the audit -> reason to go on in spite of it
     slurm: dict[str, Any] = Field({})  # parameters of submitit, such as slurm_partition and timeout_min

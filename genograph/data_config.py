@@ -23,7 +23,7 @@ def _uri_from_folder(uri: str, info: ValidationInfo) -> str:
 
 
 FilePath = Annotated[Path, AfterValidator(_from_folder)]
-CoolerURI = Annotated[str, AfterValidator(_uri_from_folder)]
+MapURI = Annotated[str, AfterValidator(_uri_from_folder)]  # map.cool, or map.mcool or map.hic::/resolutions/N
 
 
 class GenomeConfig(Section):
@@ -58,11 +58,31 @@ class TfrecordsConfig(Section):
 
 
 class ContactsConfig(Section):
-    file: CoolerURI  # .cool, or .mcool::/resolutions/N
-    balance: str | None = "weight"  # the cooler's weight column; None: raw counts
+    file: MapURI | list[MapURI]  # a list is merged and balanced anew
+    balance: str | None = "weight"  # the file's weights; None: raw counts
     max_distance: int | None = Field(None, gt=0)  # bp
     trans: bool = False
     mask: bool = True  # bins that the map masks leave loss and metrics
+
+    @model_validator(mode="after")
+    def _names_a_file(self) -> ContactsConfig:
+        if not self.file:
+            raise InputError("file names no contact map. Name one or several, or leave out the section contacts.")
+        return self
+
+    @property
+    def groups(self) -> str | list[str]:
+        """What stands behind the path of each file, such as `/resolutions/5000`; a list if the files are one."""
+        uris = [self.file] if isinstance(self.file, str) else self.file
+        groups = [uri.partition("::")[2] for uri in uris]
+        return groups[0] if isinstance(self.file, str) else groups
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Every file, by the key that names it."""
+        if isinstance(self.file, str):
+            return {"contacts.file": Path(self.file.partition("::")[0])}
+        return {f"contacts.file[{i}]": Path(uri.partition("::")[0]) for i, uri in enumerate(self.file)}
 
 
 class BinsConfig(Section):

@@ -117,7 +117,7 @@ def _recipe(config: Config) -> dict[str, Any]:
         "genome": genome.model_dump(include={"chroms", "circular"}),
         "paint": config.section("tracks").paint,
         "contacts": contacts and contacts.model_dump(exclude={"file"}),
-        "contacts group": contacts and contacts.file.partition("::")[2],
+        "contacts group": contacts and contacts.groups,
     }
 
 
@@ -135,7 +135,7 @@ def _sources(config: Config, targets: Mapping[str, list[Target]]) -> dict[str, P
         "sites.bed": config.sites and config.sites.bed,
         "sites.negatives.accessible": config.sites and config.sites.negatives.accessible,
         "sites.negatives.match_mappability": config.sites and config.sites.negatives.match_mappability,
-        "contacts.file": config.contacts and Path(config.contacts.file.partition("::")[0]),
+        **(config.contacts.paths if config.contacts else {}),
     }
     first: dict[Path, str] = {}
     for target in (target for rows in targets.values() for target in rows):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
 import cooler
+import hictkpy
 import numpy as np
 import pandas as pd
 
@@ -38,9 +40,10 @@ def write_map(
 
 
 def read(uri, folder, nodes=NODES, **options) -> ContactMap:
-    """The map of a cooler, read into `folder` and opened."""
+    """The map of a file, or of a list of them, read into `folder` and opened."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_contacts(str(uri), nodes, folder, aliases=options.pop("aliases", {}), **options)
+    uri = uri if isinstance(uri, list) else str(uri)
+    write_contacts(uri, nodes, folder, aliases=options.pop("aliases", {}), **options)
     return ContactMap.open(folder, nodes)
 
 
@@ -57,3 +60,52 @@ def dense(contacts: ContactMap) -> np.ndarray:
     matrix = np.zeros((len(contacts.nodes), len(contacts.nodes)))
     matrix[contacts.row, contacts.col] = contacts.balanced
     return matrix
+
+
+def write_hic(
+    path: Path,
+    sizes: Mapping[str, int],
+    resolution: int,
+    counts: np.ndarray,
+    vectors: Mapping[str, np.ndarray] | None = None,
+) -> str:
+    """Write the upper triangle of `counts`, and vectors over all bins, as a `.hic` file; returns its URI."""
+    first, second = np.nonzero(np.triu(counts))
+    pixels = {"bin1_id": first.tolist(), "bin2_id": second.tolist(), "count": counts[first, second].tolist()}
+    return write_hic_pixels(path, sizes, resolution, pixels, vectors)
+
+
+def write_hic_pixels(
+    path: Path,
+    sizes: Mapping[str, int],
+    resolution: int,
+    pixels: Mapping[str, list],
+    vectors: Mapping[str, np.ndarray] | None = None,
+) -> str:
+    with hictkpy.hic.FileWriter(str(path), dict(sizes), resolution, tmpdir=str(path.parent), compression_lvl=1) as file:
+        file.add_pixels_from_dict(dict(pixels))
+    if vectors:
+        _append_vectors(path, sizes, resolution, vectors)
+    return f"{path}::/resolutions/{resolution}"
+
+
+def _append_vectors(path: Path, sizes: Mapping[str, int], resolution: int, vectors: Mapping[str, np.ndarray]) -> None:
+    """Put normalisation vectors, one a chromosome, where version 9 of the format has them, as hictkpy writes none."""
+    content = bytearray(path.read_bytes())
+    place = content.index(0, 16) + 1  # of the index's position in the header, behind the name of the assembly
+    (position,) = struct.unpack_from("<q", content, place)
+    ends = np.cumsum([-(-size // resolution) for size in sizes.values()])
+    parts = [
+        (name, number, part.astype("<f4").tobytes())
+        for name, vector in vectors.items()
+        for number, part in enumerate(np.split(vector, ends[:-1]), start=1)  # 0 is the whole genome
+    ]
+    length = 4 + sum(len(name) + 1 + 4 + 3 + 4 + 16 for name, _, _ in parts)
+    index, start = struct.pack("<i", len(parts)), position + length
+    for name, number, values in parts:
+        index += name.encode() + b"\0" + struct.pack("<i", number) + b"BP\0"
+        index += struct.pack("<iqq", resolution, start, 8 + len(values))
+        start += 8 + len(values)
+    content[position:] = index + b"".join(struct.pack("<q", len(values) // 4) + values for *_, values in parts)
+    struct.pack_into("<qq", content, place, position, length)
+    path.write_bytes(content)

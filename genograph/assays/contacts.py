@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from genograph.assays.cool import CHUNK, bin_weights, map_bins_to_nodes, open_cool, stream_pixels
+from genograph.assays.cool import CHUNK
 from genograph.assays.expected import expected_between, expected_within, mean_at_distance
+from genograph.assays.map_file import MapFile, bin_weights, map_bins_to_nodes, open_map_file
+from genograph.assays.replicates import merge_maps
 from genograph.genome.bins import Bins
 
 PIXEL = np.dtype([("row", np.int32), ("col", np.int32), ("balanced", np.float64)])
@@ -148,7 +150,7 @@ def _pooled_ratio(part: np.ndarray, whole: np.ndarray, nodes: Bins) -> np.ndarra
 
 
 def write_contacts(
-    uri: str,
+    uri: str | Sequence[str],
     nodes: Bins,
     folder: Path,
     *,
@@ -157,38 +159,54 @@ def write_contacts(
     trans: bool = False,
     balance: str | None = "weight",
 ) -> None:
-    """Read a cooler file into `folder`, summed to the size of the nodes, for `ContactMap.open`.
+    """Read a map, or the sum of several, into `folder`, summed to the size of the nodes, for `ContactMap.open`.
 
     Contacts are count times both bins' weights. A bin without a weight is masked and its contacts are
     lost; a node is masked when all its bins are. Memory follows the nodes and the chunk, not the pixels.
 
     Args:
-        uri: `file.cool`, or `file.mcool::/resolutions/N`; N divides the node size.
+        uri: `file.cool`, `file.mcool::/resolutions/N` or `file.hic::/resolutions/N`; N divides the node size. Several
+            are merged, see `merge_maps`.
         nodes: The genome's nodes; their `circular` chromosomes measure distance the short way round.
         folder: An existing folder.
         aliases: Chromosome names of the file for those of the genome, where they cannot be guessed.
         max_distance: Keep pairs up to this many bp apart; None for all.
         trans: Whether to keep pairs on two chromosomes.
-        balance: Name of the balancing weights; None for raw counts.
+        balance: Name of the balancing weights, see `bin_weights`; None for raw counts.
 
     Raises:
         InputError: If the file is unreadable, its resolution does not divide the node size, its
             chromosomes are others, or it is not balanced.
     """
-    cool = open_cool(uri)
-    node, bin_weight = map_bins_to_nodes(cool, nodes, aliases), bin_weights(cool, balance)
-    factor = nodes.bin_size // cool.binsize
+    if isinstance(uri, str):
+        _write(open_map_file(uri), nodes, folder, aliases, max_distance, trans, balance)
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as merging:
+        _write(merge_maps(uri, Path(merging), balance), nodes, folder, aliases, max_distance, trans, balance)
+
+
+def _write(
+    file: MapFile,
+    nodes: Bins,
+    folder: Path,
+    aliases: Mapping[str, str],
+    max_distance: int | None,
+    trans: bool,
+    balance: str | None,
+) -> None:
+    node, bin_weight = map_bins_to_nodes(file, nodes, aliases), bin_weights(file, balance)
+    factor = nodes.bin_size // file.resolution
 
     def node_pixels() -> Iterator[np.ndarray]:
-        for first, second, count in stream_pixels(cool):
+        for first, second, count in file.pixels():
             pixels = _join(node[first], node[second], count * bin_weight[first] * bin_weight[second])
             yield pixels[_is_kept(pixels, nodes, max_distance, trans)]
 
     per_row = np.zeros(len(nodes), dtype=np.int64)
     for pixels in node_pixels():
         per_row += np.bincount(pixels["row"], minlength=len(nodes))
-    with tempfile.TemporaryFile(dir=folder) as file:
-        spool = _Spool(file, per_row)
+    with tempfile.TemporaryFile(dir=folder) as spooled:
+        spool = _Spool(spooled, per_row)
         for pixels in node_pixels():
             spool.add(pixels)
         cis, between = _write_pixels(spool, nodes, folder)

@@ -165,9 +165,9 @@ def test_a_map_without_weights_says_how_to_balance(tmp_path):
         read(uri, tmp_path / "out")
 
 
-def test_weights_that_divide_are_refused(tmp_path):
+def test_weights_that_are_not_there_are_refused_with_those_that_are(tmp_path):
     uri = write_map(tmp_path / "map.cool", SIZES, 100, *random_map())
-    with pytest.raises(InputError, match=r"'KR' weights .* divide counts"):
+    with pytest.raises(InputError, match=r"no weights 'KR'\. .*Known: weight\."):
         read(uri, tmp_path / "out", balance="KR")
 
 

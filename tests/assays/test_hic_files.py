@@ -1,0 +1,155 @@
+"""`.hic` files give what coolers of the same pixels give, to the last bit."""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+
+import cooler
+import numpy as np
+import pandas as pd
+import pytest
+
+from genograph.assays import hic as hic_module
+from genograph.assays.contacts import ContactMap
+from genograph.assays.map_file import open_map_file
+from genograph.errors import InputError
+from genograph.genome.bins import Bins
+from genograph.graph import HiCEdges, TransEdges, build_graph
+from tests.maps import NODES, SIZES, read, write_hic, write_hic_pixels, write_map
+
+YEAST = {"II": "chr2", "IV": "chr4", "XVI": "chr16"}
+BIAS = np.random.default_rng(5).uniform(0.5, 2.0, 12).astype(np.float32).astype(float)  # .hic files hold float32
+
+
+@pytest.fixture
+def counts():
+    return np.random.default_rng(3).poisson(40 * BIAS[:, None] * BIAS)
+
+
+def assert_same(one: ContactMap, other: ContactMap) -> None:
+    for name in ("row", "col", "balanced", "weight", "mapped", "expected"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    assert one.trans_expected == other.trans_expected
+    edges = [HiCEdges(top_k=2, min_distance=one.nodes.bin_size), TransEdges(top_k=2)]
+    graphs = [build_graph(edges, each.nodes, each) for each in (one, other)]
+    assert graphs[0].num_edges > 0
+    np.testing.assert_array_equal(graphs[0].edge_index, graphs[1].edge_index)
+    np.testing.assert_array_equal(graphs[0].edge_attr, graphs[1].edge_attr)
+
+
+def both(folder, counts, nodes=NODES, **options) -> list[ContactMap]:
+    """The map read from a cooler and from a `.hic` file."""
+    uris = write_map(folder / "map.cool", SIZES, 100, counts), write_hic(folder / "map.hic", SIZES, 100, counts)
+    return [read(uri, folder / str(i), nodes, trans=True, **options) for i, uri in enumerate(uris)]
+
+
+@pytest.mark.parametrize("node_size", [100, 200])
+def test_the_same_pixels_give_the_same_graph(tmp_path, counts, node_size):
+    counts[3] = counts[:, 3] = 0  # a masked bin
+    one, other = both(tmp_path, counts, Bins(SIZES, node_size, partial=True), balance=None)
+    assert_same(one, other)
+
+
+def test_vectors_of_a_hic_file_divide(tmp_path, counts):
+    vector = BIAS.copy()
+    vector[4] = np.nan
+    cool = write_map(tmp_path / "map.cool", SIZES, 100, counts, 1 / vector)
+    hic = write_hic(tmp_path / "map.hic", SIZES, 100, counts, {"KR": vector, "VC": vector * 2})
+    one, other = read(cool, tmp_path / "one", trans=True), read(hic, tmp_path / "other", trans=True, balance="KR")
+    assert one.masked[4]
+    assert_same(one, other)
+
+
+def test_chunks_do_not_change_what_is_read(tmp_path, counts, monkeypatch):
+    file = open_map_file(write_hic(tmp_path / "map.hic", SIZES, 100, counts))
+    whole = [np.concatenate(each) for each in zip(*file.pixels(), strict=True)]
+    monkeypatch.setattr(hic_module, "CHUNK", 5)
+    chunks = list(file.pixels())
+    assert max(len(count) for _, _, count in chunks) == 5
+    for one, other in zip(whole, zip(*chunks, strict=True), strict=True):
+        np.testing.assert_array_equal(one, np.concatenate(other))
+
+
+def test_memory_follows_the_chunk_and_not_the_map(tmp_path, monkeypatch):
+    """300 bins that all meet: 45,150 pixels, 1.1 MB as they are read."""
+    uri = write_hic(tmp_path / "map.hic", {"chr1": 30_000}, 100, np.ones((300, 300), int))
+    monkeypatch.setattr(hic_module, "CHUNK", 1000)
+    tracemalloc.start()
+    found = sum(len(count) for _, _, count in open_map_file(uri).pixels())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == 45_150
+    assert peak < 2e5
+
+
+# What is refused
+
+
+def test_a_resolution_that_is_not_in_the_file_lists_those_that_are(tmp_path, counts):
+    uri = write_hic(tmp_path / "map.hic", SIZES, 100, counts)
+    for wrong in (tmp_path / "map.hic", f"{tmp_path / 'map.hic'}::/resolutions/300"):
+        with pytest.raises(InputError, match=f"No contact map at '{wrong}'. Name one of those in the file: {uri}"):
+            read(wrong, tmp_path / "out")
+
+
+def test_a_file_without_vectors_says_what_to_do(tmp_path, counts):
+    uri = write_hic(tmp_path / "map.hic", SIZES, 100, counts)
+    with pytest.raises(InputError, match=rf"no weights 'weight'.*contacts\.file: \['{uri}'\], or set balance: null"):
+        read(uri, tmp_path / "out")
+
+
+def test_vectors_are_listed_where_one_is_not_there(tmp_path, counts):
+    uri = write_hic(tmp_path / "map.hic", SIZES, 100, counts, {"KR": BIAS, "VC": BIAS})
+    with pytest.raises(InputError, match=r"no weights 'weight'.*Known: KR, VC"):
+        read(uri, tmp_path / "out")
+
+
+def test_without_hictkpy_the_extra_is_named(tmp_path, counts, monkeypatch):
+    uri = write_hic(tmp_path / "map.hic", SIZES, 100, counts)
+    monkeypatch.setitem(sys.modules, "hictkpy", None)
+    with pytest.raises(InputError, match=r"map\.hic' is read by hictkpy.*pip install 'genograph\[hic\]'"):
+        read(uri, tmp_path / "out")
+
+
+def test_a_file_that_is_missing_cut_short_or_no_hic_is_named(tmp_path, counts):
+    uri = write_hic(tmp_path / "map.hic", SIZES, 100, counts)
+    with pytest.raises(InputError, match=r"No contact map '.*absent.hic'"):
+        read(tmp_path / "absent.hic", tmp_path / "out")
+    path = tmp_path / "map.hic"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"Cannot read contact map '.*map.hic.*cut short"):
+        read(uri, tmp_path / "out")
+    path.write_text("chrom\tstart\n")
+    with pytest.raises(InputError, match=r"map.hic' is no .hic file"):
+        read(uri, tmp_path / "out")
+
+
+# A real map
+
+
+def yeast_chromosomes(shared_data) -> tuple[dict[str, int], pd.DataFrame, np.ndarray]:
+    """Sizes, pixels and weights of the chromosomes of `configs/yeast.yaml`, the weights as 1 over a float32."""
+    whole = cooler.Cooler(str(shared_data / "yeast" / "scer_w303_g1_2kb_SRR8769554.cool"))
+    sizes = {roman: int(whole.chromsizes[name]) for roman, name in YEAST.items()}
+    bins = np.concatenate([np.arange(*whole.extent(name)) for name in YEAST.values()])
+    number = np.full(whole.info["nbins"], -1)
+    number[bins] = np.arange(len(bins))
+    pixels = whole.pixels()[:]
+    pixels["bin1_id"], pixels["bin2_id"] = np.sort([number[pixels["bin1_id"]], number[pixels["bin2_id"]]], axis=0)
+    pixels = pixels[pixels["bin1_id"] >= 0].sort_values(["bin1_id", "bin2_id"])
+    weight = whole.bins()["weight"][:].to_numpy()[bins]
+    return sizes, pixels, 1 / (1 / weight).astype(np.float32).astype(float)
+
+
+@pytest.mark.needs_shared_data
+def test_yeast_as_hic_gives_the_graph_of_the_cooler(shared_data, tmp_path):
+    sizes, pixels, weight = yeast_chromosomes(shared_data)
+    bins = cooler.binnify(pd.Series(sizes), 2000).assign(weight=weight)
+    cooler.create_cooler(str(tmp_path / "yeast.cool"), bins, pixels, ordered=True)
+    columns = {key: each.tolist() for key, each in pixels.items()}
+    hic = write_hic_pixels(tmp_path / "yeast.hic", sizes, 2000, columns, {"KR": 1 / weight})
+    nodes = Bins(sizes, 4000, partial=True)
+    from_hic = read(hic, tmp_path / "from_hic", nodes, trans=True, balance="KR")
+    assert_same(from_hic, read(tmp_path / "yeast.cool", tmp_path / "from_cool", nodes, trans=True))
+    assert len(from_hic) > 150_000
