@@ -68,10 +68,13 @@ class TrainingConfig(Section):
     optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     warmup: int = Field(0, ge=0)  # steps of linear warm-up
-    schedule: Literal["constant", "cosine"] = "constant"  # cosine: down to 0 at max_epochs
+    schedule: Literal["constant", "cosine", "decay"] = "constant"  # cosine: down to 0 at max_epochs
+    decay: float | None = Field(None, gt=0, le=1)  # of schedule decay: what an epoch leaves of the learning rate
     momentum: float = Field(0.9, ge=0, lt=1)  # of sgd and rmsprop, and the first beta of adam
     beta2: float = Field(0.999, ge=0, lt=1)  # of adam, and the decay of rmsprop
     weight_decay: float = Field(0.0, ge=0)
+    l1: float = Field(0.0, ge=0)  # times the sum of absolute weights, biases and norms apart
+    l2: float = Field(0.0, ge=0)  # times the sum of their squares
     clip_norm: float | None = Field(None, gt=0)
     clip: Literal["per_variable", "global"] = "per_variable"
     max_norm: float | None = Field(None, gt=0)  # of the weights into each filter and unit, after every step
@@ -97,6 +100,12 @@ class TrainingConfig(Section):
     def _epochs_in_order(self) -> TrainingConfig:
         if self.min_epochs > self.max_epochs:
             raise InputError(f"min_epochs {self.min_epochs} is more than max_epochs {self.max_epochs}.")
+        return self
+
+    @model_validator(mode="after")
+    def _decay_goes_with_its_schedule(self) -> TrainingConfig:
+        if (self.schedule == "decay") != (self.decay is not None):
+            raise InputError("decay is of schedule: decay, such as 0.975; give both or neither.")
         return self
 
 

@@ -29,7 +29,7 @@ from genograph.graph.batch import GenomeBatch
 from genograph.metrics import POSITIVE, TrackSums, auroc, average_precision
 from genograph.nn.heads import Head
 from genograph.nn.model import GenomeModel
-from genograph.nn.optimizer import build_optimizer, clip_gradients, limit_norms, rate_share
+from genograph.nn.optimizer import build_optimizer, clip_gradients, limit_norms, rate_share, weight_penalty
 
 RANKING = {"auroc": auroc, "auprc": average_precision}
 
@@ -78,7 +78,8 @@ class TrainingModule(pl.LightningModule):
         if not all(np.isfinite(each) for each in self._gather(loss.detach().double().cpu().numpy())):
             self._report_divergence(parts)
         self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=windows, sync_dist=True)
-        return loss
+        l1, l2 = self.config.l1, self.config.l2
+        return loss + weight_penalty(self._trained(), l1=l1, l2=l2) if l1 or l2 else loss
 
     def on_validation_epoch_start(self) -> None:
         self._sums = {assay: TrackSums(tracks) for assay, tracks in self.model.tracks.items()}
@@ -123,15 +124,19 @@ class TrainingModule(pl.LightningModule):
     def configure_optimizers(self) -> dict[str, Any]:
         config = self.config
         optimizer = build_optimizer(
-            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
+            self._trained(),
             config.optimizer,
             learning_rate=config.learning_rate,
             momentum=config.momentum,
             beta2=config.beta2,
             weight_decay=config.weight_decay,
         )
-        steps = int(self.trainer.estimated_stepping_batches) if config.schedule == "cosine" else None
-        schedule = LambdaLR(optimizer, partial(rate_share, warmup=config.warmup, steps=steps))
+        steps, options = int(self.trainer.estimated_stepping_batches), {}
+        if config.schedule == "cosine":
+            options = {"steps": steps}
+        elif config.decay is not None:
+            options = {"decay": config.decay, "steps_of_epoch": steps // config.max_epochs}
+        schedule = LambdaLR(optimizer, partial(rate_share, warmup=config.warmup, **options))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
@@ -144,7 +149,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: GenomeBatch, batch_idx: int) -> None:
         if self.config.max_norm is not None:
-            limit_norms([each for each in self.model.parameters() if each.requires_grad], self.config.max_norm)
+            limit_norms(self._trained(), self.config.max_norm)
 
     def on_train_epoch_start(self) -> None:
         for part in self.config.freeze:
@@ -152,6 +157,9 @@ class TrainingModule(pl.LightningModule):
 
     def transfer_batch_to_device(self, batch: GenomeBatch, device, dataloader_idx: int) -> GenomeBatch:
         return batch.to(device, non_blocking=True)
+
+    def _trained(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def _loader(self, windows: WindowDataset | None, *, shuffle: bool) -> DataLoader:
         assert windows is not None, "only a module that trains has datasets"

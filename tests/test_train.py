@@ -325,6 +325,11 @@ def test_clipping_globally_scales_all_gradients_alike():
 
 
 def test_the_learning_rate_warms_up_and_falls_as_a_cosine():
-    assert [rate_share(step, warmup=3, steps=None) for step in (0, 1, 3, 100)] == [0.25, 0.5, 1.0, 1.0]
+    assert [rate_share(step, warmup=3) for step in (0, 1, 3, 100)] == [0.25, 0.5, 1.0, 1.0]
     assert rate_share(50, warmup=0, steps=100) == pytest.approx(0.5)
     assert rate_share(100, warmup=0, steps=100) == 0
+
+
+def test_the_learning_rate_falls_by_a_factor_after_each_epoch():
+    rates = [rate_share(step, warmup=1, decay=0.5, steps_of_epoch=3) for step in range(7)]
+    assert rates == [0.5, 1, 1, 0.5, 0.5, 0.5, 0.25]

@@ -15,7 +15,7 @@ from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
-from genograph.nn.optimizer import build_optimizer, limit_norms
+from genograph.nn.optimizer import build_optimizer, limit_norms, weight_penalty
 from genograph.train import train
 from genograph.trainer import TrainingModule
 from tests.test_prepare_sites import world
@@ -41,6 +41,52 @@ def test_norms_of_weights_into_a_unit_are_limited_and_others_stay():
     limit_norms(layer.parameters(), 1.0)
     torch.testing.assert_close(layer.weight.flatten(1), torch.tensor([[0.6, 0.8], [0.3, 0.4]]))
     assert layer.bias.tolist() == [9, 9]
+
+
+def test_penalties_are_of_weights_into_units_and_not_of_biases_and_norms():
+    layers = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.BatchNorm1d(1))
+    with torch.no_grad():
+        layers[0].weight.copy_(torch.tensor([[2.0, -3.0]]))
+        layers[0].bias.fill_(9)
+    penalty = weight_penalty(layers.parameters(), l1=0.1, l2=0.01)
+    assert penalty.item() == pytest.approx(0.1 * 5 + 0.01 * 13)
+    penalty.backward()
+    assert layers[0].weight.grad.flatten().tolist() == pytest.approx([0.1 + 0.04, -0.1 - 0.06])
+    assert layers[0].bias.grad is None
+
+
+def one_step(world, out, *changes):
+    """The weights after a step of plain gradient descent over all training windows."""
+    options = ["optimizer=sgd", "momentum=0", "learning_rate=0.5", "max_epochs=1", *changes]
+    changes = ["batch.size=1000", "model.encoder.dropout=0", *(f"training.{each}" for each in options)]
+    return load_file(train(load_config(world, changes), out) / "model.safetensors")
+
+
+def test_a_step_takes_penalties_from_the_weights_and_the_written_loss_is_without_them(world, tmp_path):
+    plain, penalised = (
+        one_step(world, tmp_path / name, *changes)
+        for name, changes in {"plain": [], "penalised": ["l1=0.001", "l2=0.01"]}.items()
+    )
+    experiment = Experiment.open(load_config(world))
+    torch.manual_seed(experiment.config.seed)
+    for name, before in experiment.model().named_parameters():
+        taken = 0.5 * (0.001 * before.sign() + 0.02 * before) if before.dim() > 1 else torch.zeros(())
+        torch.testing.assert_close(plain[name] - penalised[name], taken.expand_as(before), atol=1e-6, rtol=1e-4)
+    tables = [csv.DictReader((tmp_path / name / "metrics.csv").open()) for name in ("plain", "penalised")]
+    (plain,), (penalised,) = tables
+    assert plain["train_loss"] == penalised["train_loss"]
+
+
+def test_the_rate_of_an_epoch_is_that_of_the_last_times_the_decay(world, tmp_path):
+    run = train(load_config(world, ["training={schedule: decay, decay: 0.5, max_epochs: 3}"]), tmp_path / "run")
+    schedule = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["lr_schedulers"][0]
+    assert schedule["_last_lr"] == pytest.approx([0.001 * 0.5**3])  # of the step that would come next
+
+
+@pytest.mark.parametrize("options", ["{schedule: decay}", "{decay: 0.9}", "{schedule: cosine, decay: 0.9}"])
+def test_a_decay_and_its_schedule_go_together(world, options):
+    with pytest.raises(InputError, match=r"decay is of schedule: decay, such as 0\.975; give both or neither"):
+        load_config(world, [f"training={options}"])
 
 
 def test_after_training_no_norm_is_above_its_limit(world, tmp_path):

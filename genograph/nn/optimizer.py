@@ -32,17 +32,30 @@ def build_optimizer(
     return optimizer(parameters, lr=learning_rate, betas=(momentum, beta2), weight_decay=weight_decay)
 
 
-def rate_share(step: int, *, warmup: int, steps: int | None) -> float:
+def rate_share(
+    step: int, *, warmup: int, steps: int | None = None, decay: float = 1.0, steps_of_epoch: int = 1
+) -> float:
     """The share of the learning rate that a step takes, 0 to 1.
 
     Args:
         step: From 0 on.
         warmup: Steps in which it rises linearly.
         steps: Of the whole training, over which it falls as half a cosine (Loshchilov & Hutter 2017, ICLR); None
-            keeps it constant.
+            leaves that out.
+        decay: What is left of it after each epoch.
+        steps_of_epoch: Steps in an epoch.
     """
-    share = min(1.0, (step + 1) / (warmup + 1))
+    share = min(1.0, (step + 1) / (warmup + 1)) * decay ** (step // steps_of_epoch)
     return share if steps is None else share * (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
+
+
+def weight_penalty(parameters: Iterable[nn.Parameter], *, l1: float, l2: float) -> Tensor:
+    """`l1` times the sum of absolute weights and `l2` times that of their squares, as Keras' regularisers have them.
+
+    What has no matrix of inputs, such as a bias or the scale of a normalisation, does not count.
+    """
+    matrices = [each for each in parameters if each.dim() > 1]
+    return sum((l1 * each.abs().sum() + l2 * each.square().sum() for each in matrices), torch.zeros(()))
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float, *, per_variable: bool) -> None:
