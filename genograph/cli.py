@@ -30,6 +30,7 @@ Overrides = Annotated[list[str] | None, typer.Argument(metavar="[section.key=val
 CLIPPED = ("missing", "soft_clipped", "clipped")  # what `prepare` tells of a track
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; each verb says its default.")]
 
+Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes that share out the windows.")]
 
 @app.callback(invoke_without_command=True)
 def _main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
@@ -99,26 +100,30 @@ def train(
 
 
 @app.command()
-def evaluate(run: Where, overrides: Overrides = None, out: Out = None) -> None:
+def evaluate(run: Where, overrides: Overrides = None, out: Out = None, workers: Workers = 1) -> None:
     """Score a trained run on held-out sequence (default: tables into the run)."""
     from genograph.config import load_config
     from genograph.evaluate import evaluate, summarize, table_folder
 
     config = load_config(run, overrides or [])
-    evaluate(run, out, config=config)
+    _end_tidily()
+    evaluate(run, out, config=config, workers=workers)
+    if not is_first():
+        return
     folder = table_folder(run, out, config)
     print(summarize(folder).to_string(index=False, float_format="{:.3f}".format, na_rep="nan"))
     print(f"tables     {folder / 'accuracy.tsv'} and beside it")
 
 
 @app.command()
-def predict(run: Where, overrides: Overrides = None, out: Out = None) -> None:
+def predict(run: Where, overrides: Overrides = None, out: Out = None, workers: Workers = 1) -> None:
     """Predict whole chromosomes, one bigWig a track (default: RUN/predictions)."""
     from genograph.config import load_config
     from genograph.predict import predict
 
-    folder = predict(run, out, config=load_config(run, overrides or []))
-    for path in sorted(folder.glob("*.bw")):
+    _end_tidily()
+    folder = predict(run, out, config=load_config(run, overrides or []), workers=workers)
+    for path in sorted(folder.glob("*.bw")) if is_first() else ():
         print(f"bigWig     {path}")
 
 
@@ -272,5 +277,10 @@ def main() -> None:
         print(f"genograph: {' '.join(told.split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
+def _end_tidily() -> None:
+    """Leave no scratch behind when told to end, as torchrun and SLURM tell their processes."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
         print("genograph: stopped.", file=sys.stderr)
         sys.exit(130)

@@ -151,7 +151,7 @@ class WindowDataset(Dataset):
         partner = self._partner_stretches(partners)
         codes, source = self.reader.read([window, partner], shift=shift)
         edges = [induced_edges(self.graph, np.concatenate([s.own, s.partners]), self._lookup) for s in samples]
-        predicted = self._bins_of(run, first + self.batch.crop, self.batch.predicted, goes_round=self._may_overlap)
+        predicted = self.predicted_bins(windows)
         return GenomeBatch(
             codes=torch.from_numpy(codes),
             source=torch.from_numpy(source),
@@ -165,8 +165,13 @@ class WindowDataset(Dataset):
             edge_attr=torch.from_numpy(np.concatenate([attributes for _, attributes in edges])),
             neighbours=self._neighbours(window, partner, samples, predicted),
             position=torch.from_numpy(predicted),
-            **self._observed(predicted),
+            **self.observed(predicted),
         )
+
+    def predicted_bins(self, windows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The bins that these windows predict, -1 for one beyond the genome: (windows, predicted bins)."""
+        run, first = self.windows[list(windows)].T
+        return self._bins_of(run, first + self.batch.crop, self.batch.predicted, goes_round=self._may_overlap)
 
     def contacts_shown(self, partners: int | None = None) -> tuple[float, float]:
         """How many contact edges of its own nodes a window shows: the mean over nodes, and the share of all they have.
@@ -212,8 +217,7 @@ class WindowDataset(Dataset):
             InputError: If all windows have one, or none.
         """
         positive = self.counted & np.any([(each >= POSITIVE).any(axis=1) for each in self._signals.values()], axis=0)
-        run, first = self.windows.T
-        bins = self._bins_of(run, first + self.batch.crop, self.batch.predicted, goes_round=self._may_overlap)
+        bins = self.predicted_bins(range(len(self)))
         found = (positive[bins] & (bins >= 0)).any(axis=1)
         if found.all() or not found.any():
             raise InputError(
@@ -288,8 +292,8 @@ class WindowDataset(Dataset):
         found = self.covered.read(window, partner, window_of_partner, predicted)
         return {name: torch.from_numpy(values) for name, values in found.items()}
 
-    def _observed(self, predicted: np.ndarray) -> dict[str, dict[str, Tensor]]:
-        """Targets, coverage and masks of the predicted bins, for each assay (windows, bins, tracks)."""
+    def observed(self, predicted: np.ndarray) -> dict[str, dict[str, Tensor]]:
+        """`target`, `coverage` and `mask` of predicted bins (windows, bins), for each assay (windows, bins, tracks)."""
         inside = predicted >= 0
         is_valid = inside & self.counted[predicted]
         target, coverage, mask = {}, {}, {}

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,8 @@ from genograph.experiment import Experiment
 from genograph.genome.genes import Genes, gene_bins
 from genograph.metrics import track_accuracy, warn_of_undefined
 from genograph.nn.model import GenomeModel
-from genograph.predict import predictions
+from genograph.predict import predictions, share_predictions
+from genograph.processes import Crew, crew
 from genograph.store import Store
 
 
@@ -109,37 +110,56 @@ class GeneRows:
         return origin + np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
-def evaluate(run: str | Path, out: str | Path | None = None, *, config: Config | None = None) -> pd.DataFrame:
+def evaluate(
+    run: str | Path, out: str | Path | None = None, *, config: Config | None = None, workers: int = 1
+) -> pd.DataFrame:
     """Score a trained run on its held-out split, write the tables, and return that over bins.
 
     Args:
         run: A run folder.
         out: Where to write the tables; None for the run folder, or `valid/` in it for the validation split.
         config: The run's config with changes; None for its own.
+        workers: Processes on this machine that share out the windows; 1 where torchrun or srun started several.
 
     Raises:
-        InputError: If the run is not finished or its data are gone.
+        InputError: If the run is not finished or its data are gone, or a worker ends early.
     """
     experiment, model = load_run(run, config)
     folder = table_folder(run, out, experiment.config)
     windows = experiment.dataset(experiment.config.evaluation.split, model.halo)
+    folder.mkdir(parents=True, exist_ok=True)
+    with crew(folder, workers, partial(_help, run, experiment.config)) as member:
+        if member.is_first:
+            tables = _tables(experiment, model, windows, member)
+            for name, table in tables.items():
+                table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, na_rep="nan")
+            return tables["accuracy"]
+        share_predictions(model, windows, experiment.config, member)
+    return pd.read_csv(folder / "accuracy.tsv", sep="\t")
+
+
+def _help(run: str | Path, config: Config, member: Crew) -> None:
+    """What a worker of `evaluate` does."""
+    experiment, model = load_run(run, config)
+    share_predictions(model, experiment.dataset(config.evaluation.split, model.halo), config, member)
+
+
+def _tables(
+    experiment: Experiment, model: GenomeModel, windows: WindowDataset, member: Crew
+) -> dict[str, pd.DataFrame]:
+    """Every table, by the name of its file."""
     bins = np.concatenate([np.arange(first, end) for first, end in windows.runs])
     genes = GeneRows.of(experiment, bins)
-    folder.mkdir(parents=True, exist_ok=True)
     parts = defaultdict(list)
-    with TemporaryDirectory(dir=folder, prefix=".evaluating-") as scratch:
-        for assay, held in predict_split(experiment, model, windows, bins, Path(scratch)):
-            tables = {"accuracy": held.accuracy(), "accuracy_by_chrom": _by_chrom(experiment.store, bins, held)}
-            warn_of_undefined(tables["accuracy"])
-            if genes is not None:
-                tables["accuracy_genes"] = genes.over(held).accuracy()
-            tables["baselines"] = _baselines(experiment, assay, held, bins, genes, Path(scratch))
-            for name, table in tables.items():
-                parts[name].append(table.assign(assay=assay))
-    tables = {name: pd.concat(each, ignore_index=True) for name, each in parts.items()}
-    for name, table in tables.items():
-        table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, na_rep="nan")
-    return tables["accuracy"]
+    for assay, held in predict_split(experiment, model, windows, bins, member):
+        tables = {"accuracy": held.accuracy(), "accuracy_by_chrom": _by_chrom(experiment.store, bins, held)}
+        warn_of_undefined(tables["accuracy"])
+        if genes is not None:
+            tables["accuracy_genes"] = genes.over(held).accuracy()
+        tables["baselines"] = _baselines(experiment, assay, held, bins, genes, member.scratch)
+        for name, table in tables.items():
+            parts[name].append(table.assign(assay=assay))
+    return {name: pd.concat(each, ignore_index=True) for name, each in parts.items()}
 
 
 def table_folder(run: str | Path, out: str | Path | None, config: Config) -> Path:
@@ -181,15 +201,15 @@ def _baselines(
 
 
 def predict_split(
-    experiment: Experiment, model: GenomeModel, windows: WindowDataset, bins: np.ndarray, scratch: Path
+    experiment: Experiment, model: GenomeModel, windows: WindowDataset, bins: np.ndarray, member: Crew
 ) -> Iterator[tuple[str, Held]]:
-    """Each assay's predictions and targets on some bins, gathered on disk."""
+    """Each assay's predictions and targets on some bins, gathered on disk in the first process of a crew."""
     row_of_bin = _row_of_bin(experiment.store, bins)
     kinds = {"prediction": np.float32, "target": np.float32, "mask": bool}
     arrays = {
         assay: {
             kind: np.lib.format.open_memmap(
-                scratch / f"{assay}-{kind}.npy", mode="w+", dtype=dtype, shape=(len(targets), len(bins))
+                member.scratch / f"{assay}-{kind}.npy", mode="w+", dtype=dtype, shape=(len(targets), len(bins))
             )
             for kind, dtype in kinds.items()
         }
@@ -197,12 +217,15 @@ def predict_split(
     }
     for by_kind in arrays.values():
         by_kind["prediction"][:] = np.nan  # a bin that no window predicts has no prediction
-    for position, *values in predictions(model, windows, experiment.config, title="Evaluating"):
+    made = predictions(model, windows, experiment.config, title="Evaluating", member=member)
+    for position, predicted in made:
+        observed = windows.observed(position)
         inside = position >= 0
         rows = row_of_bin[position[inside]]
-        for kind, by_assay in zip(kinds, values, strict=True):
-            for assay, each in by_assay.items():
-                arrays[assay][kind][:, rows] = each[inside].T
+        for assay, by_kind in arrays.items():
+            by_kind["prediction"][:, rows] = predicted[assay][inside].T
+            for kind in ("target", "mask"):
+                by_kind[kind][:, rows] = observed[kind][assay].numpy()[inside].T
     for assay, targets in experiment.targets.items():
         is_peak = experiment.config.model.heads[assay].get("loss") == "bce"
         yield assay, Held(targets, is_peak or ASSAYS[assay].kind == "ratio", **arrays[assay])

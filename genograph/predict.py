@@ -2,14 +2,17 @@
 
 Windows overlap by a quarter of what they predict and are blended linearly there, so that no edge of a
 window can be seen; on a circular chromosome the last one blends into the first.
+
+Several processes share out the batches of one. What each predicts it writes to a file of its own, and the first goes
+through these in the order of one process, so that the same is added up in the same order.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -22,14 +25,16 @@ from genograph.augment import reverse_complement, turned
 from genograph.checkpoint import load_run
 from genograph.config import Config
 from genograph.dataset import WindowDataset
+from genograph.experiment import Experiment
 from genograph.graph.batch import GenomeBatch
 from genograph.nn.model import GenomeModel
+from genograph.processes import Crew, crew
 from genograph.store import Store
 
 _STDERR = Console(stderr=True)
 
 
-def predict(run: str | Path, out: str | Path | None = None, *, config: Config | None = None) -> Path:
+def predict(run: str | Path, out: str | Path | None = None, *, config: Config | None = None, workers: int = 1) -> Path:
     """Predict every bin of the genome with a trained run; returns the folder of bigWigs.
 
     Values are in the units that the model was trained on, that is after the targets table's transforms. Here a
@@ -40,57 +45,129 @@ def predict(run: str | Path, out: str | Path | None = None, *, config: Config | 
         run: A run folder.
         out: Where to write `<identifier>.bw`; None for `predictions/` in the run folder.
         config: The run's config with changes; None for its own.
+        workers: Processes on this machine that share out the windows; 1 where torchrun or srun started several.
 
     Raises:
-        InputError: If the run is not finished or its data are gone.
+        InputError: If the run is not finished or its data are gone, or a worker ends early.
     """
     run = Path(run)
     folder = Path(out) if out is not None else run / "predictions"
     experiment, model = load_run(run, config)
     folder.mkdir(parents=True, exist_ok=True)
-    batch = experiment.config.batch
-    overlap = batch.predicted // 4
-    windows = experiment.genome_windows(model.halo, stride=batch.predicted - overlap)
-    with TemporaryDirectory(dir=folder, prefix=".blending-") as scratch:
+    with crew(folder, workers, partial(_help, run, experiment.config)) as member:
+        windows, overlap = _genome_windows(experiment, model)
+        if not member.is_first:
+            share_predictions(model, windows, experiment.config, member)
+            return folder
         blended = {
             assay: np.lib.format.open_memmap(
-                Path(scratch) / f"{assay}.npy",
+                member.scratch / f"blended-{assay}.npy",
                 mode="w+",
                 dtype=np.float32,
                 shape=(len(targets), len(windows.store.bins)),
             )
             for assay, targets in experiment.targets.items()
         }
-        _blend(model, windows, overlap, experiment.config, blended)
+        made = predictions(model, windows, experiment.config, title="Predicting", member=member)
+        _blend(made, windows, overlap, blended)
         for assay, targets in experiment.targets.items():
             for values, target in zip(blended[assay], targets, strict=True):
                 write_track(folder / f"{target.identifier}.bw", experiment.store, values)
     return folder
 
 
+def _help(run: Path, config: Config, member: Crew) -> None:
+    """What a worker of `predict` does."""
+    experiment, model = load_run(run, config)
+    share_predictions(model, _genome_windows(experiment, model)[0], config, member)
+
+
+def _genome_windows(experiment: Experiment, model: GenomeModel) -> tuple[WindowDataset, int]:
+    """Windows over the whole genome, and by how many bins each overlaps with the next."""
+    predicted = experiment.config.batch.predicted
+    return experiment.genome_windows(model.halo, stride=predicted - predicted // 4), predicted // 4
+
+
 def predictions(
-    model: GenomeModel, windows: WindowDataset, config: Config, *, title: str
-) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]]:
-    """Batch by batch: bin numbers (windows, bins); predictions, targets and masks (windows, bins, tracks) by assay.
+    model: GenomeModel, windows: WindowDataset, config: Config, *, title: str, member: Crew | None = None
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Batch by batch: bin numbers (windows, bins), and predictions (windows, bins, tracks) by assay.
 
     A prediction is the mean over the views of its sequence that `config.prediction` names, as Basenji's tests take it
     (Kelley et al. 2018).
+
+    Args:
+        model: Moved to a CUDA device, if there is one.
+        windows: What to predict.
+        config: With the views.
+        title: Of the progress bar.
+        member: The first of a crew whose others call `share_predictions`; None to predict all here.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() and config.training.accelerator != "cpu" else "cpu")
+    if member is None or member.count == 1:
+        for numbers in track(_batches(windows), title, transient=True, console=_STDERR):
+            yield windows.predicted_bins(numbers), _predicted(model, windows, numbers, config, 0)
+        return
+    share_predictions(model, windows, config, member, title=title)
+    batches = _batches(windows)
+    files = [
+        {assay: np.load(_file(member, rank, assay), mmap_mode="r") for assay in model.tracks}
+        for rank in range(min(member.count, len(batches)))
+    ]
+    for number, numbers in enumerate(batches):
+        first = number // member.count * windows.batch.size
+        rows = slice(first, first + len(numbers))
+        rates = {assay: np.array(file[rows]) for assay, file in files[number % member.count].items()}
+        yield windows.predicted_bins(numbers), rates
+
+
+def share_predictions(
+    model: GenomeModel, windows: WindowDataset, config: Config, member: Crew, *, title: str = ""
+) -> None:
+    """Predict every so manyth batch, write that into the crew's scratch folder, and wait until all have done so."""
+    share = _batches(windows)[member.rank :: member.count]
+    rows = sum(map(len, share))
+    files = {
+        assay: np.lib.format.open_memmap(
+            _file(member, member.rank, assay),
+            mode="w+",
+            dtype=np.float32,
+            shape=(rows, windows.batch.predicted, tracks),
+        )
+        for assay, tracks in model.tracks.items()
+        if rows
+    }
+    row = 0
+    for numbers in track(share, title, transient=True, console=_STDERR) if member.is_first else share:
+        for assay, rates in _predicted(model, windows, numbers, config, member.local_rank).items():
+            files[assay][row : row + len(numbers)] = rates
+        row += len(numbers)
+    for file in files.values():
+        file.flush()
+    member.wait()
+
+
+def _batches(windows: WindowDataset) -> list[range]:
+    """Numbers of the windows of each batch, as one process predicts them."""
+    size = windows.batch.size
+    return [range(first, min(first + size, len(windows))) for first in range(0, len(windows), size)]
+
+
+def _file(member: Crew, rank: int, assay: str) -> Path:
+    """What one process of a crew predicts: (its windows, bins, tracks)."""
+    return member.scratch / f"{rank}-{assay}.npy"
+
+
+@torch.inference_mode()
+def _predicted(
+    model: GenomeModel, windows: WindowDataset, numbers: Sequence[int], config: Config, local_rank: int
+) -> dict[str, np.ndarray]:
+    """The mean over all views of some windows, by assay (windows, bins, tracks)."""
+    has_gpu = torch.cuda.is_available() and config.training.accelerator != "cpu"
+    device = torch.device("cuda", local_rank % torch.cuda.device_count()) if has_gpu else torch.device("cpu")
     model = model.to(device).eval()
-    starts = range(0, len(windows), windows.batch.size)
-    with torch.inference_mode():
-        for start in track(starts, title, transient=True, console=_STDERR):
-            numbers = range(start, min(start + windows.batch.size, len(windows)))
-            batches = [windows.make_batch(numbers, shift=shift) for shift in config.prediction.shifts]
-            views = [rates for batch in batches for rates in _views(model, batch, windows, config, device)]
-            batch = batches[0]  # bins and targets are the same in all
-            yield (
-                batch.position.numpy(),
-                {assay: np.mean([view[assay] for view in views], axis=0) for assay in views[0]},
-                {assay: target.numpy() for assay, target in batch.target.items()},
-                {assay: mask.numpy() for assay, mask in batch.mask.items()},
-            )
+    batches = [windows.make_batch(numbers, shift=shift) for shift in config.prediction.shifts]
+    views = [rates for batch in batches for rates in _views(model, batch, windows, config, device)]
+    return {assay: np.mean([view[assay] for view in views], axis=0) for assay in views[0]}
 
 
 def _views(
@@ -109,13 +186,16 @@ def _on_host(rates: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
 
 
 def _blend(
-    model: GenomeModel, windows: WindowDataset, overlap: int, config: Config, blended: dict[str, np.ndarray]
+    made: Iterable[tuple[np.ndarray, dict[str, np.ndarray]]],
+    windows: WindowDataset,
+    overlap: int,
+    blended: dict[str, np.ndarray],
 ) -> None:
     """Fill (tracks, bins) arrays with the weighted mean of all windows that predict a bin."""
     ramp = np.minimum(np.arange(1, windows.batch.predicted + 1), overlap + 1) / (overlap + 1)
     weight = np.minimum(ramp, ramp[::-1]).astype(np.float32)
     total = np.zeros(len(windows.store.bins), dtype=np.float32)
-    for position, rates, _, _ in predictions(model, windows, config, title="Predicting"):
+    for position, rates in made:
         for row, bins in enumerate(position):
             inside = bins >= 0
             total[bins[inside]] += weight[inside]

@@ -47,6 +47,10 @@ def is_first() -> bool:
     return (here.rank if here else int(os.environ.get("LOCAL_RANK", 0))) == 0  # Lightning gives its processes no more
 
 
+def _no_wait() -> None:
+    """What one process waits for."""
+
+
 @dataclass(frozen=True)
 class Crew:
     """Processes that share out a piece of work, and one of them.
@@ -63,7 +67,7 @@ class Crew:
     rank: int = 0
     count: int = 1
     local_rank: int = 0
-    wait: Callable[[], None] = lambda: None
+    wait: Callable[[], None] = _no_wait
 
     @property
     def is_first(self) -> bool:

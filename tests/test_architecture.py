@@ -14,6 +14,7 @@ ROOT = Path(genograph.__file__).parent
 
 # A module imports what stands below it, or its own package; nothing above.
 ORDER = (
+    "__main__",
     "cli",
     "strategies",
     "ablate",

@@ -161,7 +161,7 @@ def of_views(run, *changes):
     """The first batch of `predictions` with some changes: bins, and what is predicted."""
     experiment = Experiment.open(load_config(run, list(changes)))
     windows = experiment.dataset("test", StrandTold.halo)
-    bins, rates, *_ = next(predictions(StrandTold(), windows, experiment.config, title=""))
+    bins, rates = next(predictions(StrandTold(), windows, experiment.config, title=""))
     return bins.astype(float), rates
 
 

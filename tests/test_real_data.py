@@ -53,7 +53,7 @@ def test_the_first_bin_of_the_circle_is_blended_from_the_last_window_and_the_fir
     windows = experiment.genome_windows(model.halo, stride=predicted - predicted // 4)
     windows.windows = windows.windows[[0, -1]]
     batches = predictions(model, windows, experiment.config, title="")
-    in_each = np.concatenate([rates["expression"][position == 0] for position, rates, _, _ in batches])
+    in_each = np.concatenate([rates["expression"][position == 0] for position, rates in batches])
     assert in_each.shape == (2, 24)
     for target, values in zip(experiment.targets["expression"], in_each.T, strict=True):
         with pyBigWig.open(str(ecoli_tracks / f"{target.identifier}.bw")) as file:

@@ -27,6 +27,7 @@ from genograph.config import Config, changed_keys
 from genograph.errors import InputError
 from genograph.evaluate import predict_split
 from genograph.nn.model import count_parameters
+from genograph.processes import Crew
 from genograph.train import train
 
 PREDICTIONS, COST, LOCK = "held_out.npz", "cost.json", "lock"
@@ -131,7 +132,7 @@ def _predict(run: Run) -> None:
     for killed in run.folder.glob(f"{SCRATCH}*"):
         shutil.rmtree(killed)
     with TemporaryDirectory(dir=run.folder, prefix=SCRATCH) as scratch:
-        held = predict_split(experiment, model, windows, bins, Path(scratch))
+        held = predict_split(experiment, model, windows, bins, Crew(Path(scratch)))
         predicted = {assay: np.array(each.prediction) for assay, each in held}
     cost = {
         "parameters": count_parameters(model).trainable,

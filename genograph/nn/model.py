@@ -116,7 +116,7 @@ class GenomeModel(nn.Module):
 
     def encode(self, one_hot: Tensor) -> Tensor:
         """Embeddings (pieces, bins, channels) of pieces (pieces, 4, bp), without the bins of context."""
-        if not len(one_hot):  # a mask may leave a batch nothing to read
+        if one_hot.shape[0] == 0:  # a mask may leave a batch nothing to read
             num_bins = one_hot.shape[2] // self.bin_size
             # A process of several must see a gradient, if of zero, for every parameter.
             unread = sum(parameter.sum() for parameter in self.encoder.parameters())

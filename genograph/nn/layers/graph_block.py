@@ -44,7 +44,7 @@ class NodeNorm(nn.BatchNorm1d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(nodes, channels) -> (nodes, channels)."""
-        if len(input) > 1 or self.is_synced:
+        if input.shape[0] > 1 or self.is_synced:
             return super().forward(input)
         return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
