@@ -6,6 +6,7 @@ Heavy imports wait until a verb runs, so that `genograph --help` answers at once
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
