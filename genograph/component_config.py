@@ -70,6 +70,7 @@ class HeadConfig(Component):
 class GraphConfig(Section):
     edges: list[EdgeConfig] = Field([])
     controls: list[ControlConfig] = Field([])  # what is done to the graph, in this order
+    features: FilePath | None = None  # table of places and numbers that nodes bring along
     candidates: FilePath | None = None  # BED of what is read from sequence; None: everything
 
     @field_validator("edges")
@@ -101,7 +102,8 @@ class GraphConfig(Section):
     @property
     def files(self) -> dict[str, Path]:
         """The files that graph and batches are made of besides the store, by their keys."""
-        found = {} if self.candidates is None else {"graph.candidates": self.candidates}
+        named = {"graph.features": self.features, "graph.candidates": self.candidates}
+        found = {key: path for key, path in named.items() if path is not None}
         parts = {f"graph.edges[{i}]": edge for i, edge in enumerate(self.edges)}
         parts |= {f"graph.controls[{i}]": control for i, control in enumerate(self.controls)}
         return found | {key: path for name, part in parts.items() for key, path in part.files(name).items()}

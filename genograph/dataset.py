@@ -65,6 +65,7 @@ class WindowDataset(Dataset):
         counted: (bins,) True for the bins that count in loss and metrics; None for the store's mask.
         candidates: (bins,) True for the bins that are read from sequence; None for all of them.
         embeddings: What is read in place of sequence; None for sequence.
+        features: (nodes + 1, columns) what nodes bring along, the last row for bins of none; None for nothing.
         neighbours: Covered CpGs that are looked up on each side of a bin; None for none.
         stride: Bins from one window to the next; None for the predicted part, so that each bin is met once. With
             a stride the last window of a circular chromosome goes on into the first.
@@ -87,6 +88,7 @@ class WindowDataset(Dataset):
         counted: np.ndarray | None = None,
         candidates: np.ndarray | None = None,
         embeddings: Embeddings | None = None,
+        features: np.ndarray | None = None,
         neighbours: int | None = None,
         stride: int | None = None,
         augment: AugmentConfig = NO_AUGMENTATION,
@@ -94,6 +96,7 @@ class WindowDataset(Dataset):
         keep_empty: bool = False,
     ) -> None:
         self.store, self.graph, self.batch, self.augment, self.seed = store, graph, batch, augment, seed
+        self.features = features
         self.num_partners = batch.partners if graph.contact_types else 0
         is_of_sites = store.sites is not None
         self.counted = store.mask if counted is None else counted
@@ -159,6 +162,7 @@ class WindowDataset(Dataset):
             crop=self.batch.crop,
             node_of_bin=torch.from_numpy(self._node_numbers(window.bins, partner.bins, samples)),
             num_nodes=sum(len(sample.own) + len(sample.partners) for sample in samples),
+            features=self._features(samples),
             edge_index=torch.from_numpy(
                 np.concatenate([e + s.offset for (e, _), s in zip(edges, samples, strict=True)], axis=1)
             ),
@@ -282,6 +286,12 @@ class WindowDataset(Dataset):
         partner = np.concatenate([sample.partner_numbers for sample in samples])
         of_partners = np.where(partner_bins >= 0, partner[:, None], -1)
         return np.concatenate([*of_windows, of_partners.ravel()]).astype(np.int64)
+
+    def _features(self, samples: list[_Sample]) -> Tensor | None:
+        if self.features is None:
+            return None
+        nodes = [each for sample in samples for each in (sample.own, sample.partners)]
+        return torch.from_numpy(self.features[np.concatenate([*nodes, [-1]])])
 
     def _neighbours(
         self, window: Stretches, partner: Stretches, samples: list[_Sample], predicted: np.ndarray

@@ -20,6 +20,7 @@ from genograph.genome.names import read_aliases
 from genograph.genome.sites import SITE_KINDS
 from genograph.genome.splits import SPLITS, assign_splits
 from genograph.graph import GenomeGraph, build_graph, node_groups
+from genograph.graph.features import read_features
 from genograph.nn.model import GenomeModel, build_model
 from genograph.prepare import prepare
 from genograph.prepare_tfrecords import split_of_contigs
@@ -65,15 +66,35 @@ class Experiment:
     def graph(self) -> GenomeGraph:
         """Nodes over the whole genome, with the edges of `graph.edges`, as `graph.controls` change them."""
         builders = [edge.build() for edge in self.config.graph.edges]
-        store, genome = self.store, self.config.genome
-        whole_genome = genome is not None and genome.chroms is None
-        known = {"genes": store.genes, "aliases": self._aliases, "whole_genome": whole_genome}
+        store = self.store
+        known = {"genes": store.genes, "aliases": self._aliases, "whole_genome": self._whole_genome}
         graph = build_graph(builders, store.nodes, store.contacts, **known)
         for position, control in enumerate(self.config.graph.controls):
             groups = node_groups(self.store.nodes, self.store.node_of_bin, self.split_of_bin)
             rng = np.random.default_rng([self.config.seed, 1000 + position])
             graph = control.build()(graph, groups, rng)
         return graph
+
+    @cached_property
+    def features(self) -> np.ndarray | None:
+        """What nodes bring along, as a model takes it, the last row for bins of none: (nodes + 1, columns) float32.
+
+        Scaled over nodes that have bins of the training split. A bin of no node lacks all features.
+        """
+        path = self.config.graph.features
+        if path is None:
+            return None
+        node = self.store.node_of_bin
+        found = read_features(path, self.store.nodes, aliases=self._aliases, whole_genome=self._whole_genome)
+        is_train = np.zeros(len(found.values) + 1, dtype=bool)
+        is_train[node[(node >= 0) & (self.split_of_bin == SPLITS["train"])]] = True
+        nowhere = np.full_like(found.values[:1], np.nan if (node < 0).any() else 0)
+        return found._replace(values=np.concatenate([found.values, nowhere])).scaled(is_train)
+
+    @property
+    def _whole_genome(self) -> bool:
+        """Whether the chromosomes are all that the FASTA has."""
+        return self.config.genome is not None and self.config.genome.chroms is None
 
     @cached_property
     def sources(self) -> dict[str, dict[str, Any]]:
@@ -140,6 +161,7 @@ class Experiment:
             self.config.model,
             bin_size=self.store.bins.bin_size,
             edge_dim=len(self.graph.attribute_names),
+            features=0 if self.features is None else self.features.shape[1],
             tracks={assay: len(rows) for assay, rows in self.targets.items()},
             whole_windows=self.config.whole_windows,
             masked=self.candidates is not None or bool(self.embeddings and self.embeddings.description.missing != 0),
@@ -176,6 +198,7 @@ class Experiment:
             halo=halo,
             allowed=self.split_of_bin == SPLITS[split],
             counted=self.counted(split),
+            features=self.features,
             **self._read,
             stride=config.batch.stride if split == "train" else None,
             augment=config.augment if augment else NO_AUGMENTATION,
@@ -210,6 +233,7 @@ class Experiment:
             self.config.batch,
             halo=halo,
             allowed=np.ones(len(self.store.bins), dtype=bool),
+            features=self.features,
             **self._read,
             stride=stride,
             keep_empty=True,

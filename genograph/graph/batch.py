@@ -29,6 +29,8 @@ class GenomeBatch:
         crop: Bins at both ends of a window that give context only and are not predicted.
         node_of_bin: (bins,) node of each bin within this batch; -1 for a bin of no node.
         num_nodes: Nodes in the batch.
+        features: (num_nodes + 1, columns) what is known of nodes besides, see `NodeFeatures.scaled`, the last row for
+            bins of no node; None where nothing is.
         edge_index: (2, edges) source and destination node, sorted by destination.
         edge_attr: (edges, attributes); see `GenomeGraph.attribute_names`.
         neighbours: If the model reads them, `state` and `distance` in bp of the CpGs that each cell covers beside a
@@ -48,6 +50,7 @@ class GenomeBatch:
     edge_index: Tensor
     edge_attr: Tensor
     position: Tensor
+    features: Tensor | None = None
     neighbours: dict[str, Tensor] = field(default_factory=dict)
     target: dict[str, Tensor] = field(default_factory=dict)
     coverage: dict[str, Tensor] = field(default_factory=dict)

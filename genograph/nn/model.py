@@ -29,6 +29,7 @@ class GenomeModel(nn.Module):
         processor: Lets the bins of a batch talk.
         trunk: Shared by the heads; None for none.
         heads: By assay.
+        features: Columns of what nodes bring along besides sequence, which are added to their bins by a linear map.
         halo: Bins of context on both sides of a piece of sequence, dropped after encoding.
         masked: Whether bins may come without sequence; they share one learned embedding, which otherwise is 0.
     """
@@ -42,6 +43,7 @@ class GenomeModel(nn.Module):
         heads: Mapping[str, Head],
         *,
         bin_size: int,
+        features: int = 0,
         halo: int,
         masked: bool,
     ) -> None:
@@ -55,6 +57,9 @@ class GenomeModel(nn.Module):
             self.placeholder = nn.Parameter(torch.randn(encoder.channels) * 0.02)
         else:
             self.register_buffer("placeholder", torch.zeros(encoder.channels), persistent=False)
+        entering = encoder.channels + (neighbours.channels if neighbours else 0)
+        # Added, not put beside: the layers that follow are then the same with features and without.
+        self.features = nn.Linear(features, entering, bias=False) if features else nn.Identity()
         self.register_buffer("bases", torch.eye(5, 4), persistent=False)  # the row of N is zero
 
     @property
@@ -130,6 +135,9 @@ class GenomeModel(nn.Module):
         x = embeddings.index_select(0, batch.source + 1)
         if batch.neighbours:
             x = torch.cat([x, self.neighbours(**batch.neighbours)], dim=1)
+        if batch.features is not None:
+            node = torch.where(batch.node_of_bin < 0, batch.num_nodes, batch.node_of_bin)
+            x = x + self.features(batch.features).index_select(0, node)
         x = self.processor(x, batch)
         x = self.trunk(batch.windows(x))
         return {assay: head(x) for assay, head in self.heads.items()}
@@ -162,6 +170,7 @@ def build_model(
     *,
     bin_size: int,
     edge_dim: int,
+    features: int = 0,
     tracks: Mapping[str, int],
     whole_windows: bool = True,
     masked: bool = False,
@@ -172,6 +181,7 @@ def build_model(
         spec: Its parts by name, with their options.
         bin_size: bp of a bin.
         edge_dim: Edge attributes.
+        features: Columns of what nodes bring along.
         tracks: Tracks of each assay in the data; an assay may be left out if its head states them.
         whole_windows: Whether a window is one piece of sequence with zeros beyond, as Basenji's, or pieces
             carry the context that the encoder needs.
@@ -201,8 +211,9 @@ def build_model(
         with _drawn(seed, f"head {assay}"):
             heads[assay] = spec.head(assay).build(width, tracks.get(assay))
     halo = 0 if whole_windows else encoder.halo
+    options = {"bin_size": bin_size, "features": features, "halo": halo, "masked": masked}
     with _drawn(seed, "placeholder"):
-        return GenomeModel(encoder, neighbours, processor, trunk, heads, bin_size=bin_size, halo=halo, masked=masked)
+        return GenomeModel(encoder, neighbours, processor, trunk, heads, **options)
 
 
 @contextmanager
