@@ -81,6 +81,11 @@ class Component(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known(cls, tree: Any, info: ValidationInfo) -> Any:
+        if isinstance(tree, Mapping) and inspect.isclass(tree.get("name")):
+            raise InputError(
+                f"a config names a class, so that a run finds it again. Put {tree['name'].__name__} in a file and name "
+                f"that: path/to/file.py:{tree['name'].__name__}"
+            )
         if not isinstance(tree, Mapping) or not isinstance(tree.get("name"), str):
             return tree
         return cls.checked(tree, (info.context or {}).get("folder", Path()))

@@ -39,8 +39,8 @@ def located(name: str, folder: Path) -> str:
 def own_class(name: str) -> type:
     """The class of a name.
 
-    A module has to be installed or on PYTHONPATH. A file is a module by itself: it imports what is installed. One that
-    has changed since is read again.
+    A module has to be installed or on PYTHONPATH, and not that of a notebook. A file is a module by itself: it imports
+    what is installed. One that has changed since is read again.
 
     Raises:
         InputError: If there is no such module, file or class, or it cannot be imported.
@@ -61,6 +61,11 @@ def _is_of(each: object, module: ModuleType) -> bool:
 
 
 def _imported(where: str, name: str) -> ModuleType:
+    if where == "__main__":
+        raise InputError(
+            f"'{name}': a class of a notebook or script is not there when a run is opened again. Put it in a file and "
+            f"name that: path/to/file.py:{label(name)}"
+        )
     try:
         return import_module(where)
     except (ImportError, ValueError) as error:
