@@ -1,11 +1,13 @@
-"""Files that are written whole or not at all, whatever ends the process meanwhile."""
+"""Files and folders that are written whole or not at all, whatever ends the process meanwhile."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 
 
 @contextmanager
@@ -21,3 +23,16 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write, which is called `path` when the block ends without an error and is gone otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        folder.rename(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

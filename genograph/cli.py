@@ -30,8 +30,8 @@ Where = Annotated[Path, typer.Argument(metavar="CONFIG_OR_RUN", help="A YAML con
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[section.key=value]...", help="Changes to the config.")]
 CLIPPED = ("missing", "soft_clipped", "clipped")  # what `prepare` tells of a track
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; each verb says its default.")]
-
 Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes that share out the windows.")]
+
 
 @app.callback(invoke_without_command=True)
 def _main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
@@ -235,6 +235,19 @@ def export(
 
 
 @app.command()
+def export_model(
+    run: Where,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = ...,
+) -> None:
+    """Write a trained model as a program that runs without genograph, into --out FOLDER."""
+    from genograph.export_model import export_model
+
+    folder = export_model(run, out)
+    print(f"model      {folder / 'model.pt2'}")
+    print(f"next       python {folder / 'example.py'}")
+
+
+@app.command()
 def models(
     config: Annotated[
         Path | None, typer.Argument(metavar="[CONFIG_OR_RUN]", help="Default: all that are shipped.")
@@ -264,6 +277,11 @@ def simulate(
     print(f"next       genograph train {folder / 'graph.yaml'}; genograph train {folder / 'basenji.yaml'}")
 
 
+def _end_tidily() -> None:
+    """Leave no scratch behind when told to end, as torchrun and SLURM tell their processes."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def main() -> None:
     """Run a verb; a mistake in the input ends it with one line and exit code 2."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -278,10 +296,5 @@ def main() -> None:
         print(f"genograph: {' '.join(told.split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-def _end_tidily() -> None:
-    """Leave no scratch behind when told to end, as torchrun and SLURM tell their processes."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-
-
         print("genograph: stopped.", file=sys.stderr)
         sys.exit(130)

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +17,7 @@ import pandas as pd
 
 from genograph.assays.targets import COLUMNS, Target, strand_permutation
 from genograph.assays.tfrecords import write_example, write_records
+from genograph.atomic import new_folder
 from genograph.config import Config
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
@@ -73,7 +70,7 @@ def export(config: Config, out: str | Path) -> Path:
     placed = {split: _placed(store, dataset, split) for split, dataset in datasets.items()}
     order = np.random.default_rng(config.seed).permutation(len(placed["train"]))
     placed["train"] = [placed["train"][number] for number in order]
-    with _written_whole(out) as folder:
+    with new_folder(out) as folder:
         _write_tables(folder, store, config, placed, targets)
         (folder / "tfrecords").mkdir()
         too_large = np.zeros(len(targets), dtype=np.int64)
@@ -171,16 +168,3 @@ def _warn_of_coverage(store: Store) -> None:
     ]
     if weighted:
         log.warning("The coverage of %s has no place in TFRecords and is left out: fractions only.", shorten(weighted))
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[Path]:
-    """A folder to write, which is called `path` when the block ends without an error and is gone otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    try:
-        yield folder
-        folder.chmod(0o755)
-        folder.rename(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -22,6 +22,7 @@ ORDER = (
     "charts",
     "describe",
     "export",
+    "export_model",
     "audit",
     "embed",
     "seen_before",

@@ -111,7 +111,7 @@ class BassetEncoder(nn.Module):
             halo: Bins at both ends that are context only and are not evaluated.
         """
         embeddings = self.dense(self.summary(self.convs(self.reader(one_hot, halo))))
-        return embeddings.unflatten(0, (len(one_hot), -1))
+        return embeddings.unflatten(0, (one_hot.shape[0], -1))
 
 
 def _pool(block: ConvBlock, spec: ConvSpec, length: int, *, keep: bool) -> int:

@@ -25,4 +25,4 @@ class NoEncoder(nn.Module):
 
     def forward(self, one_hot: Tensor, halo: int = 0) -> Tensor:
         """(pieces, inner bins, 0) of one-hot sequence (pieces, 4, bins * bin_size)."""
-        return one_hot.new_zeros(len(one_hot), one_hot.shape[2] // self.bin_size - 2 * halo, 0)
+        return one_hot.new_zeros(one_hot.shape[0], one_hot.shape[2] // self.bin_size - 2 * halo, 0)

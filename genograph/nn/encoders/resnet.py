@@ -66,7 +66,7 @@ class ResNetEncoder(nn.Module):
             halo: Bins at both ends that are context only and are not evaluated.
         """
         image = self.end(self.units(self.stem(self.reader(one_hot, halo))))
-        return image.mean(dim=(2, 3)).unflatten(0, (len(one_hot), -1))
+        return image.mean(dim=(2, 3)).unflatten(0, (one_hot.shape[0], -1))
 
 
 class _Unit(nn.Module):

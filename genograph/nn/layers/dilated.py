@@ -161,7 +161,7 @@ def along_stretches(conv: Callable[[Tensor], Tensor], x: Tensor, layout: tuple[t
         [
             from_image(conv(to_image(bins.unflatten(0, shape)))).flatten(0, 1)
             for bins, shape in zip(groups, layout, strict=True)
-            if len(bins)
+            if bins.shape[0]
         ]
     )
 

@@ -23,11 +23,11 @@ class GraphConvolution(nn.Module):
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         """Nodes (nodes, channels) -> (nodes, channels)."""
-        source, destination = edge_index
+        (source, destination), nodes = edge_index, x.shape[0]
         weight = self.edge_weight(edge_attr)
-        scale = torch.rsqrt(1 + scatter_sum(weight, destination, len(x)))
+        scale = torch.rsqrt(1 + scatter_sum(weight, destination, nodes))
         scaled = scale * x
-        return self.linear(scale * (scaled + scatter_sum(weight * scaled.index_select(0, source), destination, len(x))))
+        return self.linear(scale * (scaled + scatter_sum(weight * scaled.index_select(0, source), destination, nodes)))
 
 
 class GCN(GraphBlock):

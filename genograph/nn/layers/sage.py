@@ -47,14 +47,14 @@ class SAGE(GraphBlock):
         )  # of each type, then of each own attribute
 
     def message(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        source, destination = edge_index
+        (source, destination), nodes = edge_index, x.shape[0]
         weight, neighbours = self.edge_weight(edge_attr), x.index_select(0, source)
         out = self.of_self(x)
         for linear, share in zip(self.of_neighbours, edge_attr[:, len(EDGE_MEASURES) :].T, strict=True):
             weighted = weight * share[:, None]
-            total = scatter_sum(weighted * neighbours, destination, len(x))
+            total = scatter_sum(weighted * neighbours, destination, nodes)
             if self.aggregate == "mean":
-                out = out + linear(total / scatter_sum(weighted.abs(), destination, len(x)).clamp(min=1e-12))
+                out = out + linear(total / scatter_sum(weighted.abs(), destination, nodes).clamp(min=1e-12))
             else:  # the bias comes with every message
-                out = out + F.linear(total, linear.weight) + scatter_sum(weighted, destination, len(x)) * linear.bias
+                out = out + F.linear(total, linear.weight) + scatter_sum(weighted, destination, nodes) * linear.bias
         return out
