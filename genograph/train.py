@@ -6,6 +6,7 @@ runs/<name>/
   tensorboard/         the same, by step
   checkpoints/         best.ckpt and last.ckpt, for --resume
   model.safetensors    weights of the best epoch with the config: enough to evaluate and predict
+  card.md              what the model is, what it learned from, how well, and what it is not for
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from genograph.atomic import replacing
+from genograph.card import Trained, write_card
 from genograph.checkpoint import WEIGHTS, begin_with, save_model
 from genograph.config import Config, TrainingConfig, changed_keys
 from genograph.dataset import WindowDataset
@@ -105,6 +107,8 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
         state = torch.load(checkpoints.best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
         save_model(model, experiment, folder)
+        best = checkpoints.epochs - checkpoints.waited
+        write_card(model, experiment, Trained(checkpoints.epochs, best, checkpoints.best_score), folder)
     trainer.strategy.barrier()
     return folder
 

@@ -1,0 +1,164 @@
+"""`card.md` of a run: what the model is, what it learned from, how well, and what it is not for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from genograph.atomic import replacing
+from genograph.checkpoint import PACKAGES, WEIGHTS
+from genograph.experiment import Experiment
+from genograph.genome.splits import SPLITS
+from genograph.nn.model import GenomeModel, count_parameters
+
+CARD = "card.md"
+MOST = 40  # rows of a table
+
+
+class Trained(NamedTuple):
+    """How a training ended.
+
+    Attributes:
+        epochs: That were trained.
+        best: The one that is kept, from 1.
+        score: Its validation score.
+    """
+
+    epochs: int
+    best: int
+    score: float
+
+
+def write_card(model: GenomeModel, experiment: Experiment, trained: Trained, folder: Path) -> Path:
+    """Write `card.md` into a run folder, whole or not at all; returns its path. Without a date, so that it repeats."""
+    config = experiment.config
+    sections = {
+        "Tracks": _tracks(experiment),
+        "Model": _model(model, experiment),
+        "Data": _data(experiment),
+        "Splits": _splits(experiment),
+        "Training": _training(experiment, trained),
+        "Use and limits": _limits(experiment),
+        "To load it": _loading(folder),
+        "Versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES) + ".",
+    }
+    source = f" After {config.source}." if config.source else ""
+    text = f"# {config.name}\n\n{_summary(model, experiment)}{source}\n"
+    text += "".join(f"\n## {title}\n\n{body}\n" for title, body in sections.items())
+    path = folder / CARD
+    with replacing(path) as written:
+        written.write_text(text)
+    return path
+
+
+def _summary(model: GenomeModel, experiment: Experiment) -> str:
+    tracks = ", ".join(f"{count:,} of {assay}" for assay, count in model.tracks.items())
+    return (
+        f"A model of genograph that predicts {sum(model.tracks.values()):,} tracks ({tracks}) in bins of "
+        f"{experiment.store.bins.bin_size:,} bp."
+    )
+
+
+def _tracks(experiment: Experiment) -> str:
+    rows = [
+        (target.identifier, assay, target.strand, target.description)
+        for assay, targets in experiment.targets.items()
+        for target in targets
+    ]
+    return _table(("track", "assay", "strand", "description"), rows, "the targets table names them")
+
+
+def _model(model: GenomeModel, experiment: Experiment) -> str:
+    described, parameters = experiment.config.model, count_parameters(model)
+    reach = model.receptive_field
+    layers = " ".join(part.label for part in described.processor)
+    rows = {
+        "encoder": described.encoder.label if described.encoder else "",
+        "neighbours": described.neighbours.label if described.neighbours else "",
+        "processor": layers,
+        "heads": " ".join(f"{assay} ({head.loss_name})" for assay, head in model.heads.items()),
+        "parameters": f"{parameters.total:,}, of which {parameters.trainable:,} train",
+        "receptive field": f"{reach:,.0f} bp of contiguous sequence" if np.isfinite(reach) else "the whole window",
+        "graph": _graph(experiment),
+    }
+    return _table(("part", "what"), [row for row in rows.items() if row[1]]) + "\n\nAll options: `config.yaml`."
+
+
+def _graph(experiment: Experiment) -> str:
+    graph = experiment.graph
+    if not graph.edge_types:
+        return ""
+    pairs = graph.edge_index.shape[1] // 2
+    return f"{len(graph.nodes):,} nodes, {pairs:,} pairs joined by edges of types {', '.join(graph.edge_types)}"
+
+
+def _data(experiment: Experiment) -> str:
+    rows = [(key, Path(each["path"]).name, f"`{each['sha256']}`") for key, each in experiment.sources.items()]
+    return _table(("source", "file", "SHA-256"), rows, f"`{WEIGHTS}` names them")
+
+
+def _splits(experiment: Experiment) -> str:
+    given = experiment.config.splits
+    rows = []
+    for name, number in SPLITS.items():
+        regions = given and getattr(given, name)
+        count = int((experiment.counted(name) & (experiment.split_of_bin == number)).sum())
+        rows.append(
+            (name, ", ".join(regions) if regions else "all others" if given else "as the records say", f"{count:,}")
+        )
+    return _table(("split", "regions", "bins that count"), rows)
+
+
+def _training(experiment: Experiment, trained: Trained) -> str:
+    config, batch = experiment.config.training, experiment.config.batch
+    rows = {
+        "optimizer": f"{config.optimizer}, learning rate {config.learning_rate:g}, {config.schedule}",
+        "batch": f"{batch.size} windows in each process, of {batch.window:,} bins that predict {batch.predicted:,}",
+        "seed": str(experiment.config.seed),
+        "precision": config.precision,
+        "epochs": f"{trained.epochs}, of which number {trained.best} is kept",
+        f"valid {config.monitor} of that epoch": f"{trained.score:.4f}",
+    }
+    return (
+        _table(("setting", "value"), rows.items())
+        + "\n\nThe validation split chose the epoch, so that its score flatters. `genograph evaluate` scores the test "
+        "split, beside simple predictors."
+    )
+
+
+def _limits(experiment: Experiment) -> str:
+    model = experiment.config.model
+    read = {
+        "sequence": model.encoder is not None,
+        "the CpGs beside": model.neighbours is not None,
+        "contacts": bool(experiment.graph.contact_types),
+    }
+    return (
+        f"- For: predicting these tracks from {' and '.join(name for name in read if read[name])} of this assembly, in "
+        "what was measured, and comparing models on what neither saw.\n"
+        "- Not shown by any number here: that a prediction holds for other cells, conditions or genomes, for the "
+        "effect of a variant, or for a patient; what a model reads goes along with a signal and need not cause it."
+    )
+
+
+def _loading(folder: Path) -> str:
+    return f"""```python
+from genograph import load_run
+
+experiment, model = load_run("{folder.name}")  # this folder
+```
+
+It needs genograph and the data above. `genograph predict` writes bigWigs, `genograph export-model` a program that needs
+torch alone."""
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], elsewhere: str = "") -> str:
+    """A markdown table of at most so many rows, with a line that says how many more there are and where."""
+    rows = list(rows)
+    lines = [heads, ["---"] * len(heads), *rows[:MOST]]
+    text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return text + (f"\n\nAnd {len(rows) - MOST:,} more; {elsewhere}." if len(rows) > MOST else "")

@@ -1,0 +1,85 @@
+"""The card of a run: what it says is so, and every heading has something below it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import pytest
+
+from genograph.checkpoint import load_run
+from genograph.config import load_config
+from genograph.nn.model import count_parameters
+from genograph.train import train
+from tests.tiny import write_world
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    return train(load_config(write_world(folder), ["training.max_epochs=2"]), folder / "run")
+
+
+@pytest.fixture(scope="module")
+def card(run):
+    return (run / "card.md").read_text()
+
+
+def row(card, first):
+    """The other cells of the row of a table that begins so."""
+    (line,) = re.findall(rf"^\| {re.escape(first)} \|(.*)\|$", card, re.MULTILINE)
+    return [cell.strip() for cell in line.split(" | ")]
+
+
+def test_every_heading_has_something_below_it(card):
+    parts = re.split(r"^#+ .*$", card, flags=re.MULTILINE)
+    assert parts[0] == ""
+    assert len(parts) == 10
+    assert all(part.strip() for part in parts[1:])
+
+
+def test_every_source_stands_there_with_its_digest(card, run):
+    for key, name in {"genome.fasta": "genome.fa", "contacts.file": "map.cool"}.items():
+        digest = hashlib.sha256((run.parent / name).read_bytes()).hexdigest()
+        assert row(card, key) == [name, f"`{digest}`"]
+
+
+def test_no_path_of_the_machine_stands_there(card, run):
+    assert str(run.parent) not in card
+
+
+def test_model_and_splits_are_those_of_the_run(card, run):
+    experiment, model = load_run(run)
+    total, trainable, _ = count_parameters(model)
+    assert row(card, "parameters") == [f"{total:,}, of which {trainable:,} train"]
+    assert row(card, "receptive field") == [f"{model.receptive_field:,.0f} bp of contiguous sequence"]
+    assert row(card, "processor") == ["dilated gat"]
+    assert row(card, "test")[0] == "chrC"
+    assert row(card, "valid") == ["chrB", f"{int(experiment.store.mask[experiment.store.bins.span('chrB')].sum()):,}"]
+    assert row(card, "rev") == ["expression", "-", "G content"]
+
+
+def test_the_score_is_that_of_the_epoch_that_is_kept(card, run):
+    scores = [float(line.split(",")[4]) for line in (run / "metrics.csv").read_text().splitlines()[1:]]
+    assert row(card, "valid pearsonr of that epoch") == [f"{max(scores):.4f}"]
+    assert row(card, "epochs") == [f"2, of which number {1 + scores.index(max(scores))} is kept"]
+
+
+def test_the_same_run_has_the_same_card(card, run):
+    again = train(load_config(run), run.with_name("again") / "run")
+    assert (again / "card.md").read_text() == card
+
+
+def test_a_long_table_ends_with_how_many_more_there_are(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("genograph.card.MOST", 3)
+    train(load_config(run, ["training.max_epochs=1"]), tmp_path / "run")
+    assert "And 1 more; the targets table names them." in (tmp_path / "run" / "card.md").read_text()
+
+
+def test_a_model_without_a_graph_says_nothing_of_one(run, tmp_path):
+    overrides = ["training.max_epochs=1", "graph.edges=[]", "model.processor=[]", "batch.chunk=null"]
+    train(load_config(run, overrides), tmp_path / "run")
+    card = (tmp_path / "run" / "card.md").read_text()
+    assert "| graph |" not in card
+    assert "| processor |" not in card
+    assert "from sequence of this assembly" in card
