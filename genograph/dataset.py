@@ -234,13 +234,14 @@ class WindowDataset(Dataset):
         """Windows whose predicted parts cover every run, less a contig's crop: (windows, 2) of run and first bin."""
         crop, predicted = self.batch.crop, self.batch.predicted
         measured = np.concatenate([[0], np.cumsum(self.counted)])
-        windows = []
+        windows = [np.empty((0, 2), dtype=np.int64)]
         for number, run in enumerate(self.runs):
             start, end = self.store.without_crop(*run.tolist())
-            for first in range(start, max(end - predicted + stride, start + 1), stride):
-                if keep_empty or measured[min(first + predicted, end)] > measured[first]:
-                    windows.append((number, first - crop))
-        return np.asarray(windows, dtype=np.int64).reshape(-1, 2)
+            first = np.arange(start, max(end - predicted + stride, start + 1), stride)
+            if not keep_empty:
+                first = first[measured[np.minimum(first + predicted, end)] > measured[first]]
+            windows.append(np.stack([np.full(len(first), number), first - crop], axis=1))
+        return np.concatenate(windows)
 
     def _bins_of(self, run: np.ndarray, first: np.ndarray, count: int, *, goes_round: bool = True) -> np.ndarray:
         """`count` bins from `first` on, each in its run: (stretches, count); -1 where the run does not reach.

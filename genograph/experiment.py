@@ -225,6 +225,14 @@ class Experiment:
                         "Choose other splits.train, or leave it out of the targets table."
                     )
 
+    def _highest(self, assay: str) -> np.ndarray:
+        """The largest value of each track, 0 where nothing was measured: (tracks,)."""
+        signals = self.store.signals(assay)
+        highest = np.zeros(signals.shape[1], dtype=signals.dtype)
+        for first in range(0, len(signals), 100_000):
+            highest = np.fmax(highest, np.fmax.reduce(signals[first : first + 100_000], axis=0))
+        return highest
+
     def genome_windows(self, halo: int, *, stride: int) -> WindowDataset:
         """Windows over whole chromosomes, every bin allowed, for a prediction."""
         return WindowDataset(
@@ -266,7 +274,7 @@ class Experiment:
                     f"model.heads.{assay}: '{peaks[0]}' is of peaks, 0 to 1, which need loss: bce. Give peaks and "
                     "counts in two configs."
                 )
-            highest = np.nanmax(self.store.signals(assay), axis=0) if options.get("loss") == "bce" else np.zeros(1)
+            highest = self._highest(assay) if options.get("loss") == "bce" else np.zeros(1)
             if highest.max() > 1:
                 identifier = self.store.targets[assay][int(highest.argmax())].identifier
                 raise InputError(

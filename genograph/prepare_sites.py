@@ -129,15 +129,15 @@ def _covered(
     targets: list[Target], sizes: Mapping[str, int], *, bin_size: int, codes: np.ndarray, **names: Any
 ) -> Sites:
     """Every site that any track of methylation has a read at."""
-    found: dict[str, list[np.ndarray]] = {}
+    found: dict[str, np.ndarray] = {}
     for target in targets:
         if ASSAYS[target.assay].kind == "ratio":
             positions = covered_sites(target, Sites(sizes, bin_size), codes=codes, **names)
             for chrom, each in positions.items():
-                found.setdefault(chrom, []).append(each)
+                found[chrom] = np.union1d(found.get(chrom, np.empty(0, dtype=np.int64)), each)
     if not found:
         raise InputError("sites.source: no track of the targets table is of methylation, whose sites could be covered.")
-    by_chrom = [np.unique(np.concatenate(found.get(chrom, [np.empty(0, dtype=np.int64)]))) for chrom in sizes]
+    by_chrom = [found.get(chrom, np.empty(0, dtype=np.int64)) for chrom in sizes]
     chrom = np.repeat(np.arange(len(sizes)), [len(each) for each in by_chrom])
     start = np.concatenate(by_chrom) - (bin_size - 1) // 2
     ends = np.asarray([*sizes.values()])[chrom]

@@ -46,7 +46,8 @@ class EpochSampler(Sampler):
                 classes = (order[self.positive[order]], order[~self.positive[order]])
                 order = np.stack([np.resize(each, self.count // 2) for each in classes], axis=1).ravel()
             order = np.append(order, np.full(len(self) * self.world_size - self.count, FILL))
-        return iter([(self.epoch, int(window)) for window in order[self.rank :: self.world_size]])
+        epoch = self.epoch
+        return ((epoch, int(window)) for window in order[self.rank :: self.world_size])
 
     def __len__(self) -> int:
         if self.shuffle:

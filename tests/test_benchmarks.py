@@ -60,3 +60,13 @@ def test_neighbouring_time_points_share_more_peaks_than_distant_ones(study_data)
     label = store.signals("accessibility")[store.sites[:, 2] == 0]
     r = np.corrcoef(label.T)
     assert np.diag(r, 1).mean() > np.diag(r, 3).mean() + 0.3
+
+
+def test_the_cells_of_the_scale_benchmark_cover_a_fifth_of_the_sites_and_fit_its_config(tmp_path):
+    runpy.run_path(str(BENCHMARKS / "cpg_scale.py"))["write_world"](tmp_path, sites=4000, cells=10)
+    experiment = Experiment.open(load_config(tmp_path / "cells.yaml"))
+    states = experiment.store.signals("methylation")
+    assert len(states) == pytest.approx((1 - 0.8**10) * 4000, rel=0.02)  # those that some cell covers
+    assert np.isfinite(states).sum() == pytest.approx(0.2 * 4000 * 10, rel=0.05)
+    assert set(np.unique(states[np.isfinite(states)])) == {0, 1}
+    assert len(experiment.dataset("train", 0)) == pytest.approx(len(states) / 2, rel=0.05)
