@@ -14,20 +14,30 @@ POOL = 10**0.05
 def pairs_at_distance(valid: np.ndarray, circular: bool) -> np.ndarray:
     """Pairs of mapped places at every distance along one chromosome: (nodes,).
 
-    The autocorrelation of the mask, by fast Fourier transform: n log n instead of n squared.
-
     Args:
         valid: (nodes,) integers; how many map bins of each node are unmasked (0 or 1 when a node is one
             bin of the map).
         circular: Whether the distance is the short way round.
     """
-    num_nodes = len(valid)
-    spectrum = np.fft.rfft(valid.astype(np.float64), n=2 * num_nodes)
-    pairs = np.rint(np.fft.irfft(spectrum * spectrum.conj(), n=2 * num_nodes)[:num_nodes])
+    return np.rint(products_at_distance(valid.astype(np.float64), circular))
+
+
+def products_at_distance(values: np.ndarray, circular: bool) -> np.ndarray:
+    """Summed products of the values of any two nodes at every distance along one chromosome: (nodes,) float64.
+
+    The autocorrelation, by fast Fourier transform: n log n instead of n squared.
+
+    Args:
+        values: (nodes,) float.
+        circular: Whether the distance is the short way round.
+    """
+    num_nodes = len(values)
+    spectrum = np.fft.rfft(values, n=2 * num_nodes)
+    products = np.fft.irfft(spectrum * spectrum.conj(), n=2 * num_nodes)[:num_nodes]
     if not circular:
-        return pairs
+        return products
     distance = np.arange(num_nodes)
-    return np.bincount(np.minimum(distance, num_nodes - distance), weights=pairs, minlength=num_nodes)
+    return np.bincount(np.minimum(distance, num_nodes - distance), weights=products, minlength=num_nodes)
 
 
 def mean_at_distance(contacts: np.ndarray, pairs: np.ndarray) -> np.ndarray:

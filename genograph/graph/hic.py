@@ -24,7 +24,9 @@ class HiCEdges:
     fifty. A pair stays if either end ranks it, so a node may have more than `top_k` edges; a repeat that reads of many
     places map to becomes a hub, which the greatest degree in `GenomeGraph.summary` shows.
 
-    With `downsample` the edges are those of a shallower map, see `ContactMap.thinned`.
+    With `max_fdr` only pairs are ranked that meet more often than chance lets them, at that false discovery rate over
+    all pairs in reach, see `genograph.assays.significance`. With `downsample` the edges are those of a shallower map,
+    see `ContactMap.thinned`.
     """
 
     name: ClassVar[str] = "hic"
@@ -35,6 +37,7 @@ class HiCEdges:
     max_distance: int | None = None  # bp
     min_oe: float = 1.0
     pseudocount: float = 1.0  # reads
+    max_fdr: float | None = None  # leaves pairs out that do not stand out from chance
     downsample: float = 1.0  # share of the reads that are kept, at random
     seed: int = 0  # of that choice
 
@@ -42,6 +45,7 @@ class HiCEdges:
         check_ranking(
             self.name,
             top_k=self.top_k,
+            max_fdr=self.max_fdr,
             downsample=self.downsample,
             min_distance=self.min_distance,
             min_oe=self.min_oe,
@@ -54,13 +58,13 @@ class HiCEdges:
     def __call__(self, nodes: Bins, known: Known) -> Edges:
         contacts = known_contacts(self.name, known.contacts, self.downsample, self.seed)
         self._check_reach(contacts)
-        first, last = self._reach(nodes)
         return strongest_contacts(
             contacts,
-            lambda distance: (distance >= first) & (distance <= last),
+            self._reach(nodes),
             top_k=self.top_k,
             min_oe=self.min_oe,
             pseudocount=self.pseudocount,
+            max_fdr=self.max_fdr,
         )
 
     def _check_reach(self, contacts: ContactMap) -> None:
@@ -71,7 +75,7 @@ class HiCEdges:
                 f"{contacts.max_distance} bp. Raise contacts.max_distance and prepare again."
             )
 
-    def _reach(self, nodes: Bins) -> tuple[int, int]:
-        """The least and the greatest distance in nodes."""
+    def _reach(self, nodes: Bins) -> range:
+        """Distances in nodes."""
         last = int(np.diff(nodes.offsets).max()) if self.max_distance is None else self.max_distance // nodes.bin_size
-        return max(-(-self.min_distance // nodes.bin_size), 1), last
+        return range(max(-(-self.min_distance // nodes.bin_size), 1), last + 1)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 
 from genograph.assays.contacts import ContactMap
+from genograph.assays.significance import SignificantPairs
 from genograph.errors import InputError
 from genograph.graph.genome_graph import Edges
 
@@ -15,11 +14,12 @@ MAX_WEIGHT = 6.0  # log2(1 + O/E) at 63 times the expected; more is an artefact 
 
 def strongest_contacts(
     contacts: ContactMap,
-    is_wanted: Callable[[np.ndarray], np.ndarray],
+    distances: range | None,
     *,
     top_k: int,
     min_oe: float,
     pseudocount: float,
+    max_fdr: float | None,
 ) -> Edges:
     """The pairs that either end ranks among its `top_k`, by observed over expected contacts (O/E).
 
@@ -28,25 +28,34 @@ def strongest_contacts(
 
     Args:
         contacts: The map.
-        is_wanted: Which pairs may be ranked, by their distance in nodes, -1 between chromosomes; shape kept.
+        distances: In nodes, of the pairs that may be ranked; None for pairs between chromosomes.
         top_k: Partners that each node ranks.
         min_oe: Pairs with a smaller ratio are left out.
         pseudocount: In reads.
+        max_fdr: Ranked are only pairs that `SignificantPairs` has at this false discovery rate; None for all.
     """
     partners = _Partners(len(contacts.nodes), top_k)
-    for row, col, oe in _candidates(contacts, pseudocount):
-        is_candidate = is_wanted(contacts.nodes.distance(row, col)) & (oe >= min_oe)
+    significant = None if max_fdr is None else SignificantPairs.of(contacts, distances, max_fdr)
+    for row, col, balanced, oe in contacts.blocks():
+        oe = _shrunken(contacts, row, col, balanced, oe, pseudocount)
+        is_candidate = _is_within(contacts.nodes.distance(row, col), distances) & (oe >= min_oe)
+        if significant is not None:
+            is_candidate &= significant.has(row, col, balanced)
         partners.offer(row[is_candidate], col[is_candidate], oe[is_candidate])
     node, partner, oe = partners.ranked()
     return Edges(node, partner, np.minimum(np.log2(1 + oe), MAX_WEIGHT))
 
 
-def check_ranking(name: str, *, top_k: int, downsample: float, **not_negative: float | None) -> None:
+def check_ranking(
+    name: str, *, top_k: int, max_fdr: float | None, downsample: float, **not_negative: float | None
+) -> None:
     """Raise `InputError` if an option of edge type `name` is out of range."""
     if top_k < 1:
         raise InputError(f"{name}: top_k must be at least 1; got {top_k}.")
     if not 0 < downsample <= 1:
         raise InputError(f"{name}: downsample is a share of the reads, more than 0 to 1; got {downsample}.")
+    if max_fdr is not None and not 0 < max_fdr < 1:
+        raise InputError(f"{name}: max_fdr is a share of the pairs, between 0 and 1, or null; got {max_fdr}.")
     for option, value in not_negative.items():
         if value is not None and value < 0:
             raise InputError(f"{name}: {option} must not be negative; got {value}.")
@@ -59,11 +68,17 @@ def known_contacts(name: str, contacts: ContactMap | None, downsample: float, se
     return contacts if downsample == 1 else contacts.thinned(downsample, seed)
 
 
-def _candidates(contacts: ContactMap, pseudocount: float) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """All pairs with their shrunken O/E."""
-    for row, col, balanced, oe in contacts.blocks():
-        pseudo = pseudocount * contacts.weight[row] * contacts.weight[col]
-        yield row, col, ((balanced + pseudo) / (balanced / oe + pseudo)).astype(np.float32)
+def _shrunken(
+    contacts: ContactMap, row: np.ndarray, col: np.ndarray, balanced: np.ndarray, oe: np.ndarray, pseudocount: float
+) -> np.ndarray:
+    pseudo = pseudocount * contacts.weight[row] * contacts.weight[col]
+    return ((balanced + pseudo) / (balanced / oe + pseudo)).astype(np.float32)
+
+
+def _is_within(distance: np.ndarray, distances: range | None) -> np.ndarray:
+    if distances is None:
+        return distance < 0
+    return (distance >= distances.start) & (distance < distances.stop)
 
 
 class _Partners:

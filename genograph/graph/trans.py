@@ -23,7 +23,9 @@ class TransEdges:
     Comput Biol 20:e1012067). What stands out is where chromosomes gather: centromeres in yeast (Duan et al. 2010,
     Nature 465:363), telomeres, speckles, and repeats that reads of many places map to.
 
-    With `downsample` the edges are those of a shallower map, see `ContactMap.thinned`.
+    With `max_fdr` only pairs are ranked that meet more often than chance lets them, at that false discovery rate over
+    all pairs in reach, see `genograph.assays.significance`. With `downsample` the edges are those of a shallower map,
+    see `ContactMap.thinned`.
 
     Raises:
         InputError: If the store kept no contacts between chromosomes.
@@ -35,6 +37,7 @@ class TransEdges:
     top_k: int = 8
     min_oe: float = 1.0
     pseudocount: float = 1.0  # reads
+    max_fdr: float | None = None  # leaves pairs out that do not stand out from chance
     downsample: float = 1.0  # share of the reads that are kept, at random
     seed: int = 0  # of that choice
 
@@ -42,6 +45,7 @@ class TransEdges:
         check_ranking(
             self.name,
             top_k=self.top_k,
+            max_fdr=self.max_fdr,
             downsample=self.downsample,
             min_oe=self.min_oe,
             pseudocount=self.pseudocount,
@@ -57,8 +61,9 @@ class TransEdges:
             )
         return strongest_contacts(
             contacts,
-            lambda distance: distance < 0,
+            None,
             top_k=self.top_k,
             min_oe=self.min_oe,
             pseudocount=self.pseudocount,
+            max_fdr=self.max_fdr,
         )

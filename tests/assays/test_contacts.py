@@ -96,6 +96,18 @@ def test_larger_nodes_hold_the_sum_of_their_unmasked_bins(tmp_path):
     assert contacts.weight[0] == pytest.approx(weight[:2].mean())
 
 
+def test_larger_nodes_of_raw_counts_hold_exact_sums(tmp_path):
+    """Five bins a node; the last node of each chromosome is shorter."""
+    sizes = {"chr1": 1700, "chr2": 900}  # 17 and 9 bins
+    counts = np.triu(np.random.default_rng(0).integers(0, 1000, (26, 26)))
+    uri = write_map(tmp_path / "map.cool", sizes, 100, counts)
+    contacts = read(uri, tmp_path / "out", Bins(sizes, 500, partial=True), trans=True, balance=None)
+    node = np.r_[np.arange(17) // 5, 4 + np.arange(9) // 5]
+    sums = np.zeros((6, 6), int)
+    np.add.at(sums, (node[:, None], node), counts)
+    np.testing.assert_array_equal(dense(contacts), sums)
+
+
 def test_a_partly_masked_node_is_expected_to_have_less(tmp_path):
     """Uniform contacts have O/E 1 everywhere, also at nodes of which half is masked."""
     size = 40

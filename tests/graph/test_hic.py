@@ -83,6 +83,20 @@ def test_blocks_of_the_map_do_not_change_the_graph(tmp_path, monkeypatch):
     np.testing.assert_array_equal(pieces.edge_attr, whole.edge_attr)
 
 
+@pytest.mark.parametrize("kind", [HiCEdges, TransEdges])
+def test_only_pairs_that_stand_out_are_ranked(tmp_path, kind):
+    """Of three reads a pair, two pairs within a chromosome and two between have thirty."""
+    nodes = Bins({"chr1": 40_000, "chr2": 30_000}, 1000)
+    counts = np.random.default_rng(0).poisson(3.0, (70, 70))
+    counts[[3, 45, 7, 20], [20, 60, 50, 66]] = 30
+    contacts = open_map(tmp_path, nodes, counts, trans=True)
+    options = {"min_distance": 5000} if kind is HiCEdges else {}
+    planted = {(3, 20), (45, 60)} if kind is HiCEdges else {(7, 50), (20, 66)}
+    edges = edges_of(build_graph([kind(**options, max_fdr=0.01)], nodes, contacts))
+    whole = edges_of(build_graph([kind(**options)], nodes, contacts))
+    assert edges == {pair: whole[pair] for pair in planted}
+
+
 def test_a_pair_stays_if_either_end_ranks_it(tmp_path):
     """Every node's best partner is node 0, which itself ranks only one."""
     nodes = Bins({"chr1": 5000}, 1000)
@@ -259,6 +273,8 @@ def test_blocks_of_the_map_do_not_change_which_reads_are_kept(tmp_path):
         ({"pseudocount": -1.0}, "pseudocount must not be negative"),
         ({"min_distance": -5}, "min_distance must not be negative"),
         ({"seed": -1}, "seed must not be negative; got -1"),
+        ({"max_fdr": 0.0}, "max_fdr is a share of the pairs, between 0 and 1, or null; got 0.0"),
+        ({"max_fdr": 1.0}, "max_fdr is a share of the pairs"),
         ({"downsample": 0.0}, "downsample is a share of the reads, more than 0 to 1; got 0.0"),
         ({"downsample": 1.5}, "downsample is a share of the reads, more than 0 to 1; got 1.5"),
         ({"min_distance": 5000, "max_distance": 1000}, "max_distance 1000 is below min_distance 5000"),

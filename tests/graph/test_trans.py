@@ -138,5 +138,6 @@ def test_centromeres_of_yeast_meet_in_the_graph(yeast):
     graph = build_graph([TransEdges()], yeast.nodes, yeast)
     assert enrichment(yeast, graph, CENTROMERES, 20_000) > 8
     assert enrichment(yeast, graph, CENTROMERES, 50_000) > 4
+    assert enrichment(yeast, build_graph([TransEdges(max_fdr=0.1)], yeast.nodes, yeast), CENTROMERES, 20_000) > 25
     elsewhere = [{name: place + step for name, place in CENTROMERES.items()} for step in (-150_000, 150_000, 250_000)]
     assert all(enrichment(yeast, graph, places, 20_000) < 2 for places in elsewhere)

@@ -1,0 +1,165 @@
+"""Pairs that stand out from chance: against dense sums and other code, and in simulations whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import false_discovery_control, nbinom
+
+from genograph.assays.contacts import ContactMap
+from genograph.assays.significance import Background, SignificantPairs, _Totals
+from genograph.genome.bins import Bins
+from tests.maps import open_map
+
+REACH = range(8, 120)  # nodes
+
+
+def simulated(folder, *, dispersion: float, loops: int = 0, fold: float = 6, depth: float = 200, size: int = 250):
+    """Negative binomial reads that fall off with distance, on two chromosomes of biased nodes, some masked.
+
+    Returns:
+        The map, and True for the planted pairs that it can see: (nodes, nodes).
+    """
+    rng = np.random.default_rng(0)
+    nodes = Bins({"chr1": size * 1000, "chr2": size * 1000}, 1000)
+    bias = rng.lognormal(0, 0.3, len(nodes))
+    apart = np.abs(np.subtract.outer(np.arange(len(nodes)), np.arange(len(nodes))))
+    is_cis = np.equal.outer(np.arange(len(nodes)) // size, np.arange(len(nodes)) // size)
+    mean = np.where(is_cis, depth / (1 + apart), 0.5) * bias[:, None] * bias
+    first, second = np.nonzero(np.triu(is_cis, REACH.start) & (apart < 100))
+    chosen = rng.choice(len(first), loops, replace=False)
+    planted = np.zeros(mean.shape, bool)
+    planted[first[chosen], second[chosen]] = True
+    counts = rng.poisson(rng.gamma(1 / dispersion, dispersion * np.where(planted, fold, 1) * mean))
+    weight = 1 / bias
+    weight[rng.random(len(nodes)) < 0.03] = np.nan
+    seen = ~np.isnan(weight)
+    return open_map(folder, nodes, counts, weight, trans=True), planted & seen & seen[:, None]
+
+
+def found(contacts: ContactMap, significant: SignificantPairs) -> np.ndarray:
+    """(nodes, nodes) True for pairs that stand out."""
+    is_found = np.zeros((len(contacts.nodes), len(contacts.nodes)), bool)
+    for row, col, balanced in contacts.pixels():
+        is_found[row, col] = significant.has(row, col, balanced)
+    return is_found
+
+
+# What is found
+
+
+@pytest.mark.parametrize("distances", [REACH, None])
+@pytest.mark.parametrize("dispersion", [0.02, 0.5])
+def test_a_map_of_chance_alone_has_no_pair_that_stands_out(tmp_path, dispersion, distances):
+    contacts, _ = simulated(tmp_path, dispersion=dispersion)
+    assert found(contacts, SignificantPairs.of(contacts, distances, 0.1)).sum() == 0
+
+
+@pytest.mark.parametrize("dispersion", [0.02, 0.1])
+def test_planted_loops_are_found_and_one_in_ten_at_most_is_false(tmp_path, dispersion):
+    contacts, planted = simulated(tmp_path, dispersion=dispersion, loops=800)
+    is_found = found(contacts, SignificantPairs.of(contacts, REACH, 0.1))
+    assert (is_found & planted).sum() / planted.sum() > 0.7
+    assert (is_found & ~planted).sum() / is_found.sum() < 0.1
+
+
+def test_a_lower_rate_keeps_fewer_pairs_all_of_which_the_higher_one_has(tmp_path):
+    contacts, _ = simulated(tmp_path, dispersion=0.1, loops=800)
+    few, many = (found(contacts, SignificantPairs.of(contacts, REACH, rate)) for rate in (0.01, 0.1))
+    assert 0 < few.sum() < many.sum()
+    assert not (few & ~many).any()
+
+
+@pytest.mark.parametrize("loops", [0, 800])
+def test_loops_do_not_widen_the_dispersion_of_chance(tmp_path, loops):
+    contacts, _ = simulated(tmp_path, dispersion=0.3, loops=loops)
+    background = Background.of(contacts, range(8, 40))
+    assert background.dispersion.mean() == pytest.approx(0.3, rel=0.15)
+
+
+# How it is computed
+
+
+@pytest.fixture
+def contacts(tmp_path) -> ContactMap:
+    """A line and a circle with a masked node each."""
+    rng = np.random.default_rng(1)
+    nodes = Bins({"line": 9000, "ring": 8000}, 1000, circular=frozenset({"ring"}))
+    weight = rng.uniform(0.5, 2.0, len(nodes))
+    weight[[2, 12]] = np.nan
+    return open_map(tmp_path, nodes, rng.poisson(5.0, (len(nodes), len(nodes))), weight, trans=True)
+
+
+def dense_means(contacts: ContactMap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance and expected reads of every pair that the map can see, and its two nodes."""
+    row, col = np.triu_indices(len(contacts.nodes), 1)
+    seen = ~(contacts.masked[row] | contacts.masked[col])
+    row, col = row[seen], col[seen]
+    mean = contacts.expected_at(row, col) / (contacts.weight[row] * contacts.weight[col])
+    return contacts.nodes.distance(row, col), mean, np.stack([row, col])
+
+
+def test_sums_over_all_pairs_equal_those_of_a_dense_matrix(contacts):
+    distance, mean, _ = dense_means(contacts)
+    totals = _Totals.of(contacts, range(1, 9))
+    for power, total in (0, totals.pairs), (2, totals.square), (3, totals.cube):
+        by_distance = np.bincount(distance[distance > 0], mean[distance > 0] ** power, minlength=9)
+        np.testing.assert_allclose(total, by_distance[1:], rtol=1e-6, atol=1e-9)
+    between = _Totals.of(contacts, None)
+    for power, total in (0, between.pairs), (2, between.square), (3, between.cube):
+        assert total == pytest.approx((mean[distance < 0] ** power).sum(), rel=1e-6)
+
+
+def test_a_p_value_is_the_upper_tail_of_a_negative_binomial(contacts):
+    background = Background.of(contacts, range(2, 5))
+    row, col, balanced = next(contacts.pixels())
+    is_in = np.isin(contacts.nodes.distance(row, col), range(2, 5))
+    p, per_read = background.p_values(row, col, balanced), contacts.weight[row] * contacts.weight[col]
+    reads, mean = np.rint(balanced / per_read)[is_in], (contacts.expected_at(row, col) / per_read)[is_in]
+    dispersion = background.dispersion[contacts.nodes.distance(row, col)[is_in] - 2]
+    np.testing.assert_allclose(p[is_in], nbinom.sf(reads - 1, 1 / dispersion, 1 / (1 + dispersion * mean)), rtol=1e-6)
+    assert (p[~is_in] == 1).all()
+
+
+def test_all_pairs_are_tested_also_those_without_a_read(contacts):
+    distance, _, _ = dense_means(contacts)
+    assert Background.of(contacts, range(2, 5)).num_pairs == np.isin(distance, range(2, 5)).sum()
+    assert Background.of(contacts, None).num_pairs == (distance < 0).sum()
+
+
+def test_pairs_are_kept_as_benjamini_and_hochberg_keep_them(tmp_path):
+    contacts, _ = simulated(tmp_path, dispersion=0.1, loops=300, fold=3)
+    significant = SignificantPairs.of(contacts, REACH, 0.1)
+    row, col, balanced = next(contacts.pixels())
+    p = significant.background.p_values(row, col, balanced)
+    p_of_all = np.ones(significant.background.num_pairs)
+    p_of_all[: (p < 1).sum()] = p[p < 1]
+    expected = (false_discovery_control(p_of_all) <= 0.1).sum()
+    kept = significant.has(row, col, balanced)
+    assert expected > 20
+    assert 0.95 * expected <= kept.sum() <= expected  # the border of a class of p-values is a little below
+    assert p[kept].max() < p[~kept].min()
+
+
+def test_blocks_of_the_map_do_not_change_what_is_found(tmp_path, monkeypatch):
+    contacts, _ = simulated(tmp_path, dispersion=0.1, loops=300, size=60)
+    whole = SignificantPairs.of(contacts, REACH, 0.1)
+    pixels = ContactMap.pixels
+    monkeypatch.setattr(ContactMap, "pixels", lambda self, size=500: pixels(self, size))
+    pieces = SignificantPairs.of(contacts, REACH, 0.1)
+    np.testing.assert_allclose(pieces.background.dispersion, whole.background.dispersion, rtol=1e-9)
+    np.testing.assert_array_equal(found(contacts, pieces), found(contacts, whole))
+
+
+def test_distances_that_no_pair_has_give_none(contacts):
+    significant = SignificantPairs.of(contacts, range(50, 60), 0.1)
+    assert significant.background.num_pairs == 0
+    assert not found(contacts, significant).any()
+    assert not found(contacts, SignificantPairs.of(contacts, range(50, 50), 0.1)).any()
+
+
+def test_a_map_without_contacts_gives_none(tmp_path):
+    contacts = open_map(tmp_path, Bins({"chr1": 9000}, 1000), np.zeros((9, 9), int))
+    significant = SignificantPairs.of(contacts, range(1, 9), 0.1)
+    assert significant.background.num_pairs == 36
+    assert not found(contacts, significant).any()
