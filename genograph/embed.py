@@ -56,13 +56,14 @@ def embed(
         InputError: If the run is not finished, has no encoder of sequence, its data are gone, the folder has
             embeddings of another run, or `float16` cannot hold them.
     """
-    folder = Path(out) if out is not None else Path(run) / "embeddings"
+    run = Path(run).parent if Path(run).name == WEIGHTS else Path(run)
+    folder = Path(out) if out is not None else run / "embeddings"
     if dtype not in DTYPES:
         raise InputError(f"--dtype: {' or '.join(DTYPES)}, not '{dtype}'.")
     experiment, model = load_run(run, config)
     if experiment.config.model.encoder is None or experiment.config.model.embeddings is not None:
         raise InputError(f"{run} reads no sequence, so that there is nothing to embed. Give a run with an encoder.")
-    description = _description(experiment, model, Path(run))
+    description = _description(experiment, model, run)
     made = {**description.model_dump(mode="json"), "dtype": dtype}
     path = folder / DESCRIPTION
     if path.is_file():
@@ -141,7 +142,6 @@ def _description(experiment: Experiment, model: GenomeModel, run: Path) -> Descr
     seen = seen_by(experiment.config, store)
     if experiment.config.whole_windows and model.encoder.halo:
         log.info("batch.chunk is null: windows end in nothing there, embeddings in the sequence that goes on.")
-    weights = run if run.name == WEIGHTS else run / WEIGHTS
     sources = {key: each["sha256"] for key, each in experiment.sources.items()}
     return Description(
         **layout(store.bins),
@@ -152,7 +152,7 @@ def _description(experiment: Experiment, model: GenomeModel, run: Path) -> Descr
         border=model.encoder.halo if plain else 0,
         trained=None if seen.unknown else stretches(seen.trained),
         chosen=stretches(seen.chosen),
-        made_of={"run": str(run.resolve()), "weights": sha256(weights), "sources": sources},
+        made_of={"run": str(run.resolve()), "weights": sha256(run / WEIGHTS), "sources": sources},
     )
 
 

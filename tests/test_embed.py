@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from genograph.ablate import ablate, launchers
+from genograph.ablate.grid import finish
+from genograph.audit import audit
+from genograph.augment import reverse_complement
 from genograph.checkpoint import begin_with, load_run
 from genograph.config import load_config
-from genograph.embed import embed
+from genograph.embed import _Encoder, embed
+from genograph.embeddings import Description
+from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
 from genograph.predict import predict
 from genograph.train import train
 from tests import tiny
+from tests.test_prepare_sites import world
+
+__all__ = ["world"]
 
 AS_THEY_ARE = ["augment.shift=0", "augment.reverse_complement=false"]
 # chrA in three splits, with a border within a node and bins of none between.
@@ -56,7 +68,8 @@ def both(run, path, *changes):
     experiment, model = load_run(run)
     other = Experiment.open(reading(run, path, *changes))
     cached = other.model()
-    parts = {part: run for part in ("processor", "trunk", "heads")}
+    names = {name.partition(".")[0] for name in cached.state_dict()}
+    parts = {part: run for part in ("processor", "trunk", "heads") if part in names}
     begin_with(cached, parts | ({"placeholder": run} if experiment.candidates is not None else {}))
     return (experiment, model.eval()), (other, cached.eval())
 
@@ -96,3 +109,191 @@ def test_runs_on_embeddings_are_evaluated_and_predict(run, stored, tmp_path):
     assert len(list(predict(begun).glob("*.bw"))) == 4
     tracked = load_file(begun / "model.safetensors")
     assert not any(name.startswith("encoder.") for name in tracked)
+
+
+def test_the_other_strand_of_embeddings_of_both_is_that_of_the_sequence(run, stored):
+    (experiment, model), (other, cached) = both(run, stored)
+    targets = experiment.store.targets
+    batch = experiment.dataset("valid", model.halo).make_batch([0])
+    same = other.dataset("valid", cached.halo).make_batch([0])
+    with torch.inference_mode():
+        expected = model(reverse_complement(batch, 16, targets))
+        found = cached(reverse_complement(same, 1, targets))
+    alike = [torch.allclose(found[assay], values, rtol=1e-4, atol=1e-5) for assay, values in expected.items()]
+    assert all(alike) == experiment.config.model.both_strands
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A run of the tiny world, to be changed by nobody."""
+    return trained(tmp_path_factory.mktemp("plain"))
+
+
+@pytest.fixture
+def copy(plain, tmp_path):
+    return shutil.copytree(plain, tmp_path / "run")
+
+
+def array(path):
+    return np.load(path.with_name("embeddings.npy"))
+
+
+def test_half_the_size_differs_by_rounding_alone(plain, tmp_path):
+    whole, half = (array(embed(plain, tmp_path / dtype, dtype=dtype)) for dtype in ("float32", "float16"))
+    assert half.dtype == np.float16
+    assert whole.shape == half.shape
+    np.testing.assert_allclose(half, whole, rtol=1e-3, atol=1e-6)
+    (experiment, model), (other, cached) = both(plain, tmp_path / "float16" / "embeddings.json")
+    with torch.inference_mode():
+        expected = model(experiment.dataset("test", model.halo).make_batch([0]))
+        found = cached(other.dataset("test", cached.halo).make_batch([0]))
+    for assay, values in expected.items():
+        torch.testing.assert_close(found[assay], values, rtol=1e-2, atol=1e-3)
+
+
+def test_one_that_was_stopped_goes_on_with_the_next_chromosome(plain, tmp_path, monkeypatch):
+    expected = array(embed(plain, tmp_path / "whole"))
+    encode, encoded = _Encoder.encode, []
+
+    def stopping(encoder, chrom):
+        if chrom == "chrB" and not encoded.count("stopped"):
+            encoder.opened.values[encoder.bins.span(chrom)] = 7
+            encoded.append("stopped")
+            raise KeyboardInterrupt
+        encoded.append(chrom)
+        encode(encoder, chrom)
+
+    monkeypatch.setattr(_Encoder, "encode", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        embed(plain, tmp_path / "stopped")
+    assert not (tmp_path / "stopped" / "embeddings.json").exists()
+    path = embed(plain, tmp_path / "stopped")
+    assert encoded == ["chrA", "stopped", "chrB", "chrC"]
+    np.testing.assert_array_equal(array(path), expected)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["embeddings.json", "embeddings.npy"]
+    assert embed(plain, tmp_path / "stopped") == path
+    assert encoded[4:] == []
+
+
+def test_what_was_begun_otherwise_begins_anew(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr(_Encoder, "encode", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        embed(plain, tmp_path, dtype="float16")
+    monkeypatch.undo()
+    assert array(embed(plain, tmp_path)).dtype == np.float32
+
+
+def test_embeddings_of_another_run_are_not_written_over(plain, copy, tmp_path):
+    path = embed(plain, tmp_path / "embeddings")
+    weights = copy / "model.safetensors"
+    assert embed(copy, path.parent) == path  # the same weights
+    other = train(load_config(plain, ["seed=3"]), tmp_path / "other")
+    shutil.copy(other / "model.safetensors", weights)
+    with pytest.raises(InputError, match=r"has embeddings of another run, or of other data\. Name another folder"):
+        embed(copy, path.parent)
+
+
+def test_what_has_no_encoder_of_sequence_is_not_embedded(plain, tmp_path):
+    begun = train(reading(plain, embed(plain, tmp_path / "first")), tmp_path / "begun")
+    with pytest.raises(InputError, match="reads no sequence, so that there is nothing to embed"):
+        embed(begun)
+    with pytest.raises(InputError, match="--dtype: float16 or float32, not 'int8'"):
+        embed(plain, dtype="int8")
+
+
+def test_a_description_says_what_the_embeddings_are(plain, tmp_path):
+    experiment, model = load_run(plain)
+    known = Description.read(embed(plain, tmp_path))
+    split = experiment.split_of_bin
+    assert known.receptive_field == model.encoder.receptive_field
+    assert (known.missing, known.both_strands, known.border) == (0, False, model.encoder.halo)
+    assert sum(end - first for first, end in known.runs) == len(split)
+    assert sum(end - first for first, end in known.trained) == (split == 0).sum()
+    assert sum(end - first for first, end in known.chosen) == (split == 1).sum()
+    assert known.made_of["run"] == str(plain)
+    assert known.made_of["sources"]["genome.fasta"] == experiment.sources["genome.fasta"]["sha256"]
+
+
+def test_views_that_are_not_stored_are_refused(plain, tmp_path):
+    path = embed(plain, tmp_path)
+    for change, told in {
+        "augment.shift=3": "augment.shift: 3, but stored embeddings cannot be shifted; set augment.shift=0",
+        "prediction.shifts=[-1,0,1]": "prediction.shifts: .* set prediction.shifts=.0.",
+        "augment.reverse_complement=true": "augment.reverse_complement: .* of one strand alone",
+        "prediction.reverse_complement=true": "prediction.reverse_complement: .* of one strand alone",
+    }.items():
+        with pytest.raises(InputError, match=told):
+            Experiment.open(reading(plain, path, change))
+    with pytest.raises(InputError, match="both_strands: stored embeddings are of both strands if their encoder was"):
+        reading(plain, path, "model.both_strands=true")
+
+
+def test_moved_embeddings_are_named_anew(plain, tmp_path):
+    path = embed(plain, tmp_path / "there")
+    begun = train(reading(plain, path), tmp_path / "begun")
+    path.parent.rename(tmp_path / "here")
+    with pytest.raises(InputError, match=r"there/embeddings\.json: No such file"):
+        load_run(begun)
+    load_run(begun, load_config(begun, [f"model.encoder.file={tmp_path / 'here' / 'embeddings.json'}"]))
+
+
+def found(experiment, check):
+    (finding,) = [each for each in audit(experiment) if each.check == check]
+    return finding
+
+
+def test_an_encoder_trained_on_what_is_held_out_is_a_leak(plain, tmp_path):
+    path = embed(plain, tmp_path)
+    same = Experiment.open(reading(plain, path))
+    assert found(same, "pretrained_on_held_out").status == "ok"
+    assert found(same, "context_across_splits").status == "ok"
+    swapped = Experiment.open(reading(plain, path, "splits.valid=[chrC]", "splits.test=['chrA:8000-17000']"))
+    finding = found(swapped, "pretrained_on_held_out")
+    assert (finding.status, finding.values["trained"]) == ("note", 0)
+    assert finding.values["chosen"] == (swapped.split_of_bin == 2).sum()
+    other = Experiment.open(reading(plain, path, "splits.test=[chrB]", "splits.valid=[chrC]", "splits.train=[chrA]"))
+    finding = found(other, "pretrained_on_held_out")
+    assert (finding.status, finding.values["trained"]) == ("leak", tiny.SIZES["chrB"] // tiny.BIN)
+
+
+def test_an_encoder_to_start_from_that_was_trained_on_what_is_held_out_is_a_leak(plain):
+    start = f"training.start_from={{encoder: {plain}}}"
+    assert found(Experiment.open(load_config(plain, [start])), "pretrained_on_held_out").status == "ok"
+    other = ["splits.test=[chrB]", "splits.valid=[chrC]", "splits.train=[chrA]"]
+    assert found(Experiment.open(load_config(plain, [start, *other])), "pretrained_on_held_out").status == "leak"
+
+
+def test_embeddings_of_other_splits_read_across_their_borders(plain, tmp_path):
+    path = embed(plain, tmp_path)
+    inside = ["splits.gap=0", "splits.test=[chrB, 'chrA:25600-29952']"]  # within a run of training
+    finding = found(Experiment.open(reading(plain, path, *inside)), "context_across_splits")
+    assert finding.status == "leak"
+    # Of test the bin beyond each of its ends, of training the first and the last bin of what is tested.
+    assert finding.count == 4 * tiny.BIN
+
+
+def test_an_ablation_compares_graphs_on_embeddings(plain, tmp_path, monkeypatch):
+    monkeypatch.setitem(launchers.LAUNCHERS, "local", in_this_process)
+    settings = ["ablation.arms=[hic, no_graph]", "ablation.seeds=2", "training.max_epochs=1"]
+    said = ablate(reading(plain, embed(plain, tmp_path / "stored"), *settings), tmp_path / "ablation")
+    assert said.sentence
+    trees = [json.loads(path.read_text()) for path in [tmp_path / "ablation" / "audit.json"]]
+    assert {each["check"] for fold in trees[0] for each in fold} >= {"pretrained_on_held_out"}
+    settings[0] = "ablation.folds=3"
+    with pytest.raises(InputError, match="pretrained_on_held_out: Parts of the model were trained before on"):
+        ablate(reading(plain, tmp_path / "stored" / "embeddings.json", *settings), tmp_path / "folds")
+
+
+def in_this_process(runs, workers, folder, options):
+    for run in runs:
+        finish(run)
+        yield run, None
+
+
+def test_sites_are_embedded_as_bins_are(world, tmp_path):
+    run = train(load_config(world, ["training.max_epochs=1", "store=sites"]), tmp_path / "run")
+    (experiment, model), (other, cached) = both(run, embed(run))
+    windows, same = experiment.dataset("test", model.halo), other.dataset("test", cached.halo)
+    with torch.inference_mode():
+        expected, found = model(windows.make_batch(range(8))), cached(same.make_batch(range(8)))
+    torch.testing.assert_close(found["accessibility"], expected["accessibility"], rtol=1e-4, atol=1e-5)

@@ -112,7 +112,7 @@ def _check(config: Config) -> None:
         raise InputError("sites.source: a study compares classifiers of peaks; set sites: {source: peaks}.")
     if len(config.model.heads) != 1:
         raise InputError(f"model.heads: a study is of one assay; got {', '.join(config.model.heads)}.")
-    if config.model.encoder is None:
+    if config.model.encoder is None or config.model.embeddings:
         raise InputError("model.encoder: a study compares readers of sequence; give one.")
 
 
