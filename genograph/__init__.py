@@ -21,6 +21,7 @@ HOMES = {  # where each name is at home
     "InputError": "genograph.errors",
     "Known": "genograph.graph.building",
     "ModuleEncoder": "genograph.nn.encoders.module",
+    "Regions": "genograph.genome.regions",
     "Sites": "genograph.genome.sites",
     "from_networkx": "genograph.graph.interchange",
     "from_pandas": "genograph.graph.interchange",

@@ -4,6 +4,7 @@ from genograph.embeddings import save_embeddings as save_embeddings
 from genograph.errors import InputError as InputError
 from genograph.experiment import Experiment as Experiment
 from genograph.genome.bins import Bins as Bins
+from genograph.genome.regions import Regions as Regions
 from genograph.genome.sites import Sites as Sites
 from genograph.graph.building import Known as Known
 from genograph.graph.export import write_graph as write_graph

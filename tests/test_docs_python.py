@@ -22,7 +22,8 @@ def checkout(tmp_path_factory):
     """A folder with the E. coli config and data, in which nothing else is."""
     folder = tmp_path_factory.mktemp("checkout")
     (folder / "configs").mkdir()
-    shutil.copy(ROOT / "configs" / "ecoli.yaml", folder / "configs")
+    for name in ("ecoli.yaml", "ecoli_regulation.yaml"):
+        shutil.copy(ROOT / "configs" / name, folder / "configs")
     shutil.copytree(ROOT / "data" / "ecoli", folder / "data" / "ecoli")
     return folder
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from genograph.errors import InputError, nearest
 from genograph.genome.interval import Interval
@@ -54,6 +55,15 @@ class Bins:
             "bin_size": np.array(self.bin_size),
             "partial": np.array(self.partial),
         }
+
+    def to_frame(self) -> pd.DataFrame:
+        """Where the tiles lie: columns chrom, start and end.
+
+        >>> Bins({"chr1": 2500}, 1000).to_frame().to_csv("places.tsv", sep="\\t", index=False)
+        """
+        tiles = np.arange(len(self))
+        chrom = np.asarray(self.chroms, dtype=object)[self.chrom_index(tiles)]
+        return pd.DataFrame({"chrom": chrom, "start": self.starts(tiles), "end": self.ends(tiles)})
 
     @property
     def length(self) -> str:

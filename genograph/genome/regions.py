@@ -32,6 +32,7 @@ class Regions(Bins):
         start: (regions,) its first base, ascending on a chromosome.
         end: (regions,) one past its last base, ascending on a chromosome.
 
+    >>> from genograph.genome.interval import Interval
     >>> places = [Interval("chr1", 900, 1100), Interval("chr1", 40, 160), Interval("chr1", 50, 60)]
     >>> nodes = Regions.of(places, {"chr1": 5000})
     >>> [str(nodes.interval(number)) for number in range(len(nodes))]
