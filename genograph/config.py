@@ -85,8 +85,8 @@ class TrainingConfig(Section):
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int | Literal["auto"] = "auto"
-    workers: int = Field(0, ge=0)  # processes that prepare batches
     sync_norm: bool = False  # batch normalisation over the batches of all processes
+    workers: int = Field(0, ge=0)  # processes that prepare batches
     threads: int = Field(0, ge=0)  # of torch; 0: torch's own choice
 
     @field_validator("devices")
