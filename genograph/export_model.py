@@ -39,6 +39,7 @@ MEANINGS = {
     "nodes": "only its length is read, which is the number of nodes",
     "edge_index": "source and destination node of every edge, sorted by destination, each pair in both directions",
     "edge_attr": "of every edge its attributes",
+    "features": "of every node what it brings along, scaled as in training, and a last row for bins of no node",
     "state": "of every bin the methylated fractions of the CpGs beside it, cell by cell; NaN: there is none",
     "distance": "of every bin how many bp these are away",
 }
@@ -67,6 +68,7 @@ class Program(nn.Module):
         nodes: Tensor,
         edge_index: Tensor,
         edge_attr: Tensor,
+        features: Tensor | None = None,
         state: Tensor | None = None,
         distance: Tensor | None = None,
     ) -> dict[str, Tensor]:
@@ -83,6 +85,7 @@ class Program(nn.Module):
             num_nodes=nodes.shape[0],
             edge_index=edge_index,
             edge_attr=edge_attr,
+            features=features,
             position=source,
             neighbours={} if state is None else {"state": state, "distance": distance},
         )
@@ -133,9 +136,10 @@ def _example(windows: WindowDataset) -> GenomeBatch:
 
 def _inputs(batch: GenomeBatch) -> dict[str, Tensor]:
     """What the program takes, by name and in order."""
-    names = ("codes", "source", "node_of_bin", "nodes", "edge_index", "edge_attr")
+    names = ("codes", "source", "node_of_bin", "nodes", "edge_index", "edge_attr", "features")
     nodes = torch.zeros(batch.num_nodes)
-    return {name: nodes if name == "nodes" else getattr(batch, name) for name in names} | batch.neighbours
+    given = {name: nodes if name == "nodes" else getattr(batch, name) for name in names} | batch.neighbours
+    return {name: values for name, values in given.items() if values is not None}
 
 
 def _exported(program: Program, inputs: dict[str, Tensor]) -> ExportedProgram:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +14,14 @@ from genograph.checkpoint import load_run
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
+from genograph.export_model import export_model
 from genograph.genome.bins import Bins
 from genograph.genome.interval import Interval
 from genograph.genome.regions import Regions
 from genograph.graph.features import NodeFeatures, read_features
 from genograph.predict import predict
 from genograph.train import train
+from tests.test_export_model import assert_predicts_alike
 from tests.tiny import NODE, SIZES, write_world
 
 NAMES = {"aliases": {"one": "chr1"}, "whole_genome": True}
@@ -179,6 +182,13 @@ def test_a_run_with_features_is_found_again_and_predicts(experiment, world, tmp_
     np.testing.assert_array_equal(found.features, experiment.features)
     assert model.features.weight.shape == (8, 3)
     assert len(list(predict(run, tmp_path / "predictions").glob("*.bw"))) == 4
+
+
+def test_a_model_with_features_is_a_program_too(experiment, tmp_path):
+    run = train(experiment.config, tmp_path / "run")
+    folder = export_model(run, tmp_path / "program")
+    assert "features" in json.loads((folder / "model.json").read_text())["inputs"]
+    assert_predicts_alike(run, folder)
 
 
 def test_bins_of_no_node_lack_all_features(world):
