@@ -15,6 +15,7 @@ ROUNDS = 6  # of estimating dispersion, after one with all pairs; outliers of on
 OUTLIER = 0.01  # p-value
 ENOUGH = 1000  # pairs, and summed squares of expected reads, from which one dispersion is estimated
 LEAST = 1e-6  # dispersion, at which the distribution is a Poisson's for all that matters
+BLOCK = 500_000  # pairs at a time
 PER_DECADE, DECADES = 100, 320  # classes of p-values, so that they need not be kept
 
 
@@ -113,7 +114,7 @@ class Background:
         excess, square, cube = (np.bincount(stretch, each) for each in (totals.square, totals.square, totals.cube))
         usual = np.divide(cube, square, out=np.zeros(len(square)), where=square > 0)
         lost = _lost(usual, self.dispersion[np.unique(stretch, return_index=True)[1]], outlier)
-        for row, col, balanced in self.contacts.pixels():
+        for row, col, balanced in self.contacts.pixels(BLOCK):
             place, reads, mean = self._seen(row, col, balanced)
             leaves = self.p_values(row, col, balanced) < outlier
             change = np.where(leaves, 0, (reads - mean) ** 2 - reads) - mean**2  # of one that had no read
@@ -150,7 +151,7 @@ class SignificantPairs:
     def of(cls, contacts: ContactMap, distances: range | None, max_fdr: float) -> SignificantPairs:
         background = Background.of(contacts, distances)
         counts = np.zeros(PER_DECADE * DECADES + 1)
-        for row, col, balanced in contacts.pixels():
+        for row, col, balanced in contacts.pixels(BLOCK):
             counts += np.bincount(_classes(background.p_values(row, col, balanced)), minlength=len(counts))
         counts[0] = 0  # p-values next to 1, those of pairs out of reach among them
         as_small = np.cumsum(counts[::-1])[::-1]  # pairs with a p-value of at most the border

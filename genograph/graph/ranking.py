@@ -38,10 +38,10 @@ def strongest_contacts(
     significant = None if max_fdr is None else SignificantPairs.of(contacts, distances, max_fdr)
     for row, col, balanced, oe in contacts.blocks():
         oe = _shrunken(contacts, row, col, balanced, oe, pseudocount)
-        is_candidate = _is_within(contacts.nodes.distance(row, col), distances) & (oe >= min_oe)
+        kept = np.flatnonzero(_is_within(contacts.nodes.distance(row, col), distances) & (oe >= min_oe))
         if significant is not None:
-            is_candidate &= significant.has(row, col, balanced)
-        partners.offer(row[is_candidate], col[is_candidate], oe[is_candidate])
+            kept = kept[significant.has(row[kept], col[kept], balanced[kept])]
+        partners.offer(row[kept], col[kept], oe[kept])
     node, partner, oe = partners.ranked()
     return Edges(node, partner, np.minimum(np.log2(1 + oe), MAX_WEIGHT))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.stats import false_discovery_control, nbinom
 
+from genograph.assays import significance as significance_module
 from genograph.assays.contacts import ContactMap
 from genograph.assays.significance import Background, SignificantPairs, _Totals
 from genograph.genome.bins import Bins
@@ -144,11 +147,22 @@ def test_pairs_are_kept_as_benjamini_and_hochberg_keep_them(tmp_path):
 def test_blocks_of_the_map_do_not_change_what_is_found(tmp_path, monkeypatch):
     contacts, _ = simulated(tmp_path, dispersion=0.1, loops=300, size=60)
     whole = SignificantPairs.of(contacts, REACH, 0.1)
-    pixels = ContactMap.pixels
-    monkeypatch.setattr(ContactMap, "pixels", lambda self, size=500: pixels(self, size))
+    monkeypatch.setattr(significance_module, "BLOCK", 500)
     pieces = SignificantPairs.of(contacts, REACH, 0.1)
     np.testing.assert_allclose(pieces.background.dispersion, whole.background.dispersion, rtol=1e-9)
     np.testing.assert_array_equal(found(contacts, pieces), found(contacts, whole))
+
+
+def test_memory_follows_the_block_and_not_the_map(tmp_path, monkeypatch):
+    """180,300 pairs; each array over all of them would be 1.4 MB, and a dozen are needed at once."""
+    contacts = open_map(tmp_path, Bins({"chr1": 600_000}, 1000), np.full((600, 600), 3))
+    monkeypatch.setattr(significance_module, "BLOCK", 5000)
+    tracemalloc.start()
+    SignificantPairs.of(contacts, range(1, 600), 0.1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(contacts) == 180_300
+    assert peak < 3e6
 
 
 def test_distances_that_no_pair_has_give_none(contacts):
