@@ -226,6 +226,11 @@ def test_paths_of_an_own_arm_start_from_the_folder_of_the_config(load):
     assert make_arms(config)[1].config.graph.candidates == config.genome.fasta.parent / "peaks.bed"
 
 
+def test_edges_between_chromosomes_are_thinned_with_those_within(load):
+    config = ARMS["downsampled_25"](load("graph.edges=[{name: linear}, {name: hic}, {name: trans}]"))
+    assert [edge.options.get("downsample") for edge in config.graph.edges] == [None, 0.25, 0.25]
+
+
 def test_each_seed_thins_the_map_anew(load):
     _, arm = make_arms(load("ablation.arms=[hic,downsampled_50]"))
     thinned = with_seed(arm.config, 7)
