@@ -40,6 +40,7 @@ def reverse_complement(batch: GenomeBatch, piece_bins: int, targets: Mapping[str
         codes=_other_strand(batch.codes),
         source=mirrored,
         node_of_bin=batch.node_of_bin[order],
+        coarse=tuple(replace(each, node_of_bin=each.node_of_bin[order]) for each in batch.coarse),
         neighbours={
             name: each[order].flip(2)[:, strand_permutation(targets["methylation"])]
             for name, each in batch.neighbours.items()

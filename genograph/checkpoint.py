@@ -124,7 +124,10 @@ def _check_same_model(trained: Config, config: Config) -> None:
         {
             "model": _labelled(each.model.model_dump()),
             "bins": each.bins.model_dump(),
-            "graph": {"edges": each.graph.edge_types},
+            "graph": {
+                "edges": each.graph.edge_types,
+                "coarse": [level.node_size for level in each.graph.coarse] + each.graph.coarse_edge_types,
+            },
         }
         for each in (trained, config)
     )

@@ -211,12 +211,15 @@ def graph(config: Where, overrides: Overrides = None, out: Out = None) -> None:
     from genograph.config import load_config
     from genograph.describe import graph
 
-    summary = graph(load_config(config, overrides or []), out).summary()
-    for kind, edges in summary.pop("edges").items():
-        print(f"{kind}: {edges['pairs']:,} pairs, {edges['between_chromosomes']:,} of them between chromosomes")
-        for quantity, quantiles in (("degree", edges["degree"]), ("distance in bp", edges["distance"])):
-            print(f"  {quantity}, min to max by quarters: {'  '.join(f'{each:,.0f}' for each in quantiles)}")
-    print(", ".join(f"{name} {count:,}" for name, count in summary.items()))
+    for number, level in enumerate(graph(load_config(config, overrides or []), out)):
+        summary = level.summary()
+        if number:
+            print(f"level {number}, nodes of {level.nodes.length}")
+        for kind, edges in summary.pop("edges").items():
+            print(f"{kind}: {edges['pairs']:,} pairs, {edges['between_chromosomes']:,} of them between chromosomes")
+            for quantity, quantiles in (("degree", edges["degree"]), ("distance in bp", edges["distance"])):
+                print(f"  {quantity}, min to max by quarters: {'  '.join(f'{each:,.0f}' for each in quantiles)}")
+        print(", ".join(f"{name} {count:,}" for name, count in summary.items()))
     if out is not None:
         print(f"graph      {out}")
 

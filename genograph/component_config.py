@@ -6,10 +6,11 @@ classes of one's own keep.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from torch import nn
 
 from genograph.components import Component, Contract, check_options
@@ -30,6 +31,14 @@ class EdgeConfig(Component):
     """A type of edges; see `genograph.graph.genome_graph.EdgeBuilder`."""
 
     contract: ClassVar = Contract(EDGES, has=("name", "needs_contacts", "__call__"))
+
+
+def _sound(edge: EdgeConfig) -> EdgeConfig:
+    edge.build()  # checks the values of its options
+    return edge
+
+
+SoundEdge = Annotated[EdgeConfig, AfterValidator(_sound)]
 
 
 class ControlConfig(Component):
@@ -67,18 +76,17 @@ class HeadConfig(Component):
     contract: ClassVar = Contract(HEADS, Head, ("channels", "num_tracks"))
 
 
+class CoarseConfig(Section):
+    node_size: int = Field(gt=0)  # bp, a multiple of that of the level below
+    edges: list[SoundEdge] = Field([])
+
+
 class GraphConfig(Section):
-    edges: list[EdgeConfig] = Field([])
+    edges: list[SoundEdge] = Field([])
+    coarse: list[CoarseConfig] = Field([])  # levels of larger nodes over the same bins, the smaller ones first
     controls: list[ControlConfig] = Field([])  # what is done to the graph, in this order
     features: FilePath | None = None  # table of places and numbers that nodes bring along
     candidates: FilePath | None = None  # BED of what is read from sequence; None: everything
-
-    @field_validator("edges")
-    @classmethod
-    def _sound_edges(cls, edges: list[EdgeConfig]) -> list[EdgeConfig]:
-        for edge in edges:
-            edge.build()  # checks the values of its options
-        return edges
 
     @field_validator("controls")
     @classmethod
@@ -89,15 +97,29 @@ class GraphConfig(Section):
         return controls
 
     @property
+    def levels(self) -> list[list[EdgeConfig]]:
+        """The edges of every level, those among the smallest nodes first."""
+        return [self.edges, *(level.edges for level in self.coarse)]
+
+    @property
     def edge_types(self) -> tuple[str, ...]:
-        """The types of the edges, each once, as columns of their attributes stand."""
-        return tuple(dict.fromkeys(edge.build().name for edge in self.edges))
+        """The types of the edges among the smallest nodes, each once, as columns of their attributes stand."""
+        return _types(self.edges)
+
+    @property
+    def coarse_edge_types(self) -> list[tuple[str, ...]]:
+        """The same of each level of larger nodes."""
+        return [_types(level.edges) for level in self.coarse]
 
     @property
     def edge_dim(self) -> int:
-        """How many attributes edges have."""
-        own = {name for edge in self.edges for name in getattr(edge.build(), "attributes", ())}
-        return len(EDGE_MEASURES) + len(self.edge_types) + len(own)
+        """How many attributes the edges among the smallest nodes have."""
+        return _edge_dim(self.edges)
+
+    @property
+    def coarse_edge_dims(self) -> list[int]:
+        """The same of each level of larger nodes."""
+        return [_edge_dim(level.edges) for level in self.coarse]
 
     @property
     def files(self) -> dict[str, Path]:
@@ -105,8 +127,19 @@ class GraphConfig(Section):
         named = {"graph.features": self.features, "graph.candidates": self.candidates}
         found = {key: path for key, path in named.items() if path is not None}
         parts = {f"graph.edges[{i}]": edge for i, edge in enumerate(self.edges)}
+        for number, level in enumerate(self.coarse):
+            parts |= {f"graph.coarse[{number}].edges[{i}]": edge for i, edge in enumerate(level.edges)}
         parts |= {f"graph.controls[{i}]": control for i, control in enumerate(self.controls)}
         return found | {key: path for name, part in parts.items() for key, path in part.files(name).items()}
+
+
+def _edge_dim(edges: Sequence[EdgeConfig]) -> int:
+    own = {name for edge in edges for name in getattr(edge.build(), "attributes", ())}
+    return len(EDGE_MEASURES) + len(_types(edges)) + len(own)
+
+
+def _types(edges: Iterable[EdgeConfig]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(edge.build().name for edge in edges))
 
 
 class ModelConfig(Section):

@@ -218,6 +218,20 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _levels_nest(self) -> Config:
+        if self.graph.coarse and self.bins.node_size is None and (self.sites or self.bins.nodes):
+            raise InputError("graph.coarse: larger nodes are groups of nodes of one size; give bins.node_size.")
+        below = self.bins.node_size or self.bins.bin_size
+        for number, level in enumerate(self.graph.coarse):
+            if level.node_size == below or level.node_size % below:
+                raise InputError(
+                    f"graph.coarse[{number}].node_size: {level.node_size:,} bp is not two or more times the {below:,} "
+                    f"bp of the level below; choose a multiple, such as {10 * below:,}."
+                )
+            below = level.node_size
+        return self
+
+    @model_validator(mode="after")
     def _bins_are_long_enough(self) -> Config:
         size = self.bins.bin_size
         for key, shifts in ("augment.shift", [self.augment.shift]), ("prediction.shifts", self.prediction.shifts):

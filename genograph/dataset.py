@@ -26,7 +26,8 @@ from genograph.errors import InputError
 from genograph.genome.splits import runs
 from genograph.graph.batch import GenomeBatch
 from genograph.graph.genome_graph import GenomeGraph
-from genograph.graph.neighbours import induced_edges, strongest_partners
+from genograph.graph.levels import LevelReader
+from genograph.graph.neighbours import edges_of_samples, induced_edges, strongest_partners
 from genograph.metrics import POSITIVE
 from genograph.pieces import PieceReader, Stretches
 from genograph.sampler import FILL, EpochSampler
@@ -49,6 +50,10 @@ class _Sample:
         return np.where(nodes >= 0, self.offset + np.searchsorted(self.own, nodes), -1)
 
     @property
+    def nodes(self) -> np.ndarray:
+        return np.concatenate([self.own, self.partners])
+
+    @property
     def partner_numbers(self) -> np.ndarray:
         return self.offset + len(self.own) + np.arange(len(self.partners))
 
@@ -60,6 +65,7 @@ class WindowDataset(Dataset):
         store: The prepared genome.
         graph: Nodes and edges over the whole genome.
         batch: Sizes of windows and batches.
+        coarse: The graphs of larger nodes over the whole genome, see `genograph.graph.levels`.
         halo: Bins of context on both sides of a piece, as the encoder needs them.
         allowed: (bins,) True for the bins of the split; windows, partners and sequence stay inside.
         counted: (bins,) True for the bins that count in loss and metrics; None for the store's mask.
@@ -83,6 +89,7 @@ class WindowDataset(Dataset):
         graph: GenomeGraph,
         batch: BatchConfig,
         *,
+        coarse: Sequence[GenomeGraph] = (),
         halo: int,
         allowed: np.ndarray,
         counted: np.ndarray | None = None,
@@ -117,6 +124,7 @@ class WindowDataset(Dataset):
             self._run_of_bin[first:end] = number
         self._may_be_partner = self._whole_nodes(allowed)
         self._lookup = np.full(len(store.nodes), -1, dtype=np.int64)
+        self.levels = [LevelReader(each, store.nodes) for each in coarse]
         self._signals = {assay: store.signals(assay) for assay in store.targets}
         self._coverage = {assay: store.coverage(assay) for assay in store.targets}
         self._may_overlap = stride is not None
@@ -153,20 +161,21 @@ class WindowDataset(Dataset):
         partners = np.concatenate([sample.partners for sample in samples])
         partner = self._partner_stretches(partners)
         codes, source = self.reader.read([window, partner], shift=shift)
-        edges = [induced_edges(self.graph, np.concatenate([s.own, s.partners]), self._lookup) for s in samples]
+        nodes = [sample.nodes for sample in samples]
+        edge_index, edge_attr = edges_of_samples(self.graph, nodes, self._lookup)
+        node_of_bin = self._node_numbers(window.bins, partner.bins, samples)
         predicted = self.predicted_bins(windows)
         return GenomeBatch(
             codes=torch.from_numpy(codes),
             source=torch.from_numpy(source),
             layout=(window.bins.shape, partner.bins.shape),
             crop=self.batch.crop,
-            node_of_bin=torch.from_numpy(self._node_numbers(window.bins, partner.bins, samples)),
-            num_nodes=sum(len(sample.own) + len(sample.partners) for sample in samples),
+            node_of_bin=torch.from_numpy(node_of_bin),
+            num_nodes=sum(map(len, nodes)),
             features=self._features(samples),
-            edge_index=torch.from_numpy(
-                np.concatenate([e + s.offset for (e, _), s in zip(edges, samples, strict=True)], axis=1)
-            ),
-            edge_attr=torch.from_numpy(np.concatenate([attributes for _, attributes in edges])),
+            edge_index=torch.from_numpy(edge_index),
+            edge_attr=torch.from_numpy(edge_attr),
+            coarse=tuple(level.read(nodes, node_of_bin) for level in self.levels),
             neighbours=self._neighbours(window, partner, samples, predicted),
             position=torch.from_numpy(predicted),
             **self.observed(predicted),
@@ -177,7 +186,7 @@ class WindowDataset(Dataset):
         run, first = self.windows[list(windows)].T
         return self._bins_of(run, first + self.batch.crop, self.batch.predicted, goes_round=self._may_overlap)
 
-    def contacts_shown(self, partners: int | None = None) -> tuple[float, float]:
+    def contacts_shown(self, partners: int | None = None, level: int = 0) -> tuple[float, float]:
         """How many contact edges of its own nodes a window shows: the mean over nodes, and the share of all they have.
 
         Of an edge to a node that is neither the window's nor one of its partners a model sees nothing. At most 50
@@ -185,17 +194,21 @@ class WindowDataset(Dataset):
 
         Args:
             partners: Of a window at most; None for `batch.partners`.
+            level: Of the nodes; larger ones than those of level 0 are all the window's own.
         """
-        pairs = self.graph.pairs()
-        contacts = self.graph.with_pairs(pairs.take(self.graph.is_contact(pairs.kind)))
+        reader = self.levels[level - 1] if level else None
+        graph = reader.graph if reader else self.graph
+        pairs, lookup = graph.pairs(), np.full(graph.num_nodes, -1, dtype=np.int64)
+        contacts = graph.with_pairs(pairs.take(graph.is_contact(pairs.kind)))
         degree, (shown, had, nodes) = contacts.degree(), np.zeros(3)
         drawn = np.linspace(0, len(self) - 1, min(len(self), COUNTED_WINDOWS)).astype(np.int64)
         run, first = self.windows[drawn].T
         for sample in self._samples(self._bins_of(run, first, self.batch.window), partners):
-            (_, destination), _ = induced_edges(contacts, np.concatenate([sample.own, sample.partners]), self._lookup)
-            shown += np.count_nonzero(destination < len(sample.own))
-            had += degree[sample.own].sum()
-            nodes += len(sample.own)
+            own, all_nodes = (reader.nodes(each) if reader else each for each in (sample.own, sample.nodes))
+            (_, destination), _ = induced_edges(contacts, all_nodes, lookup)
+            shown += np.count_nonzero(np.isin(all_nodes[destination], own))
+            had += degree[own].sum()
+            nodes += len(own)
         return shown / nodes if nodes else float("nan"), shown / had if had else float("nan")
 
     def loader(self, *, shuffle: bool, workers: int = 0, rank: int = 0, world_size: int = 1) -> DataLoader:

@@ -25,8 +25,8 @@ CONFIGS = next(
 )
 
 
-def graph(config: Config, out: str | Path | None = None) -> GenomeGraph:
-    """Build the graph of a config, and write it if asked.
+def graph(config: Config, out: str | Path | None = None) -> list[GenomeGraph]:
+    """Build the graph of a config on every level, the smallest nodes first, and write that of these if asked.
 
     Args:
         config: With `graph.edges`, and contacts if an edge type needs them.
@@ -35,10 +35,10 @@ def graph(config: Config, out: str | Path | None = None) -> GenomeGraph:
     Raises:
         InputError: If an input is wrong or the suffix is none of these.
     """
-    built = Experiment.open(config).graph
+    levels = Experiment.open(config).levels
     if out is not None:
-        write_graph(built, Path(out))
-    return built
+        write_graph(levels[0], Path(out))
+    return levels
 
 
 def models(configs: Iterable[Config] | None = None) -> pd.DataFrame:
@@ -62,6 +62,7 @@ def _describe(config: Config) -> dict[str, object]:
             config.model,
             bin_size=config.bins.bin_size,
             edge_dim=config.graph.edge_dim,
+            coarse_edge_dims=config.graph.coarse_edge_dims,
             tracks=tracks,
             whole_windows=config.whole_windows,
             masked=config.graph.candidates is not None,

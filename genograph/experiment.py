@@ -12,15 +12,17 @@ import torch
 from genograph.assays.peaks import is_peaks
 from genograph.assays.targets import Target
 from genograph.config import Config
+from genograph.config_check import check_parts
 from genograph.dataset import NO_AUGMENTATION, WindowDataset
-from genograph.embeddings import Description, Embeddings
+from genograph.embeddings import Embeddings
 from genograph.errors import InputError
 from genograph.genome.bed import read_bed
 from genograph.genome.names import read_aliases
 from genograph.genome.sites import SITE_KINDS
 from genograph.genome.splits import SPLITS, assign_splits
-from genograph.graph import GenomeGraph, build_graph, node_groups
+from genograph.graph import GenomeGraph, Known
 from genograph.graph.features import read_features
+from genograph.graph.levels import build_levels, control_levels, larger_nodes
 from genograph.nn.model import GenomeModel, build_model
 from genograph.prepare import prepare
 from genograph.prepare_tfrecords import split_of_contigs
@@ -65,15 +67,34 @@ class Experiment:
     @cached_property
     def graph(self) -> GenomeGraph:
         """Nodes over the whole genome, with the edges of `graph.edges`, as `graph.controls` change them."""
-        builders = [edge.build() for edge in self.config.graph.edges]
-        store = self.store
-        known = {"genes": store.genes, "aliases": self._aliases, "whole_genome": self._whole_genome}
-        graph = build_graph(builders, store.nodes, store.contacts, **known)
-        for position, control in enumerate(self.config.graph.controls):
-            groups = node_groups(self.store.nodes, self.store.node_of_bin, self.split_of_bin)
-            rng = np.random.default_rng([self.config.seed, 1000 + position])
-            graph = control.build()(graph, groups, rng)
-        return graph
+        return self._levels[0]
+
+    @cached_property
+    def coarse(self) -> list[GenomeGraph]:
+        """The graphs of larger nodes of `graph.coarse`, as `graph.controls` change them."""
+        return self._levels[1:]
+
+    @property
+    def levels(self) -> list[GenomeGraph]:
+        """The graphs of all levels, that of the smallest nodes first."""
+        return [self.graph, *self.coarse]
+
+    def node_of_bin(self, level: int) -> np.ndarray:
+        """The node of each bin at a level: (bins,)."""
+        return larger_nodes(self.store.node_of_bin, self.store.nodes, self.levels[level])
+
+    @cached_property
+    def _levels(self) -> list[GenomeGraph]:
+        """The graph of the smallest nodes and those of `coarse`."""
+        config, store = self.config.graph, self.store
+        names = {"aliases": self._aliases, "whole_genome": self._whole_genome}
+        known = Known(contacts=store.contacts, genes=store.genes, **names)
+        builders = [[edge.build() for edge in edges] for edges in config.levels]
+        levels = build_levels(builders, store.nodes, [each.node_size for each in config.coarse], known)
+        controls = [control.build() for control in config.controls]
+        if not controls:
+            return levels
+        return control_levels(levels, controls, store.node_of_bin, self.split_of_bin, self.config.seed)
 
     @cached_property
     def features(self) -> np.ndarray | None:
@@ -162,6 +183,7 @@ class Experiment:
             bin_size=self.store.bins.bin_size,
             edge_dim=len(self.graph.attribute_names),
             features=0 if self.features is None else self.features.shape[1],
+            coarse_edge_dims=[len(each.attribute_names) for each in self.coarse],
             tracks={assay: len(rows) for assay, rows in self.targets.items()},
             whole_windows=self.config.whole_windows,
             masked=self.candidates is not None or bool(self.embeddings and self.embeddings.description.missing != 0),
@@ -195,6 +217,7 @@ class Experiment:
             self.store,
             self.graph,
             config.batch,
+            coarse=self.coarse,
             halo=halo,
             allowed=self.split_of_bin == SPLITS[split],
             counted=self.counted(split),
@@ -239,6 +262,7 @@ class Experiment:
             self.store,
             self.graph,
             self.config.batch,
+            coarse=self.coarse,
             halo=halo,
             allowed=np.ones(len(self.store.bins), dtype=bool),
             features=self.features,
@@ -289,57 +313,3 @@ def split_by(config: Config, store: Store) -> np.ndarray:
         return split_of_contigs(config, store)
     splits = config.section("splits")
     return assign_splits(store.bins, train=splits.train, valid=splits.valid, test=splits.test, gap=splits.gap)
-
-
-def check_parts(config: Config) -> None:
-    """Refuse, before a store is built, what the config alone shows not to fit.
-
-    Raises:
-        InputError: If encoder, processor or heads do not fit the bins or each other, an edge type needs contacts that
-            are not given, what is to be read is not there, or a file of edges or candidates is missing.
-    """
-    for builder in (edge.build() for edge in config.graph.edges):
-        if builder.needs_contacts and config.contacts is None:
-            raise InputError(f"'{builder.name}' edges need a contact map; set contacts.file in the config.")
-    _check_what_is_read(config)
-    if config.model.embeddings:
-        _check_views(config, Description.read(config.model.embeddings))
-    for key, file in {**config.graph.files, **config.model.files}.items():
-        if not file.is_file():
-            raise InputError(f"{key}: no such file: {file}")
-    with torch.device("meta"):  # no values: only whether it can be built
-        build_model(
-            config.model,
-            bin_size=config.bins.bin_size,
-            edge_dim=config.graph.edge_dim,
-            tracks={assay: options.get("tracks", 1) for assay, options in config.model.heads.items()},
-            whole_windows=config.whole_windows,
-        )
-
-
-def _check_what_is_read(config: Config) -> None:
-    """That sequence is given, and bins are covered sites, where something reads them."""
-    if config.model.neighbours is not None and (config.sites is None or config.sites.source != "covered"):
-        raise InputError("model.neighbours: bins need to be CpGs that cells cover; set sites: {source: covered}.")
-    if config.model.encoder is None and config.graph.candidates is not None:
-        raise InputError("graph.candidates: without an encoder nothing is read from sequence; leave it out.")
-    encoder = None if config.model.embeddings else config.model.encoder
-    readers = {"model.encoder": encoder, "evaluation.kmer_ridge": config.evaluation.kmer_ridge}
-    reading = [key for key, value in readers.items() if value is not None]
-    if config.genome is not None and config.genome.fasta is None and reading:
-        raise InputError(f"genome.fasta: {reading[0]} reads sequence; give the FASTA, or set {reading[0]}=null.")
-
-
-def _check_views(config: Config, stored: Description) -> None:
-    """That stored embeddings are asked for no view of the sequence of which they are none."""
-    shifts = {"augment.shift": (config.augment.shift, 0), "prediction.shifts": (config.prediction.shifts, [0])}
-    for key, (value, only) in shifts.items():
-        if value != only:
-            raise InputError(f"{key}: {value}, but stored embeddings cannot be shifted; set {key}={only}.")
-    for name in ("augment", "prediction"):
-        if getattr(config, name).reverse_complement and not stored.both_strands:
-            key = f"{name}.reverse_complement"
-            raise InputError(
-                f"{key}: {config.model.embeddings} has the embeddings of one strand alone; set {key}=false, or embed a "
-                "run with model.both_strands=true."
-            )

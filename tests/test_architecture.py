@@ -35,6 +35,7 @@ ORDER = (
     "baselines",
     "checkpoint",
     "experiment",
+    "config_check",
     "download",
     "prepare",
     "prepare_tfrecords",

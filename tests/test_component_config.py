@@ -122,7 +122,7 @@ def test_a_module_that_can_be_imported_needs_no_file():
         ("model.heads.coverage={name: own/parts.py:Summed}", r"^model.heads: 'Summed' is not a genograph\.nn\.heads"),
         ("model.processor=[{name: own/parts.py:BaseShares}]", r"takes \(bin_size\), but is given \(channels, edge_dim"),
         ("graph.edges=[{name: own/parts.py:Positional}]", r"^graph.edges\[0\]: 'Positional' takes .* are keyword-only"),
-        ("graph.edges=[{name: own/parts.py:Doubled}]", r"^graph.edges: 'Doubled' has no 'name'\. It needs name, "),
+        ("graph.edges=[{name: own/parts.py:Doubled}]", r"^graph.edges\[0\]: 'Doubled' has no 'name'\. It needs name, "),
         ("graph.edges=[{name: own/parts.py:EverySecond, stp: 2}]", "'EverySecond' has no option 'stp'. Did you mean"),
         ("graph.controls=[{name: own/none.py:Mine}]", r"^graph.controls\[0\]: no such file: /.*/own/none\.py"),
         ("graph.controls=[{name: nowhere:Mine}]", r"^graph.controls\[0\]: 'nowhere:Mine': no module 'nowhere'"),

@@ -17,7 +17,7 @@ from genograph.ablate.launchers import LAUNCHERS
 from genograph.assays.assay import ASSAYS
 from genograph.assays.targets import COLUMNS, REQUIRED, SUM_STATS, Target, read_targets
 from genograph.audit import CHECKS
-from genograph.component_config import EncoderConfig
+from genograph.component_config import CoarseConfig, EncoderConfig
 from genograph.components import _options_model
 from genograph.config import ArmConfig, Config, Section, parse_config
 from genograph.data_config import NegativesConfig
@@ -54,6 +54,7 @@ DOCUMENTED: dict[str, type[BaseModel]] = {
     "Config": Config,
     "blocks": ConvSpec,
     "arms": ArmConfig,
+    "coarse": CoarseConfig,
     "negatives": NegativesConfig,
     "recurrent": RecurrentSpec,
     **{name: section for name, section in SECTIONS.items() if section is not None},

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from genograph.component_config import LayerConfig
@@ -83,7 +84,7 @@ def hic(config: Config) -> Config:
 
 def no_graph(config: Config) -> Config:
     """No edges and no graph layers; layers along the sequence stay."""
-    return _changed(config, edges=[], controls=[], processor=_along_sequence(config))
+    return _without_graph(config, _along_sequence(config))
 
 
 def features_only(config: Config) -> Config:
@@ -98,8 +99,7 @@ def basenji(config: Config) -> Config:
     dilated = _reaching(along[place] if place < len(along) else {"name": "dilated"}, config.batch.window)
 
     def with_filters(filters: int) -> Config:
-        processor = [*along[:place], {**dilated, "filters": filters}, *along[place + 1 :]]
-        return _changed(config, edges=[], controls=[], processor=processor)
+        return _without_graph(config, [*along[:place], {**dilated, "filters": filters}, *along[place + 1 :]])
 
     aim, low, high = _parameters(config), 1, MAX_FILTERS
     while low < high:
@@ -145,7 +145,8 @@ def node_permuted(config: Config) -> Config:
 
 def power_law(config: Config) -> Config:
     """As many edges, to the nearest nodes at the least distance of contacts: what distance alone makes one expect."""
-    least = [HiCEdges(**edge.options).min_distance for edge in config.graph.edges if edge.name == HiCEdges.name]
+    edges = [edge for level in config.graph.levels for edge in level if edge.name == HiCEdges.name]
+    least = [HiCEdges(**edge.options).min_distance for edge in edges]
     if not least:
         raise NotApplicable("arm 'power_law': the config has no 'hic' edges to replace.")
     return _controlled(config, "linear_matched", min_distance=min(least))
@@ -166,10 +167,10 @@ def downsampled(config: Config, per_cent: int) -> Config:
     """Contacts from a share of the map's reads."""
     keep = {"downsample": per_cent / 100}
     of_map = {HiCEdges.name, TransEdges.name}
-    edges = [{**edge, **keep} if edge["name"] in of_map else edge for edge in _edges(config)]
-    if edges == _edges(config):
+    thinned = _each_edge(config, lambda edge: {**edge, **keep} if edge["name"] in of_map else edge)
+    if thinned.graph == config.graph:
         raise NotApplicable(f"arm 'downsampled_{per_cent}': the config has no 'hic' or 'trans' edges to thin.")
-    return _changed(config, edges=edges)
+    return thinned
 
 
 def drop_type(config: Config, kind: str) -> Config:
@@ -244,6 +245,19 @@ def _own_arm(config: Config, arm: ArmConfig) -> Arm:
     return Arm(arm.name, arm.description or ", ".join(arm.set), after)
 
 
+def _without_graph(config: Config, processor: list[Tree]) -> Config:
+    """The config without edges on any level, and with other processor layers."""
+    return _changed(config, edges=[], coarse=[], controls=[], processor=processor)
+
+
+def _each_edge(config: Config, change: Callable[[Tree], Tree]) -> Config:
+    """The config with the edges of all levels changed."""
+    tree = config.model_dump(mode="json")
+    for level in (tree["graph"], *tree["graph"]["coarse"]):
+        level["edges"] = [change(edge) for edge in level["edges"]]
+    return parse_config(tree)
+
+
 def _changed(config: Config, **changes: Any) -> Config:
     """The config with other edges, controls or processor layers."""
     tree = config.model_dump(mode="json")
@@ -260,10 +274,6 @@ def _controlled(config: Config, name: str, **options: Any) -> Config:
     return _changed(config, controls=[*before[:first], {"name": name, **options}, *before[first:]])
 
 
-def _edges(config: Config) -> list[Tree]:
-    return [edge.model_dump(mode="json") for edge in config.graph.edges]
-
-
 def contact_types(config: Config) -> list[str]:
     """Types of the config's edges other than linear ones."""
     return [kind for kind in _types(config) if kind != LINEAR]
@@ -271,15 +281,12 @@ def contact_types(config: Config) -> list[str]:
 
 def with_seed(config: Config, seed: int) -> Config:
     """The config with another seed, of what is thinned too."""
-    tree = config.model_dump(mode="json") | {"seed": seed}
-    for edge in tree["graph"]["edges"]:
-        if "downsample" in edge:
-            edge["seed"] = seed
-    return parse_config(tree)
+    seeded = _each_edge(config, lambda edge: edge | {"seed": seed} if "downsample" in edge else edge)
+    return seeded.model_copy(update={"seed": seed})
 
 
 def _types(config: Config) -> list[str]:
-    return list(config.graph.edge_types)
+    return list(dict.fromkeys([*config.graph.edge_types, *chain(*config.graph.coarse_edge_types)]))
 
 
 def _processor(config: Config) -> list[Tree]:

@@ -43,7 +43,7 @@ def with_graphs(arms: Sequence[Arm], folds: Sequence[Experiment]) -> tuple[list[
     for arm in arms[1:]:
         own = [Experiment.open(of_fold(arm.config, fold)) for fold in folds]
         try:
-            graphs = [each.graph for each in own]
+            levels = [each.levels for each in own]
         except InputError as error:
             if arms[0].config.ablation.arms is not None:
                 raise InputError(f"arm '{arm.name}': {error}") from None
@@ -51,10 +51,11 @@ def with_graphs(arms: Sequence[Arm], folds: Sequence[Experiment]) -> tuple[list[
             continue
         if arm.name in SCRAMBLED:
             arm = showing_as_much(arm, folds[0], own[0])
-            for fold, graph, found in zip(folds, graphs, findings, strict=True):
-                found.append(edges_kept(arm.name, fold, graph))
-                if found[-1].status != "ok":
-                    log.warning(found[-1].message)
+            for fold, graphs, found in zip(folds, levels, findings, strict=True):
+                for level in (number for number, graph in enumerate(graphs) if graph.contact_types):
+                    found.append(edges_kept(arm.name, fold, graphs[level], level))
+                    if found[-1].status != "ok":
+                        log.warning(found[-1].message)
         kept.append(arm)
     return kept, findings
 
@@ -63,7 +64,8 @@ def showing_as_much(arm: Arm, reference: Experiment, own: Experiment) -> Arm:
     """An arm whose contacts reach other partners, with as many of these as show a model as many contacts as before.
 
     Contacts exchanged at random share fewer partners, so that the reference's limit would hide more of them, and degree
-    would seem to explain less than it does. Training windows decide; if those held out differ, that is told.
+    would seem to explain less than it does. Training windows and the smallest nodes decide; if windows held out, or
+    larger nodes, differ, that is told.
 
     Args:
         arm: With the reference's limit.
@@ -88,20 +90,29 @@ def showing_as_much(arm: Arm, reference: Experiment, own: Experiment) -> Arm:
             "%s: held-out windows show %.2f contacts a node, those of %s %.2f; in training it is %.2f and %.2f.",
             *(arm.name, held_out, REFERENCE, aim, shown, shows),
         )
+    for level in range(1, len(own.levels)):
+        ours, aim = windows.contacts_shown(partners, level)[0], _shown(reference, "train", level)
+        if abs(ours - aim) > MOST_APART * aim:
+            log.warning(
+                "%s: training windows show %.2f contacts a node of level %d, those of %s %.2f. What this arm has lost "
+                "may be contacts that it was not shown.",
+                *(arm.name, ours, level, REFERENCE, aim),
+            )
     batch = arm.config.batch.model_copy(update={"partners": partners})
     return replace(arm, config=arm.config.model_copy(update={"batch": batch}))
 
 
-def edges_kept(name: str, reference: Experiment, graph: GenomeGraph) -> Finding:
-    """Which share of the reference's contact edges within each split the graph of an arm still has."""
-    split = np.where((holds := splits_of_nodes(reference)).sum(axis=1) == 1, holds.argmax(axis=1), -1)
-    before, after = _keys(reference.graph, split), _keys(graph, split)
+def edges_kept(name: str, reference: Experiment, graph: GenomeGraph, level: int = 0) -> Finding:
+    """Which share of the reference's contact edges within each split, on a level, the graph of an arm still has."""
+    split = np.where((holds := splits_of_nodes(reference, level)).sum(axis=1) == 1, holds.argmax(axis=1), -1)
+    before, after = _keys(reference.levels[level], split), _keys(graph, split)
     kept = {each: np.isin(before[code], after[code]) for each, code in SPLITS.items() if len(before[code])}
     shares = {each: float(is_kept.mean()) for each, is_kept in kept.items()}
     count = sum(int(is_kept.sum()) for is_kept in kept.values())
     foul = max(shares.values(), default=0.0) > MOST_KEPT
     listed = ", ".join(f"{share:.0%} in {each}" for each, share in shares.items())
-    message = f"'{name}' keeps {count} of the contact edges within a split: {listed}."
+    edges = f"contact edges of level {level}" if level else "contact edges"
+    message = f"'{name}' keeps {count} of the {edges} within a split: {listed}."
     advice = " What they bring it has too: the reference may be worth more than their difference." if foul else ""
     return Finding("edges_kept", "note" if foul else "ok", count, message + advice, shares, name)
 
@@ -114,8 +125,8 @@ def of_fold(config: Config, fold: Experiment) -> Config:
     return parse_config(tree)
 
 
-def _shown(experiment: Experiment, split: str) -> float:
-    return experiment.dataset(split, halo=0).contacts_shown()[0]
+def _shown(experiment: Experiment, split: str, level: int = 0) -> float:
+    return experiment.dataset(split, halo=0).contacts_shown(level=level)[0]
 
 
 def _keys(graph: GenomeGraph, split: np.ndarray) -> dict[int, np.ndarray]:

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from genograph.audit.exposure import bins_shown, edges_between, exposures, splits_of_nodes, strangers
+from genograph.audit.exposure import bins_shown, edges_between, exposures, foreign_edges, splits_of_nodes, strangers
 from genograph.audit.layout import layout_predictability
 from genograph.audit.likeness import likeness
 from genograph.audit.shortcuts import (
     counted,
-    degree_features,
+    degree_of_levels,
     label_correlation,
     mask_features,
+    named_by_level,
     predictability,
     share_inside,
     signal_ratio,
@@ -42,7 +43,7 @@ ALIKE = (0.5, 2.0)  # signal of masked bins over that of the others
 MUCH_SIGNAL, FEW_BINS = 0.9, 0.2  # that candidates hold
 
 HOLD_OUT = "Hold out whole chromosomes, or set batch.partners=0."
-ALIGN = "Put borders at multiples of bins.node_size, or set splits.gap to at least that."
+ALIGN = "Put borders at multiples of the size of the largest nodes, or set splits.gap to at least that."
 MASK = "Set contacts.mask=true."
 APART = "Leave out sites.negatives.flanking, or compare with graph.controls=[{name: isolated}]."
 
@@ -79,17 +80,15 @@ def audit(experiment: Experiment) -> list[Finding]:
 
 def edges_across_splits(experiment: Experiment) -> Finding:
     """Do edges of a window's graph end in nodes of another split?"""
-    name, graph = "edges_across_splits", experiment.graph
-    if not graph.num_edges:
+    name, levels = "edges_across_splits", experiment.levels
+    if not any(graph.num_edges for graph in levels):
         return _not_applicable(name, "the graph has no edges")
-    holds = splits_of_nodes(experiment)
-    crossing = dividing = 0
-    for code, dataset in _datasets(experiment):
-        for each in exposures(dataset):
-            foreign, divided = strangers(each, holds, code)
-            crossing += int(np.isin(each.edges, foreign).any(axis=0).sum())
-            dividing += int(np.isin(each.edges, divided).any(axis=0).sum())
-    cut = f"{edges_between(graph, holds)} of {graph.num_edges // 2} edges of the genome join two splits and are cut"
+    holds = [splits_of_nodes(experiment, level) for level in range(len(levels))]
+    found = [foreign_edges(each, holds, code) for code, data in _datasets(experiment) for each in exposures(data)]
+    crossing, dividing = np.sum(found, axis=0, dtype=int).tolist()
+    between = sum(edges_between(graph, held) for graph, held in zip(levels, holds, strict=True))
+    total = sum(graph.num_edges // 2 for graph in levels)
+    cut = f"{between} of {total} edges of the genome join two splits and are cut"
     if crossing:
         return Finding(name, "leak", crossing, f"{crossing} edges of windows end in another split; {cut}. {HOLD_OUT}")
     if dividing:
@@ -194,10 +193,10 @@ def masked_bins_scored(experiment: Experiment) -> Finding:
 
 def degree_predicts(experiment: Experiment) -> Finding:
     """How well do degrees alone predict the tracks of the validation split?"""
-    name, graph = "degree_predicts", experiment.graph
-    if not graph.contact_types:
+    name = "degree_predicts"
+    if not any(graph.contact_types for graph in experiment.levels):
         return _not_applicable(name, "the graph has no edges but linear ones")
-    values = predictability(experiment, degree_features(graph))
+    values = predictability(experiment, degree_of_levels(experiment.levels))
     foul = sum(r > SHORTCUT_R for r in values.values())
     message = f"Best r of degree alone on the validation split: {_first(values)}."
     advice = " Judge contacts by what they add over rewired ones, which keep every degree." if foul else ""
@@ -238,12 +237,13 @@ def edges_depend_on_label(experiment: Experiment) -> Finding:
 
     That edges or candidates were made from the labels, as HiChIP loops may be, no data can prove.
     """
-    name, graph = "edges_depend_on_label", experiment.graph
-    if not graph.contact_types and experiment.candidates is None:
+    name = "edges_depend_on_label"
+    if not any(graph.contact_types for graph in experiment.levels) and experiment.candidates is None:
         return _not_applicable(name, "the graph has no edges but linear ones, and all bins are read from sequence")
     of_degree, ends, shares = {}, {}, {}
-    if graph.contact_types:
-        of_degree, ends = label_correlation(experiment), likeness(experiment)
+    for level in (number for number, graph in enumerate(experiment.levels) if graph.contact_types):
+        of_degree |= named_by_level(level, label_correlation(experiment, level))
+        ends |= named_by_level(level, likeness(experiment, level))
     parts = [key.removesuffix(".edges") for key in ends if key.endswith(".edges")]
     beyond = {part: ends[f"{part}.edges"] - ends[f"{part}.others"] for part in parts}
     foul = sum(abs(r) > LABEL_R for r in of_degree.values()) + sum(r > LABEL_R for r in beyond.values())

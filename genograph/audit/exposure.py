@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +50,18 @@ class Exposure:
     @property
     def edges(self) -> np.ndarray:
         """Source and destination of every edge, as nodes of the genome: (2, edges)."""
-        return np.concatenate([self.own, self.partners])[self.batch.edge_index.numpy()]
+        return self.edges_at(0)
+
+    def edges_at(self, level: int) -> np.ndarray:
+        """The same of a level, as nodes there: (2, edges)."""
+        return np.concatenate(self.nodes_at(level))[self.batch.level(level).edge_index.numpy()]
+
+    def nodes_at(self, level: int) -> tuple[np.ndarray, np.ndarray]:
+        """The nodes of a level that hold the window's bins, and its partners; all are its own but at level 0."""
+        if level == 0:
+            return self.own, self.partners
+        larger = self.dataset.levels[level - 1].nodes(np.concatenate([self.own, self.partners]))
+        return larger, larger[:0]
 
     def bins_read(self) -> np.ndarray:
         """The bin of every base, N apart, of every piece of sequence and its context: (bases,).
@@ -136,26 +147,40 @@ def bins_shown(dataset: WindowDataset) -> np.ndarray:
     return shown
 
 
-def splits_of_nodes(experiment: Experiment) -> np.ndarray:
-    """Whether each node has bins of train, valid and test: (nodes, 3)."""
-    holds = np.zeros((len(experiment.store.nodes), len(SPLITS)), dtype=bool)
-    node = experiment.store.node_of_bin
+def splits_of_nodes(experiment: Experiment, level: int = 0) -> np.ndarray:
+    """Whether each node of a level has bins of train, valid and test: (nodes, 3)."""
+    holds = np.zeros((experiment.levels[level].num_nodes, len(SPLITS)), dtype=bool)
+    node = experiment.node_of_bin(level)
     for code in SPLITS.values():
         holds[node[(experiment.split_of_bin == code) & (node >= 0)], code] = True
     return holds
 
 
-def strangers(exposure: Exposure, holds: np.ndarray, code: int) -> tuple[np.ndarray, np.ndarray]:
-    """The nodes of a window that have bins of another split than its own, `code`.
+def strangers(exposure: Exposure, holds: np.ndarray, code: int, level: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The nodes of a window, at a level, that have bins of another split than its own, `code`.
 
     Returns:
         Those that it should not see, partners or wholly of other splits; and its own that a border divides, of which
         only the bins of its split are shown.
     """
     of_others = np.delete(holds, code, axis=1).any(axis=1)
-    own, partners = (nodes[of_others[nodes]] for nodes in (exposure.own, exposure.partners))
+    own, partners = (nodes[of_others[nodes]] for nodes in exposure.nodes_at(level))
     is_divided = holds[own, code]
     return np.concatenate([own[~is_divided], partners]), own[is_divided]
+
+
+def foreign_edges(exposure: Exposure, holds: Sequence[np.ndarray], code: int) -> tuple[int, int]:
+    """How many edges of a window, on all levels, end in the one and in the other kind of `strangers`.
+
+    Args:
+        exposure: Of a window of the split `code`.
+        holds: `splits_of_nodes` of each level.
+    """
+    counts = np.zeros(2, dtype=int)
+    for level, held in enumerate(holds):
+        edges = exposure.edges_at(level)
+        counts += [np.isin(edges, nodes).any(axis=0).sum() for nodes in strangers(exposure, held, code, level)]
+    return counts[0], counts[1]
 
 
 def edges_between(graph: GenomeGraph, holds: np.ndarray) -> int:

@@ -21,8 +21,8 @@ TRIES = 20  # to find another pair as far apart
 SEED = 0
 
 
-def likeness(experiment: Experiment) -> dict[str, float]:
-    """Pearson r of the labels of the two ends of contact edges, and of other pairs of nodes as far apart.
+def likeness(experiment: Experiment, level: int = 0) -> dict[str, float]:
+    """Pearson r of the labels of the two ends of contact edges of a level, and of other pairs of nodes as far apart.
 
     Edges whose ends lie in one split, in training and in what is held out apart. A label is the mean of a node's bins
     that enter loss or metrics, for counts of log(1 + x). The other pairs lie on the same chromosome and in the same
@@ -33,24 +33,25 @@ def likeness(experiment: Experiment) -> dict[str, float]:
         where undefined, or where edges join fewer than `FEWEST` nodes.
     """
     rng, values = np.random.default_rng(SEED), {}
-    for part, (edges, others) in _pairs(experiment, rng).items():
+    for part, (edges, others) in _pairs(experiment, level, rng).items():
         nodes, place = np.unique(np.stack([edges, others]), return_inverse=True)
         edges, others = place.reshape(2, 2, -1)
         is_told = len(np.unique(edges)) >= FEWEST
         for assay in experiment.targets:
-            found = [_alike(label, edges, others) for label in _labels(experiment, assay, nodes)] if is_told else []
+            labels = _labels(experiment, level, assay, nodes) if is_told else []
+            found = [_alike(label, edges, others) for label in labels]
             for row, name in enumerate(("edges", "others")):
                 values[f"{assay}.{part}.{name}"] = mean_of([np.full(1, np.nan), *(each[row] for each in found)])
     return values
 
 
-def _pairs(experiment: Experiment, rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _pairs(experiment: Experiment, level: int, rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Ends of contact edges and of other pairs as far apart, (2, pairs) each, within training and within held-out."""
-    graph, store = experiment.graph, experiment.store
-    holds, number = splits_of_nodes(experiment), np.arange(graph.num_nodes)
+    graph, store = experiment.levels[level], experiment.store
+    holds, number = splits_of_nodes(experiment, level), np.arange(graph.num_nodes)
     is_used = (holds.sum(axis=1) == 1) & ~graph.masked
-    has_node = store.node_of_bin >= 0
-    is_used &= np.bincount(store.node_of_bin[has_node], store.mask[has_node], minlength=graph.num_nodes) > 0
+    node = experiment.node_of_bin(level)
+    is_used &= np.bincount(node[node >= 0], store.mask[node >= 0], minlength=graph.num_nodes) > 0
     split = holds.argmax(axis=1)
     group = np.where(is_used, graph.nodes.chrom_index(number) * holds.shape[1] + split, -1)
     contacts = graph.pairs().take(graph.is_contact(graph.pairs().kind))
@@ -90,9 +91,9 @@ def _as_far_apart(pairs: np.ndarray, group: np.ndarray, known: np.ndarray, rng: 
     return found
 
 
-def _labels(experiment: Experiment, assay: str, nodes: np.ndarray) -> list[np.ndarray]:
+def _labels(experiment: Experiment, level: int, assay: str, nodes: np.ndarray) -> list[np.ndarray]:
     """The mean label of each node, for some tracks at a time: (nodes, tracks) each, NaN where nothing is measured."""
-    node_of_bin = experiment.store.node_of_bin
+    node_of_bin = experiment.node_of_bin(level)
     bins = np.flatnonzero(np.isin(node_of_bin, nodes) & experiment.store.mask)
     first = np.flatnonzero(np.diff(node_of_bin[bins], prepend=-1))
     is_count = ASSAYS[assay].kind == "count"

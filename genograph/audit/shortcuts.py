@@ -6,7 +6,7 @@ contacts need not come from who meets whom.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from genograph.experiment import Experiment
 from genograph.genome.bins import Bins
 from genograph.genome.splits import SPLITS
 from genograph.graph.genome_graph import GenomeGraph
+from genograph.graph.levels import larger_nodes
 from genograph.kmer import KmerRidge
 from genograph.metrics import TrackSums
 
@@ -37,6 +38,12 @@ def degree_features(graph: GenomeGraph) -> np.ndarray:
         np.bincount(node, weights=weights, minlength=graph.num_nodes) for weights in (None, attr[:, 0], attr[:, 1])
     )
     return np.column_stack([degree, degree**2, strength, distance / np.maximum(count, 1)])
+
+
+def degree_of_levels(levels: Sequence[GenomeGraph]) -> np.ndarray:
+    """`degree_features` of every node, and of the larger nodes that hold it: (nodes, features)."""
+    number, nodes = np.arange(levels[0].num_nodes), levels[0].nodes
+    return np.concatenate([degree_features(each)[larger_nodes(number, nodes, each)] for each in levels], axis=1)
 
 
 def mask_features(masked: np.ndarray, nodes: Bins) -> np.ndarray:
@@ -81,13 +88,13 @@ def predictability(experiment: Experiment, features: np.ndarray) -> dict[str, fl
     return known
 
 
-def label_correlation(experiment: Experiment) -> dict[str, float]:
-    """Pearson r of a node's log1p degree with its mean label over training nodes.
+def label_correlation(experiment: Experiment, level: int = 0) -> dict[str, float]:
+    """Pearson r of a node's log1p degree with its mean label over training nodes of a level.
 
     Returns:
         `<assay>.<edge type>`, for every edge type but linear: means over the assay's tracks, NaN where undefined.
     """
-    graph, node_of_bin = experiment.graph, experiment.store.node_of_bin
+    graph, node_of_bin = experiment.levels[level], experiment.node_of_bin(level)
     bins = counted(experiment, "train")
     bins = bins[np.isin(node_of_bin[bins], _drawn_nodes(node_of_bin[bins]))]
     first = np.flatnonzero(np.diff(node_of_bin[bins], prepend=-1))
@@ -98,6 +105,11 @@ def label_correlation(experiment: Experiment) -> dict[str, float]:
             degree = np.log1p(graph.degree(name)[node_of_bin[bins[first]]])[:, None]
             known[f"{assay}.{name}"] = mean_of([pearsonr(np.broadcast_to(degree, each.shape), each) for each in means])
     return known
+
+
+def named_by_level(level: int, values: Mapping[str, float]) -> dict[str, float]:
+    """Values by name; above level 0 names begin with the level."""
+    return {f"level{level}.{name}" if level else name: value for name, value in values.items()}
 
 
 def signal_ratio(experiment: Experiment, bins: np.ndarray, others: np.ndarray) -> dict[str, float]:

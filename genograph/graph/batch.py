@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 EDGE_MEASURES = ("weight", "log10_distance")  # first columns of edge_attr; one for each type and own ones follow
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeGraph:
+    """Nodes of one size that the bins of a batch lie in, and the edges among them.
+
+    Attributes:
+        node_of_bin: (bins,) node of each bin within the batch; -1 for a bin of no node.
+        num_nodes: Nodes in the batch.
+        edge_index: (2, edges) source and destination node, sorted by destination.
+        edge_attr: (edges, attributes); see `GenomeGraph.attribute_names`.
+    """
+
+    node_of_bin: Tensor
+    num_nodes: int
+    edge_index: Tensor
+    edge_attr: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +51,7 @@ class GenomeBatch:
             bins of no node; None where nothing is.
         edge_index: (2, edges) source and destination node, sorted by destination.
         edge_attr: (edges, attributes); see `GenomeGraph.attribute_names`.
+        coarse: Larger nodes over the same bins, level 1 first, with edges of their own.
         neighbours: If the model reads them, `state` and `distance` in bp of the CpGs that each cell covers beside a
             bin: (bins, cells, 2 * count) each, NaN where there is none. `assays.cpg_neighbours` says in which order.
         position: (windows, predicted bins) number of each predicted bin in the genome; -1 outside of it.
@@ -51,6 +70,7 @@ class GenomeBatch:
     edge_attr: Tensor
     position: Tensor
     features: Tensor | None = None
+    coarse: tuple[NodeGraph, ...] = ()
     neighbours: dict[str, Tensor] = field(default_factory=dict)
     target: dict[str, Tensor] = field(default_factory=dict)
     coverage: dict[str, Tensor] = field(default_factory=dict)
@@ -60,6 +80,12 @@ class GenomeBatch:
     def num_windows(self) -> int:
         return self.layout[0][0]
 
+    def level(self, number: int) -> NodeGraph:
+        """The nodes and edges of a level: 0 are the smallest nodes, which windows and partners are made of."""
+        if number:
+            return self.coarse[number - 1]
+        return NodeGraph(**{each.name: getattr(self, each.name) for each in fields(NodeGraph)})
+
     def windows(self, x: Tensor) -> Tensor:
         """The predicted bins of a flat (bins, channels) tensor: (windows, predicted bins, channels)."""
         num_windows, num_bins = self.layout[0]
@@ -68,12 +94,21 @@ class GenomeBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> GenomeBatch:
         """The same batch on another device."""
+        return _moved(self, device, non_blocking)
 
-        def move(value):
-            if isinstance(value, Tensor):
-                return value.to(device, non_blocking=non_blocking)
-            if isinstance(value, dict):
-                return {name: move(item) for name, item in value.items()}
-            return value
 
-        return replace(self, **{each.name: move(getattr(self, each.name)) for each in fields(self)})
+def _moved(value: Any, device: torch.device | str, non_blocking: bool) -> Any:
+    """What a batch holds on another device, with all that it holds itself."""
+
+    def move(each: Any) -> Any:
+        return _moved(each, device, non_blocking)
+
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=non_blocking)
+    if isinstance(value, dict):
+        return {name: move(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(move(each) for each in value)
+    if isinstance(value, GenomeBatch | NodeGraph):
+        return replace(value, **{each.name: move(getattr(value, each.name)) for each in fields(value)})
+    return value

@@ -40,6 +40,10 @@ def node_groups(nodes: Bins, node_of_bin: np.ndarray, split_of_bin: np.ndarray) 
     return nodes.chrom_index(np.arange(len(nodes))) * (len(SPLITS) + 1) + split
 
 
+class NothingToChange(InputError):
+    """A graph that has none of the edges that a control would change."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rewired:
     """Random partners, but for every node as many of each type, class of weight and group, to the last one.
@@ -173,6 +177,10 @@ class DropType:
     type: str
 
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
+        if self.type not in graph.edge_types:
+            raise NothingToChange(
+                f"drop_type: the graph has no '{self.type}' edges.{nearest(self.type, graph.edge_types)}"
+            )
         forward = graph.edge_index[0] < graph.edge_index[1]
         rest = graph.with_pairs(graph.pairs().take(~graph.of_type(self.type)[forward]))
         return _for_partners_too(self, rest, groups, rng)
@@ -194,7 +202,7 @@ class DropAttribute:
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
         names = graph.attribute_names
         if self.attribute not in names:
-            raise InputError(f"drop_attribute: edges have no '{self.attribute}'.{nearest(self.attribute, names)}")
+            raise NothingToChange(f"drop_attribute: edges have no '{self.attribute}'.{nearest(self.attribute, names)}")
         column, attr = names.index(self.attribute), graph.edge_attr.copy()
         if len(attr):
             attr[:, column] = attr[:, column].mean(dtype=np.float64)
@@ -226,7 +234,7 @@ def _linear_and_contacts(name: str, graph: GenomeGraph) -> tuple[Pairs, Pairs]:
     pairs = graph.pairs()
     is_contact = graph.is_contact(pairs.kind)
     if not is_contact.any():
-        raise InputError(f"{name}: the graph has no contact edges to change. Leave this control out.")
+        raise NothingToChange(f"{name}: the graph has no contact edges to change. Leave this control out.")
     return pairs.take(~is_contact), pairs.take(is_contact)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from genograph.graph.genome_graph import GenomeGraph
@@ -50,6 +52,25 @@ def induced_edges(graph: GenomeGraph, nodes: np.ndarray, lookup: np.ndarray) -> 
     lookup[nodes] = -1
     inside = source >= 0
     return np.stack([source[inside], destination[inside]]), graph.edge_attr[edges[inside]]
+
+
+def edges_of_samples(
+    graph: GenomeGraph, samples: Sequence[np.ndarray], lookup: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The edges among the nodes of each of some samples; none joins two samples.
+
+    Args:
+        graph: The genome's graph.
+        samples: The nodes of each, distinct ones; they are numbered on from one sample to the next.
+        lookup: As of `induced_edges`.
+
+    Returns:
+        As `induced_edges`.
+    """
+    found = [induced_edges(graph, nodes, lookup) for nodes in samples]
+    offset = np.cumsum([0, *(len(nodes) for nodes in samples)])
+    index = [each + first for (each, _), first in zip(found, offset[:-1], strict=True)]
+    return np.concatenate(index, axis=1), np.concatenate([attributes for _, attributes in found])
 
 
 def _edges_into(graph: GenomeGraph, nodes: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -14,6 +14,7 @@ from genograph.errors import InputError
 from genograph.graph.batch import GenomeBatch
 from genograph.nn.encoders import BothStrands, NoEncoder
 from genograph.nn.heads import Head
+from genograph.nn.layers.graph_block import GraphBlock
 from genograph.nn.processor import Processor
 from genograph.nn.trunk import Trunk
 
@@ -148,6 +149,7 @@ class ComponentSpec(Protocol):
 
     label: str
     kind: type
+    options: Mapping[str, Any]
 
     def build(self, *given: Any) -> Any: ...
 
@@ -171,6 +173,7 @@ def build_model(
     bin_size: int,
     edge_dim: int,
     features: int = 0,
+    coarse_edge_dims: Sequence[int] = (),
     tracks: Mapping[str, int],
     whole_windows: bool = True,
     masked: bool = False,
@@ -182,6 +185,7 @@ def build_model(
         bin_size: bp of a bin.
         edge_dim: Edge attributes.
         features: Columns of what nodes bring along.
+        coarse_edge_dims: The same of each level of larger nodes.
         tracks: Tracks of each assay in the data; an assay may be left out if its head states them.
         whole_windows: Whether a window is one piece of sequence with zeros beyond, as Basenji's, or pieces
             carry the context that the encoder needs.
@@ -201,7 +205,7 @@ def build_model(
     for part in spec.processor:
         before = sum(isinstance(layer, part.kind) for layer in layers)
         with _drawn(seed, f"{part.label} {before}"):
-            layers.append(part.build(channels, edge_dim))
+            layers.append(part.build(channels, _edge_dim(part, [edge_dim, *coarse_edge_dims])))
         channels = layers[-1].channels
     processor = Processor(entering, layers)
     with _drawn(seed, "trunk"):
@@ -214,6 +218,17 @@ def build_model(
     options = {"bin_size": bin_size, "features": features, "halo": halo, "masked": masked}
     with _drawn(seed, "placeholder"):
         return GenomeModel(encoder, neighbours, processor, trunk, heads, **options)
+
+
+def _edge_dim(part: ComponentSpec, edge_dims: Sequence[int]) -> int:
+    """Edge attributes of the level that a layer is over."""
+    level = part.options.get("level", 0) if issubclass(part.kind, GraphBlock) else 0
+    if level >= len(edge_dims):
+        raise InputError(
+            f"model.processor: '{part.label}' is over level {level}, but the graph has levels 0 to "
+            f"{len(edge_dims) - 1}. Those above 0 are the items of graph.coarse."
+        )
+    return edge_dims[level]
 
 
 @contextmanager

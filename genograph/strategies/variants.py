@@ -203,7 +203,8 @@ def _published(experiment: Experiment) -> dict[str, Config]:
             f"study.architectures: the published ones read {PUBLISHED_LENGTH:,} bp around a site, this config's "
             f"encoder {length:,}. Let it read {PUBLISHED_LENGTH:,}, or list architectures of your own."
         )
-    alone = {"model.processor": [], "model.trunk": None, "graph.edges": [], "graph.controls": []}
+    alone = {"model.processor": [], "model.trunk": None}
+    alone |= {"graph.edges": [], "graph.coarse": [], "graph.controls": []}
     read = {name: load_config(CONFIGS / f"{file}.yaml").model.encoder for name, file in PUBLISHED.items()}
     return {
         name: changed(config, {"model.encoder": each and each.model_dump(mode="json"), **alone})

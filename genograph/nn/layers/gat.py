@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from genograph.nn.blocks import Count, Probability
-from genograph.nn.layers.graph_block import GraphBlock, channels_per_head
+from genograph.nn.layers.graph_block import GraphBlock, Level, channels_per_head
 
 
 class GAT(GraphBlock):
@@ -18,16 +18,19 @@ class GAT(GraphBlock):
         edge_dim: Edge attributes.
         heads: Attention heads; they share the channels.
         dropout: Probability, after the messages.
+        level: Of the nodes, see `GraphBlock`.
 
     Raises:
         InputError: If the heads do not divide the channels.
     """
 
-    def __init__(self, channels: int, edge_dim: int, *, heads: Count = 4, dropout: Probability = 0.0) -> None:
+    def __init__(
+        self, channels: int, edge_dim: int, *, heads: Count = 4, dropout: Probability = 0.0, level: Level = 0
+    ) -> None:
         # Importing PyTorch Geometric takes seconds; only a model that uses it waits for them.
         from torch_geometric.nn import GATv2Conv
 
-        super().__init__(channels, dropout=dropout)
+        super().__init__(channels, dropout=dropout, level=level)
         self.conv = GATv2Conv(channels, channels_per_head(channels, heads, "gat"), heads, edge_dim=edge_dim)
 
     def message(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from genograph.nn.blocks import Probability
 from genograph.nn.layers.gcn import GraphConvolution
-from genograph.nn.layers.graph_block import GraphBlock
+from genograph.nn.layers.graph_block import GraphBlock, Level
 
 
 class GatedGCN(GraphBlock):
@@ -19,10 +19,11 @@ class GatedGCN(GraphBlock):
         channels: Of the bins.
         edge_dim: Edge attributes.
         dropout: Probability, after the messages.
+        level: Of the nodes, see `GraphBlock`.
     """
 
-    def __init__(self, channels: int, edge_dim: int, *, dropout: Probability = 0.0) -> None:
-        super().__init__(channels, dropout=dropout)
+    def __init__(self, channels: int, edge_dim: int, *, dropout: Probability = 0.0, level: Level = 0) -> None:
+        super().__init__(channels, dropout=dropout, level=level)
         self.conv = GraphConvolution(channels, edge_dim)
         self.tanh = nn.Tanh()
         self.keep_or_take = nn.Sequential(nn.Linear(channels, 1), nn.Sigmoid())

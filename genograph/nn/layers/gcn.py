@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from genograph.nn.blocks import Probability
-from genograph.nn.layers.graph_block import GraphBlock
+from genograph.nn.layers.graph_block import GraphBlock, Level
 from genograph.nn.layers.scatter import EdgeWeight, scatter_sum
 
 
@@ -37,10 +37,11 @@ class GCN(GraphBlock):
         channels: Of the bins.
         edge_dim: Edge attributes.
         dropout: Probability, after the messages.
+        level: Of the nodes, see `GraphBlock`.
     """
 
-    def __init__(self, channels: int, edge_dim: int, *, dropout: Probability = 0.0) -> None:
-        super().__init__(channels, dropout=dropout)
+    def __init__(self, channels: int, edge_dim: int, *, dropout: Probability = 0.0, level: Level = 0) -> None:
+        super().__init__(channels, dropout=dropout, level=level)
         self.conv = GraphConvolution(channels, edge_dim)
 
     def message(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:

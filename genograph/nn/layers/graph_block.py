@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from genograph.errors import InputError
 from genograph.graph.batch import GenomeBatch
 from genograph.nn.blocks import ACTIVATIONS, NORM_EPS
 from genograph.nn.layers.scatter import softmax_pool
+
+Level = Annotated[int, Field(ge=0)]
 
 
 class NodePool(nn.Module):
@@ -50,7 +54,7 @@ class NodeNorm(nn.BatchNorm1d):
 
 
 class GraphBlock(nn.Module, ABC):
-    """A graph layer with bins in and bins out, so that it mixes freely with layers along the sequence.
+    """A graph layer with bins in and bins out, so that it mixes freely with layers along the sequence and other levels.
 
     Bins pool to nodes, which are normalised and exchange messages over the edges. Each bin then adds as much
     of its node's result as a gate of its own lets through; a bin of no node stays as it was. What differs
@@ -59,6 +63,7 @@ class GraphBlock(nn.Module, ABC):
     Args:
         channels: Of the bins, kept.
         dropout: Probability, after the messages.
+        level: Of the nodes: 0 for the smallest, 1 for the first of `graph.coarse`.
 
     Attributes:
         channels: Of the output.
@@ -77,9 +82,9 @@ class GraphBlock(nn.Module, ABC):
 
     span = 0
 
-    def __init__(self, channels: int, *, dropout: float) -> None:
+    def __init__(self, channels: int, *, dropout: float, level: Level = 0) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels, self.level = channels, level
         self.pool = NodePool(channels)
         self.norm = NodeNorm(channels, eps=NORM_EPS)
         self.activation = ACTIVATIONS["gelu"]()
@@ -93,10 +98,11 @@ class GraphBlock(nn.Module, ABC):
 
     def forward(self, x: Tensor, batch: GenomeBatch) -> Tensor:
         """Bins (bins, channels) with what their nodes learned of the nodes they touch."""
-        node = self.norm(self.pool(x, batch.node_of_bin, batch.num_nodes))
-        node = self.dropout(self.activation(self.message(node, batch.edge_index, batch.edge_attr)))
+        graph = batch.level(self.level)
+        node = self.norm(self.pool(x, graph.node_of_bin, graph.num_nodes))
+        node = self.dropout(self.activation(self.message(node, graph.edge_index, graph.edge_attr)))
         # Node number -1, no node, takes the row of zeros that is put first.
-        update = F.pad(self.to_bins(node), (0, 0, 1, 0)).index_select(0, batch.node_of_bin + 1)
+        update = F.pad(self.to_bins(node), (0, 0, 1, 0)).index_select(0, graph.node_of_bin + 1)
         return x + self.gate(x) * update
 
 

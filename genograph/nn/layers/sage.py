@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from genograph.graph.batch import EDGE_MEASURES
 from genograph.nn.blocks import Probability
-from genograph.nn.layers.graph_block import GraphBlock
+from genograph.nn.layers.graph_block import GraphBlock, Level
 from genograph.nn.layers.scatter import EdgeWeight, scatter_sum
 
 
@@ -28,6 +28,7 @@ class SAGE(GraphBlock):
         edge_dim: Edge attributes.
         aggregate: `mean` or `sum`.
         dropout: Probability, after the messages.
+        level: Of the nodes, see `GraphBlock`.
     """
 
     def __init__(
@@ -37,8 +38,9 @@ class SAGE(GraphBlock):
         *,
         aggregate: Literal["mean", "sum"] = "mean",
         dropout: Probability = 0.0,
+        level: Level = 0,
     ) -> None:
-        super().__init__(channels, dropout=dropout)
+        super().__init__(channels, dropout=dropout, level=level)
         self.aggregate = aggregate
         self.edge_weight = EdgeWeight(edge_dim)
         self.of_self = nn.Linear(channels, channels)

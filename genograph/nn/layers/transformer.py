@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from genograph.nn.blocks import Count, Probability
-from genograph.nn.layers.graph_block import GraphBlock, channels_per_head
+from genograph.nn.layers.graph_block import GraphBlock, Level, channels_per_head
 
 
 class GraphTransformer(GraphBlock):
@@ -18,16 +18,19 @@ class GraphTransformer(GraphBlock):
         edge_dim: Edge attributes.
         heads: Attention heads; they share the channels.
         dropout: Probability, after the messages.
+        level: Of the nodes, see `GraphBlock`.
 
     Raises:
         InputError: If the heads do not divide the channels.
     """
 
-    def __init__(self, channels: int, edge_dim: int, *, heads: Count = 4, dropout: Probability = 0.0) -> None:
+    def __init__(
+        self, channels: int, edge_dim: int, *, heads: Count = 4, dropout: Probability = 0.0, level: Level = 0
+    ) -> None:
         # Importing PyTorch Geometric takes seconds; only a model that uses it waits for them.
         from torch_geometric.nn import TransformerConv
 
-        super().__init__(channels, dropout=dropout)
+        super().__init__(channels, dropout=dropout, level=level)
         # No bias: that of the keys cancels in the softmax and would never train.
         self.conv = TransformerConv(
             channels,
