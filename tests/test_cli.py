@@ -225,6 +225,9 @@ def test_every_verb_takes_one_step_of_the_road(world, genograph):
     code, out, _ = genograph("predict", run)
     assert code == 0
     assert f"bigWig     {run / 'predictions' / 'gc.bw'}" in out
+    code, out, _ = genograph("embed", run, "--dtype", "float16")
+    assert code == 0
+    assert f"embeddings {run / 'embeddings' / 'embeddings.json'}" in out
 
 
 def test_evaluating_a_folder_that_is_no_run_says_what_to_do(world, genograph):
