@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from genograph.ablate.judged import Judged
 from genograph.audit import audit
 from genograph.checkpoint import load_run
 from genograph.config import load_config
@@ -122,6 +123,15 @@ def test_a_run_over_own_nodes_is_evaluated_predicted_and_audited(run, tmp_path):
     found = {each.check: each for each in audit(load_run(run)[0])}
     assert found["edges_across_splits"].status == "note"  # node 1 is divided
     assert "leak" not in {each.status for each in found.values()}
+
+
+def test_bins_of_no_node_are_judged_as_without_contacts(experiment):
+    judged = Judged(experiment, "coverage", "bins")
+    level = dict(zip(judged.bins.tolist(), judged.points.strata["contacts"].tolist(), strict=True))
+    first = experiment.store.bins.span("chrC").start
+    assert level[first] == 0  # of no node
+    assert level[first + 8] == 1  # of node 7, which has two contacts
+    assert set(level.values()) == {0, 1}
 
 
 def test_the_store_is_rebuilt_if_the_nodes_change(world, experiment):
