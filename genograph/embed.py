@@ -67,7 +67,7 @@ def embed(
     made = {**description.model_dump(mode="json"), "dtype": dtype}
     path = folder / DESCRIPTION
     if path.is_file():
-        _check_same(path, description)
+        _check_same(path, description, dtype)
         return path
     folder.mkdir(parents=True, exist_ok=True)
     opened, done = _begin(folder, description, experiment, dtype, made)
@@ -169,8 +169,13 @@ def _begin(
     return Embeddings(description, open_memmap(file, mode="w+", dtype=dtype, shape=shape), num_bins), []
 
 
-def _check_same(path: Path, description: Description) -> None:
-    """Refuse to take what is there for embeddings of this run, if they are of another."""
-    there, now = Description.read(path).made_of, description.made_of
-    if there.get("weights") != now["weights"] or there.get("sources") != now["sources"]:
-        raise InputError(f"{path} has embeddings of another run, or of other data. Name another folder: --out FOLDER")
+def _check_same(path: Path, description: Description, dtype: str) -> None:
+    """Refuse to take what is there for what is asked for, if it is something else; the run may have moved."""
+    there = Description.read(path)
+    known = {"sha256": None, "missing": None, "made_of": {**there.made_of, "run": description.made_of["run"]}}
+    array = np.load(path.with_name(there.array), mmap_mode="r")
+    if there.model_copy(update=known) != description or array.dtype.name != dtype:
+        raise InputError(
+            f"{path} has embeddings of another run, of other data or splits, or another dtype. Name another folder: "
+            "--out FOLDER"
+        )

@@ -189,8 +189,10 @@ def test_embeddings_of_another_run_are_not_written_over(plain, copy, tmp_path):
     assert embed(copy, path.parent) == path  # the same weights
     other = train(load_config(plain, ["seed=3"]), tmp_path / "other")
     shutil.copy(other / "model.safetensors", weights)
-    with pytest.raises(InputError, match=r"has embeddings of another run, or of other data\. Name another folder"):
-        embed(copy, path.parent)
+    other_splits = load_config(plain, ["splits.gap=0"])
+    for options in ({"run": copy}, {"run": plain, "dtype": "float16"}, {"run": plain, "config": other_splits}):
+        with pytest.raises(InputError, match="of another run, of other data or splits, or another dtype"):
+            embed(out=path.parent, **options)
 
 
 def test_what_has_no_encoder_of_sequence_is_not_embedded(plain, tmp_path):
