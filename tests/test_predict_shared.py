@@ -9,13 +9,15 @@ import sys
 import time
 from functools import partial
 
+import numpy as np
 import pytest
 
+from genograph.checkpoint import load_run
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
-from genograph.predict import predict
-from genograph.processes import crew
+from genograph.predict import predict, predictions, share_predictions
+from genograph.processes import Crew, crew
 from genograph.train import train
 from tests.tiny import write_world
 
@@ -73,10 +75,22 @@ def test_processes_of_torchrun_predict_the_bytes_of_one_process_and_speak_once(r
     assert len(found) == 4
 
 
-def test_a_worker_without_a_batch_has_nothing_to_do(run, tmp_path):
-    config = load_config(run, ["batch.size=100"])
-    one, two = (contents(predict(run, tmp_path / str(count), config=config, workers=count)) for count in (1, 2))
-    assert one == two
+def test_a_process_without_a_batch_has_nothing_to_do(run, tmp_path):
+    """Three share out the two batches of a split, one after another in this process."""
+    experiment, model = load_run(run, load_config(run, ["batch.size=2"]))
+    windows = experiment.dataset("valid", model.halo)
+    members = [Crew(tmp_path, rank, count=3) for rank in range(3)]
+    for member in members[1:]:
+        share_predictions(model, windows, experiment.config, member)
+    given = {"title": "", "member": members[0]}
+    shared, alone = (
+        list(predictions(model, windows, experiment.config, **{"title": ""} | each)) for each in (given, {})
+    )
+    assert len(shared) == 2
+    for (ours, rates), (theirs, expected) in zip(shared, alone, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        for assay in expected:
+            np.testing.assert_array_equal(rates[assay], expected[assay])
 
 
 def test_a_prediction_that_is_told_to_end_leaves_nothing(run, tmp_path):
