@@ -104,12 +104,14 @@ def export_model(run: str | Path, out: str | Path) -> Path:
         out: The folder to write; there must be none. It appears whole or not at all.
 
     Raises:
-        InputError: If the run is not finished, its data are gone, or the folder is there.
+        InputError: If the run is not finished, its data are gone, the folder is there, or nodes are of several sizes.
     """
     out = Path(out)
     if out.exists():
         raise InputError(f"{out} is there already. Name another folder: --out FOLDER")
     experiment, model = load_run(run)
+    if experiment.config.graph.coarse:
+        raise InputError("graph.coarse: a program has nodes of one size only; a model of several sizes has none yet.")
     path = Path(run)
     weights = path if path.name == WEIGHTS else path / WEIGHTS
     batch = _example(experiment.genome_windows(model.halo, stride=experiment.config.batch.predicted))

@@ -126,3 +126,10 @@ def test_the_weights_and_the_description_stand_beside(run, exported):
 def test_a_folder_that_is_there_is_not_written_into(run, tmp_path):
     with pytest.raises(InputError, match=r"is there already. Name another folder: --out FOLDER"):
         export_model(run, tmp_path)
+
+
+def test_nodes_of_several_sizes_are_an_input_error(world, tmp_path):
+    coarse = "graph.coarse=[{node_size: 8000, edges: [{name: linear}]}]"
+    run = train(load_config(world, [coarse, "training.max_epochs=1"]), tmp_path / "run")
+    with pytest.raises(InputError, match=r"graph\.coarse: a program has nodes of one size only"):
+        export_model(run, tmp_path / "program")
