@@ -89,11 +89,11 @@ def _model(model: GenomeModel, experiment: Experiment) -> str:
 
 
 def _graph(experiment: Experiment) -> str:
-    graph = experiment.graph
-    if not graph.edge_types:
-        return ""
-    pairs = graph.edge_index.shape[1] // 2
-    return f"{len(graph.nodes):,} nodes, {pairs:,} pairs joined by edges of types {', '.join(graph.edge_types)}"
+    told = []
+    for graph in experiment.levels:
+        pairs, types = graph.num_edges // 2, ", ".join(graph.edge_types) or "none"
+        told.append(f"{graph.num_nodes:,} nodes, {pairs:,} pairs joined by edges of types {types}")
+    return "; larger: ".join(told) if any(graph.edge_types for graph in experiment.levels) else ""
 
 
 def _data(experiment: Experiment) -> str:

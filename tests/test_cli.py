@@ -138,7 +138,7 @@ def partners_without_a_chunk(world):
 
 
 def edge_option_out_of_range(world):
-    return ["graph.edges.1.top_k=0"], "graph.edges: "
+    return ["graph.edges.1.top_k=0"], "graph.edges[1]: "
 
 
 def counts_under_a_loss_for_peaks(world):

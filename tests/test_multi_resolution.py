@@ -100,6 +100,7 @@ def test_a_model_with_larger_nodes_trains_and_is_loaded_again(world, tmp_path):
     config = load_config(world, ["training.max_epochs=1"])
     before = Experiment.open(config).model().processor.layers[2].conv.linear.weight
     run = train(config, tmp_path / "run")
+    assert "edges of types linear, hic; larger: 11 nodes, " in (run / "card.md").read_text()
     after = load_run(run)[1].processor.layers[2].conv.linear.weight
     assert not np.allclose(before.detach(), after.detach())
     with pytest.raises(InputError, match=r"graph\.coarse.*: cannot differ from what the run was trained with"):
