@@ -251,6 +251,11 @@ class Config(Section):
         """Whether a window is one piece of sequence with nothing beyond, and not pieces with their context."""
         return self.batch.chunk is None and self.sites is None
 
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files that a run depends on besides those of its store, by their keys."""
+        return {**self.graph.files, **self.model.files, **(self.splits.files if self.splits else {})}
+
     def section(self, name: str) -> Any:
         """A section that a verb needs.
 

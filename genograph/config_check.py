@@ -25,7 +25,7 @@ def check_parts(config: Config) -> None:
     _check_what_is_read(config)
     if config.model.embeddings:
         _check_views(config, Description.read(config.model.embeddings))
-    for key, file in {**config.graph.files, **config.model.files}.items():
+    for key, file in config.files.items():
         if not file.is_file():
             raise InputError(f"{key}: no such file: {file}")
     with torch.device("meta"):  # no values: only whether it can be built

@@ -106,6 +106,23 @@ class SplitsConfig(Section):
     valid: list[str]
     test: list[str]
     gap: int = Field(0, ge=0)  # bp left out around valid and test
+    groups: FilePath | None = None  # BED of regions that belong into one split: chrom, start, end, group, genome
+    resolve_groups: bool = True  # what of a group lies before the last split that it touches leaves its split
+    genome: str | None = None  # which rows of groups are of this genome; None: all
+    elsewhere: dict[str, dict[Literal["valid", "test"], list[str]]] = Field({})  # held out in the others of groups
+
+    @model_validator(mode="after")
+    def _other_genomes_need_a_name(self) -> SplitsConfig:
+        if self.groups is None and (self.genome is not None or self.elsewhere):
+            raise InputError("genome and elsewhere say what the rows of groups are of; give groups too.")
+        if self.elsewhere and (self.genome is None or self.genome in self.elsewhere):
+            raise InputError("elsewhere names the other genomes of groups; say by genome which one this is.")
+        return self
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The file of groups, by its key, if one is given."""
+        return {} if self.groups is None else {"splits.groups": self.groups}
 
 
 class NegativesConfig(Section):

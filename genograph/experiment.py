@@ -17,6 +17,7 @@ from genograph.dataset import NO_AUGMENTATION, WindowDataset
 from genograph.embeddings import Embeddings
 from genograph.errors import InputError
 from genograph.genome.bed import read_bed
+from genograph.genome.groups import Groups
 from genograph.genome.names import read_aliases
 from genograph.genome.sites import SITE_KINDS
 from genograph.genome.splits import SPLITS, assign_splits
@@ -120,8 +121,7 @@ class Experiment:
     @cached_property
     def sources(self) -> dict[str, dict[str, Any]]:
         """Path, size, time and SHA-256 of every file that a run depends on, by what names it."""
-        config = self.config
-        return {**self.store.manifest["sources"], **fingerprint({**config.graph.files, **config.model.files}, {})}
+        return {**self.store.manifest["sources"], **fingerprint(self.config.files, {})}
 
     @cached_property
     def targets(self) -> dict[str, list[Target]]:
@@ -311,5 +311,16 @@ def split_by(config: Config, store: Store) -> np.ndarray:
     """TRAIN, VALID, TEST or NONE for every bin of a store, (bins,), as a config has it, be it of another run."""
     if config.tfrecords is not None:
         return split_of_contigs(config, store)
-    splits = config.section("splits")
-    return assign_splits(store.bins, train=splits.train, valid=splits.valid, test=splits.test, gap=splits.gap)
+    splits, groups = config.section("splits"), groups_of(config, store)
+    split = assign_splits(store.bins, train=splits.train, valid=splits.valid, test=splits.test, gap=splits.gap)
+    return groups.apart(split, store.bins) if groups and splits.resolve_groups else split
+
+
+def groups_of(config: Config, store: Store) -> Groups | None:
+    """The regions that belong into one split, of a config and its store; None if no file of them is given."""
+    splits = config.splits
+    if splits is None or splits.groups is None:
+        return None
+    held_out = {**splits.elsewhere, splits.genome: {"valid": splits.valid, "test": splits.test}}
+    whole_genome = config.section("genome").chroms is None
+    return Groups.read(splits.groups, store.sizes, genome=splits.genome, held_out=held_out, whole_genome=whole_genome)

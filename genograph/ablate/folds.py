@@ -26,7 +26,9 @@ def fold_configs(config: Config, store: Store) -> list[Config]:
     if config.tfrecords is not None:
         raise InputError("ablation.folds: a TFRecord folder has its own splits; leave folds out.")
     if isinstance(folds, int):
-        folds = make_folds(store, folds, gap=config.section("splits").gap)
+        splits = config.section("splits")
+        made = make_folds(store, folds, gap=splits.gap)
+        folds = [splits.model_copy(update={"train": None, "valid": each.valid, "test": each.test}) for each in made]
     tree = config.model_dump(mode="json")
     return [parse_config({**tree, "splits": each.model_dump(mode="json")}) for each in folds]
 

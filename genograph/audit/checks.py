@@ -23,10 +23,11 @@ from genograph.audit.shortcuts import (
     predictability,
     share_inside,
     signal_ratio,
+    unmeasured,
 )
 from genograph.audit.sketch import share_found
 from genograph.dataset import WindowDataset
-from genograph.experiment import Experiment
+from genograph.experiment import Experiment, groups_of
 from genograph.genome.names import shorten
 from genograph.genome.sites import Sites
 from genograph.genome.splits import NONE, SPLITS, TEST, TRAIN, VALID, runs
@@ -172,6 +173,20 @@ def duplicate_sequence(experiment: Experiment) -> Finding:
     return Finding(name, status, copied, message + advice, {"share": share})
 
 
+def groups_across_splits(experiment: Experiment) -> Finding:
+    """Do regions that belong into one split, of `splits.groups`, lie in different ones?"""
+    name, splits, store = "groups_across_splits", experiment.config.splits, experiment.store
+    if splits is None or (groups := groups_of(experiment.config, store)) is None:
+        return _not_applicable(name, "splits.groups names no regions that belong into one split")
+    found = groups.pairs_across(experiment.split_of_bin, store.bins, resolved=splits.resolve_groups)
+    pairs, names = sum(found.values()), list(SPLITS)
+    if not pairs:
+        return Finding(name, "ok", 0, f"No group has regions in two splits; {len(groups.members)} regions are grouped.")
+    listed = ", ".join(f"{count} {names[one]} and {names[two]}" for (one, two), count in found.items() if count)
+    message = f"{pairs} pairs of regions of one group lie in two splits: {listed}. Set splits.resolve_groups=true."
+    return Finding(name, "leak", pairs, message)
+
+
 def masked_bins_scored(experiment: Experiment) -> Finding:
     """Do bins that the contact map masks enter loss and metrics, and is their signal another?"""
     name, store = "masked_bins_scored", experiment.store
@@ -262,7 +277,7 @@ def edges_depend_on_label(experiment: Experiment) -> Finding:
 def split_sizes(experiment: Experiment) -> Finding:
     """Has every split windows, and every track measured values in each?"""
     windows = {split: len(dataset) for split, (_, dataset) in zip(SPLITS, _datasets(experiment), strict=True)}
-    missing = [f"{track} in {split}" for split in SPLITS for track in _unmeasured(experiment, split)]
+    missing = [f"{track} in {split}" for split in SPLITS for track in unmeasured(experiment, split)]
     message = "Windows: " + ", ".join(f"{count} {split}" for split, count in windows.items())
     rest = f"nothing is measured of {shorten(missing)}" if missing else "every track is measured in each"
     values = {split: float(count) for split, count in windows.items()}
@@ -277,6 +292,7 @@ CHECKS: dict[str, Callable[[Experiment], Finding]] = {
         context_across_splits,
         pretrained_on_held_out,
         duplicate_sequence,
+        groups_across_splits,
         masked_bins_scored,
         degree_predicts,
         mask_predicts,
@@ -332,16 +348,3 @@ def _in_candidates(experiment: Experiment) -> dict[str, float]:
     held_out = np.concatenate([counted(experiment, split) for split in ("valid", "test")])
     shares = {"candidates.bins": float(inside[held_out].mean())}
     return shares | {f"candidates.{key}": value for key, value in share_inside(experiment, held_out, inside).items()}
-
-
-def _unmeasured(experiment: Experiment, split: str) -> list[str]:
-    """The tracks that have no value in a split."""
-    bins, names = counted(experiment, split), []
-    for assay, targets in experiment.targets.items():
-        signals, is_measured = experiment.store.signals(assay), np.zeros(len(targets), dtype=bool)
-        for rows in np.array_split(bins, 1 + len(bins) // 100_000):
-            is_measured |= np.isfinite(signals[rows]).any(axis=0)
-            if is_measured.all():
-                break
-        names += [target.identifier for target, known in zip(targets, is_measured, strict=True) if not known]
-    return names

@@ -226,3 +226,16 @@ def group_means(values: np.ndarray, first: np.ndarray) -> np.ndarray:
     count = np.add.reduceat(measured, first, axis=0, dtype=np.float64)
     total = np.add.reduceat(np.where(measured, values, 0), first, axis=0, dtype=np.float64)
     return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
+def unmeasured(experiment: Experiment, split: str) -> list[str]:
+    """The tracks that have no value in a split."""
+    bins, names = counted(experiment, split), []
+    for assay, targets in experiment.targets.items():
+        signals, is_measured = experiment.store.signals(assay), np.zeros(len(targets), dtype=bool)
+        for rows in np.array_split(bins, 1 + len(bins) // 100_000):
+            is_measured |= np.isfinite(signals[rows]).any(axis=0)
+            if is_measured.all():
+                break
+        names += [target.identifier for target, known in zip(targets, is_measured, strict=True) if not known]
+    return names

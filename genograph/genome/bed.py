@@ -55,13 +55,22 @@ def read_intervals(path: str | Path) -> Iterator[Interval]:
     Raises:
         InputError: If a line is not an interval.
     """
+    return (interval for _, _, interval in read_rows(path))
+
+
+def read_rows(path: str | Path) -> Iterator[tuple[int, list[str], Interval]]:
+    """Line number, columns and interval of each line of a BED file.
+
+    Raises:
+        InputError: If a line is not an interval.
+    """
     for number, line in read_lines(path):
         if line.split(maxsplit=1)[0] in ("track", "browser"):
             continue
         columns = line.split("\t") if "\t" in line else line.split()
         strand = columns[5] if len(columns) > 5 and columns[5] in ("+", "-") else "."
         try:
-            yield Interval(columns[0], int(columns[1]), int(columns[2]), strand)
+            yield number, columns, Interval(columns[0], int(columns[1]), int(columns[2]), strand)
         except (IndexError, ValueError) as error:
             reason = f" {error}" if isinstance(error, InputError) else ""
             raise InputError(f"{path}, line {number}: expected chrom, start and end; got '{line}'.{reason}") from None

@@ -161,3 +161,11 @@ def test_a_folder_of_tfrecords_has_its_own_splits():
     config = parse_config(records.config_tree() | {"ablation": {"folds": 3}})
     with pytest.raises(InputError, match=r"a TFRecord folder has its own splits; leave folds out"):
         fold_configs(config, None)
+
+
+def test_folds_keep_the_groups_of_the_configs_splits(world):
+    (world.parent / "groups.bed").write_text("chrA\t0\t10\tg1\n")
+    config = load_config(world, ["ablation.folds=3", "splits.groups=groups.bed", "splits.gap=7"])
+    folds = fold_configs(config, Experiment.open(config).store)
+    assert [(fold.splits.groups, fold.splits.gap) for fold in folds] == [(world.parent / "groups.bed", 7)] * 3
+    assert len({tuple(fold.splits.test) for fold in folds}) == 3

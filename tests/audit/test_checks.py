@@ -254,6 +254,7 @@ def test_without_contacts_what_they_could_leak_does_not_apply(world, tmp_path):
     assert [finding.check for finding in findings if finding.message.startswith("Not applicable")] == [
         "edges_across_splits",
         "pretrained_on_held_out",
+        "groups_across_splits",
         "masked_bins_scored",
         "degree_predicts",
         "mask_predicts",
@@ -267,3 +268,20 @@ def test_a_folder_of_tfrecords_is_audited_too(tmp_path):
     (tmp_path / "records.yaml").write_text(yaml.safe_dump(records.config_tree()))
     findings = audit(Experiment.open(load_config(tmp_path / "records.yaml")))
     assert {finding.status for finding in findings} == {"ok"}
+
+
+def test_groups_in_two_splits_are_a_leak_unless_they_are_resolved(opened, tmp_path):
+    (tmp_path / "copy" / "groups.bed").write_text("chrA\t1000\t3000\tg1\nchrC\t0\t2000\tg1\nchrB\t0\t2000\tg1\n")
+    left = opened("splits.groups=groups.bed", "splits.resolve_groups=false")
+    assert status_and_count("groups_across_splits", left) == ("leak", 3)
+    message = CHECKS["groups_across_splits"](left).message
+    assert "1 train and valid, 1 train and test, 1 valid and test" in message
+    resolved = opened("splits.groups=groups.bed")
+    assert status_and_count("groups_across_splits", resolved) == ("ok", 0)
+    lost = (left.split_of_bin >= 0).sum() - (resolved.split_of_bin >= 0).sum()
+    assert lost == (24 - 7) + 16  # bins of 128 bp that touch chrA:1000-3000 and chrB:0-2000
+    assert "splits.groups" in resolved.sources
+
+
+def test_without_groups_the_check_does_not_apply(opened):
+    assert CHECKS["groups_across_splits"](opened()).message.startswith("Not applicable")
