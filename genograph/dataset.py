@@ -119,10 +119,7 @@ class WindowDataset(Dataset):
         else:
             self.reader = EmbeddingReader(store, self.runs, 1, 0, candidates, embeddings=embeddings)
         self.covered = neighbours and CoveredReader(store, self.runs, neighbours)
-        self._run_of_bin = np.full(len(store.bins), -1, dtype=np.int64)
-        for number, (first, end) in enumerate(self.runs):
-            self._run_of_bin[first:end] = number
-        self._may_be_partner = self._whole_nodes(allowed)
+        self._may_be_partner = self._whole_nodes()
         self._lookup = np.full(len(store.nodes), -1, dtype=np.int64)
         self.levels = [LevelReader(each, store.nodes) for each in coarse]
         self._signals = {assay: store.signals(assay) for assay in store.targets}
@@ -246,13 +243,14 @@ class WindowDataset(Dataset):
     def _tile(self, stride: int, keep_empty: bool) -> np.ndarray:
         """Windows whose predicted parts cover every run, less a contig's crop: (windows, 2) of run and first bin."""
         crop, predicted = self.batch.crop, self.batch.predicted
-        measured = np.concatenate([[0], np.cumsum(self.counted)])
         windows = [np.empty((0, 2), dtype=np.int64)]
         for number, run in enumerate(self.runs):
             start, end = self.store.without_crop(*run.tolist())
             first = np.arange(start, max(end - predicted + stride, start + 1), stride)
             if not keep_empty:
-                first = first[measured[np.minimum(first + predicted, end)] > measured[first]]
+                measured = np.concatenate([[0], np.cumsum(self.counted[start:end])])
+                behind = np.maximum(np.minimum(first + predicted, end) - start, 0)
+                first = first[measured[behind] > measured[first - start]]
             windows.append(np.stack([np.full(len(first), number), first - crop], axis=1))
         return np.concatenate(windows)
 
@@ -267,11 +265,15 @@ class WindowDataset(Dataset):
         bins = np.where(is_circle, start + (bins - start) % (end - start), bins)
         return np.where((bins >= start) & (bins < end), bins, -1)
 
-    def _whole_nodes(self, allowed: np.ndarray) -> np.ndarray:
-        """The nodes that have bins, all of them allowed: (nodes,)."""
-        total = np.concatenate([[0], np.cumsum(allowed)])
+    def _run_of(self, bins: np.ndarray) -> np.ndarray:
+        """The last run that begins at or before each bin, which holds it if any does; -1 before the first: (bins,)."""
+        return np.searchsorted(self.runs[:, 0], bins, side="right") - 1
+
+    def _whole_nodes(self) -> np.ndarray:
+        """The nodes that have bins, all of them in one run: (nodes,)."""
         first, end = self.store.bins_of_node.T
-        return (end > first) & (total[end] - total[first] == end - first)
+        run = self._run_of(first)
+        return (end > first) & (run >= 0) & (end <= np.append(self.runs[:, 1], 0)[run])
 
     def _samples(self, window_bins: np.ndarray, partners: int | None = None) -> list[_Sample]:
         count = self.num_partners if partners is None else partners
@@ -287,7 +289,7 @@ class WindowDataset(Dataset):
     def _partner_stretches(self, partners: np.ndarray) -> Stretches:
         """The bins of each partner node, as rows as long as the largest node."""
         first, end = self.store.bins_of_node[partners].T
-        run = self._run_of_bin[first]
+        run = self._run_of(first)
         length = int(np.diff(self.store.bins_of_node).max())
         bins = self._bins_of(run, first, length)
         belongs = np.arange(length) < (end - first)[:, None]

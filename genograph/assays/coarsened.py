@@ -34,7 +34,8 @@ def coarsened(contacts: ContactMap, nodes: Bins) -> ContactMap:
             f"contacts between nodes of {contacts.nodes.bin_size} bp cannot be summed to nodes of {nodes.bin_size} bp; "
             "choose a multiple."
         )
-    factor, of_node = nodes.bin_size // contacts.nodes.bin_size, bins_to_nodes(contacts.nodes, nodes)
+    factor = nodes.bin_size // contacts.nodes.bin_size
+    of_node = bins_to_nodes(contacts.nodes, nodes).astype(np.int64)  # pairs of nodes are numbered by products
     mapped = np.bincount(of_node, weights=contacts.mapped, minlength=len(nodes))
     weight = np.bincount(of_node, weights=np.nan_to_num(contacts.weight) * contacts.mapped, minlength=len(nodes))
     own = {each.name: getattr(contacts, each.name) for each in fields(ContactMap)}

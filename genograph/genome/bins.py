@@ -11,6 +11,8 @@ import pandas as pd
 from genograph.errors import InputError, nearest
 from genograph.genome.interval import Interval
 
+_BLOCK = 1_000_000  # bins looked at at a time
+
 
 @dataclass(frozen=True)
 class Bins:
@@ -113,12 +115,15 @@ class Bins:
         return self.locate(chrom, points)
 
     def holding(self, bins: Bins) -> np.ndarray:
-        """The tile that holds each bin's midpoint: (bins,); -1 where none does."""
-        number = np.arange(len(bins))
-        midpoints = (bins.starts(number) + bins.ends(number)) // 2
-        chrom = bins.chrom_index(number)
-        tile = self.offsets[chrom] + midpoints // self.bin_size
-        return np.where(tile < self.offsets[chrom + 1], tile, -1)
+        """The tile that holds each bin's midpoint: (bins,) int32; -1 where none does."""
+        held = np.empty(len(bins), dtype=np.int32)
+        for first in range(0, len(bins), _BLOCK):
+            number = np.arange(first, min(first + _BLOCK, len(bins)))
+            midpoints = (bins.starts(number) + bins.ends(number)) // 2
+            chrom = bins.chrom_index(number)
+            tile = self.offsets[chrom] + midpoints // self.bin_size
+            held[number] = np.where(tile < self.offsets[chrom + 1], tile, -1)
+        return held
 
     def touching(self, interval: Interval) -> slice:
         """The tiles that share at least one base with an interval."""
@@ -190,19 +195,20 @@ class Bins:
 
 
 def bins_to_nodes(bins: Bins, nodes: Bins) -> np.ndarray:
-    """The node that each bin belongs to, see `holding`: (bins,); -1 for a bin of no node. A node's bins are in a row.
+    """The node of each bin, see `holding`: (bins,) int32; -1 for a bin of no node. A node's bins are in a row.
 
     A contact map's 5,000-bp bins do not divide into 128-bp bins, so membership goes by midpoint and
     a node holds 39 or 40 of them.
     """
-    return np.arange(len(bins)) if nodes is bins else nodes.holding(bins)
+    return np.arange(len(bins), dtype=np.int32) if nodes is bins else nodes.holding(bins)
 
 
 def bins_of_nodes(node_of_bin: np.ndarray, num_nodes: int) -> np.ndarray:
     """First bin of every node, and one past its last: (nodes, 2) int64; 0 and 0 for a node without bins."""
     spans = np.zeros((num_nodes, 2), dtype=np.int64)
-    bins = np.flatnonzero(node_of_bin >= 0)
-    nodes = node_of_bin[bins]
-    spans[nodes[::-1], 0] = bins[::-1]
-    spans[nodes, 1] = bins + 1
+    changes = np.flatnonzero(node_of_bin[1:] != node_of_bin[:-1]) + 1
+    first, end = np.append(0, changes), np.append(changes, len(node_of_bin))
+    node = node_of_bin[first] if len(node_of_bin) else node_of_bin
+    in_node = node >= 0
+    spans[node[in_node]] = np.stack([first, end], axis=1)[in_node]
     return spans

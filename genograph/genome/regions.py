@@ -111,11 +111,11 @@ class Regions(Bins):
         return slice(first, max(first, span.start + int(np.searchsorted(self.end[span], interval.end, side="right"))))
 
     def holding(self, bins: Bins) -> np.ndarray:
-        """The region that covers the most of each bin, of several the first: (bins,); -1 where none touches it.
+        """The region that covers the most of each bin, of several the first: (bins,) int32; -1 where none touches it.
 
         The bins of a region follow one another, as no region holds another.
         """
-        found = np.full(len(bins), -1, dtype=np.int64)
+        found = np.full(len(bins), -1, dtype=np.int32)
         for chrom in self.chroms:
             own, span = self.span(chrom), bins.span(chrom)
             tiles = np.arange(span.start, span.stop)

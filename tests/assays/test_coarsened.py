@@ -92,3 +92,7 @@ def test_nodes_that_are_no_multiple_are_refused(tmp_path):
     fine = open_map(tmp_path, FINE, *counts_and_weights())
     with pytest.raises(InputError, match="nodes of 100 bp cannot be summed to nodes of 250 bp; choose a multiple"):
         coarsened(fine, Bins(SIZES, 250, partial=True))
+
+
+def test_pairs_of_larger_nodes_have_numbers_that_hold_the_square_of_their_count(maps):
+    assert coarsened(maps[0], COARSE).of_node.dtype == np.int64

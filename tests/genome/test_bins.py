@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import genograph.genome.bins
 from genograph.errors import InputError
-from genograph.genome.bins import Bins, bins_to_nodes
+from genograph.genome.bins import Bins, bins_of_nodes, bins_to_nodes
 from genograph.genome.interval import Interval
 
 SIZES = st.lists(st.integers(1, 30), min_size=1, max_size=4).map(
@@ -135,3 +136,18 @@ def test_marked_tiles_are_those_counted_base_by_base(spans, bin_size):
         expected += [(peak, b) for b in marked]
     peak, tile = Bins({"chr1": 61 * bin_size}, bin_size).marked("chr1", starts, ends)
     assert list(zip(peak.tolist(), tile.tolist(), strict=True)) == expected
+
+
+def test_a_nodes_bins_are_told_by_the_first_and_the_end_of_their_row():
+    spans = bins_of_nodes(np.array([-1, 2, 2, -1, 0, 0, 0, 3], dtype=np.int32), 5)
+    assert spans.tolist() == [[4, 7], [0, 0], [1, 3], [7, 8], [0, 0]]
+    assert bins_of_nodes(np.empty(0, dtype=np.int32), 2).tolist() == [[0, 0], [0, 0]]
+
+
+def test_bins_are_put_into_nodes_a_block_at_a_time_in_four_bytes_each(monkeypatch):
+    sizes = {"chr1": 5000, "chr2": 2500}
+    bins, nodes = Bins(sizes, 128), Bins(sizes, 1000, partial=True)
+    whole = bins_to_nodes(bins, nodes)
+    monkeypatch.setattr(genograph.genome.bins, "_BLOCK", 7)
+    assert whole.dtype == np.int32
+    np.testing.assert_array_equal(bins_to_nodes(bins, nodes), whole)
