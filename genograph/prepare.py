@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,41 +15,37 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from genograph.assays.assay import ASSAYS
 from genograph.assays.contacts import ContactMap, write_contacts
-from genograph.assays.methylation import read_methylation
-from genograph.assays.peak_matrix import forget_matrix
 from genograph.assays.peaks import files_of
-from genograph.assays.signals import read_signal
 from genograph.assays.targets import Target, read_targets
-from genograph.assays.transforms import ClipReport
 from genograph.config import Config, ContactsConfig
 from genograph.data_config import GenomeConfig
 from genograph.errors import InputError, nearest
 from genograph.genome.assembly import is_sequenced, read_chrom_sizes, read_fasta
 from genograph.genome.bed import read_bed
 from genograph.genome.bins import Bins, bins_to_nodes
-from genograph.genome.genes import Genes, read_genes
+from genograph.genome.genes import read_genes
 from genograph.genome.names import match_names, read_aliases, shorten
 from genograph.genome.regions import read_regions
-from genograph.prepare_sites import SiteList, make_sites, write_covered
+from genograph.prepare_sites import make_sites, write_covered
 from genograph.prepare_statistics import ASSAY as STATISTICS
 from genograph.prepare_statistics import wanted_statistics, write_statistics
 from genograph.prepare_tfrecords import Plan, plan_tfrecords
-from genograph.rebuild import building, fingerprint, locked, restamp, what_changed
+from genograph.prepare_tracks import chroms_without, measured_bins, write_tracks
+from genograph.rebuild import building, fingerprint, finish, finished, locked, restamp, unfinished, what_changed
 from genograph.store import Store, read_codes, read_manifest, write_manifest
 
 log = logging.getLogger("genograph")
 _STDERR = Console(stderr=True)
 _PIECE = 1_000_000  # bases of the genome looked at at a time
-_BLOCK = 256_000_000  # bytes of signal turned from columns to rows at a time
 
 
 def prepare(config: Config) -> Store:
     """The store of a config, built if it is not there yet or if what it was built from has changed.
 
     Sources are compared by SHA-256 (a file of the same size and time is not read again), settings by
-    value. The reason of a rebuild is logged. A build that fails or is killed leaves what was there before.
+    value. The reason of a rebuild is logged. A build that fails or is killed leaves what was there before. After a kill
+    the next one of the same settings and sources goes on after the last whole chromosome or track.
 
     Raises:
         InputError: If a source is missing, damaged, of another assembly, a setting does not fit, or the store
@@ -57,7 +55,7 @@ def prepare(config: Config) -> Store:
     manifest = read_manifest(path)
     try:
         recipe, sources, build = _plan(config) if config.tfrecords is None else plan_tfrecords(config)
-        prints = fingerprint(sources, manifest.get("sources", {}))
+        prints = fingerprint(sources, manifest.get("sources", {}) | unfinished(path).get("sources", {}))
     except InputError as error:
         raise InputError(f"{error}{_to_download(config)}") from None
     if not what_changed(manifest, recipe, prints):
@@ -70,7 +68,7 @@ def prepare(config: Config) -> Store:
             reasons = what_changed(read_manifest(path), recipe, prints)
             if reasons:  # else another process built it while this one waited
                 log.info("Preparing %s: %s.", path, "; ".join(reasons))
-                with building(path) as folder:
+                with building(path, recipe, prints) as folder:
                     write_manifest(folder, recipe=recipe, sources=prints, **build(folder))
     except OSError as error:
         raise InputError(
@@ -178,8 +176,8 @@ def _build(config: Config, targets: Mapping[str, list[Target]], folder: Path) ->
         genes = read_genes(config.tracks.genes, sizes, **names)
         genes.to_frame().to_csv(folder / "genes.tsv", sep="\t", index=False)
     reading = {"genes": genes, "paint": config.tracks.paint, **names}
-    measured, reports = _write_signals(targets, bins, folder, sites=sites, **reading)
-    np.save(folder / "mask.npy", mask & measured)
+    reports = write_tracks(targets, bins, folder, sites=sites, **reading)
+    np.save(folder / "mask.npy", mask & measured_bins(targets, bins, folder))
     if config.sites is not None and config.sites.source == "covered":
         states = np.load(folder / "signals" / "methylation.npy", mmap_mode="r")
         write_covered(bins, states, folder / "covered")
@@ -192,29 +190,36 @@ def _build(config: Config, targets: Mapping[str, list[Target]], folder: Path) ->
         "bin_size": bins.bin_size,
         "node_size": node_size,
         "targets": targets,
-        "report": [asdict(report) for report in reports],
+        "report": reports,
     }
 
 
 def _write_codes(config: Config, folder: Path) -> dict[str, int]:
-    """Write the genome's codes, chromosomes end to end; returns their sizes in bp."""
-    genome = config.section("genome")
+    """Write the genome's codes, chromosomes end to end, on after those of a killed build; returns their sizes in bp."""
+    genome, raw = config.section("genome"), folder / "codes.raw"
     if genome.fasta is None:
         return _listed_sizes(genome)
     wanted = genome.chroms and [*genome.chroms, *genome.circular]
-    sizes: dict[str, int] = {}
-    with (folder / "codes.raw").open("wb") as raw:
-        sequences = read_fasta(genome.fasta, wanted)
+    sizes: dict[str, int] = finished(folder, "codes")
+    if sizes and not raw.exists():  # it goes last
+        return sizes
+    raw.touch()
+    with raw.open("r+b") as file:
+        file.seek(sum(sizes.values()))
+        file.truncate()
+        sequences = read_fasta(genome.fasta, wanted, without=[*sizes])
         for name, codes in track(sequences, "Reading the genome", transient=True, console=_STDERR):
             if genome.chroms is None or name in genome.chroms:
+                file.write(codes.data)
+                file.flush()
+                os.fsync(file.fileno())
                 sizes[name] = len(codes)
-                codes.tofile(raw)
+                finish(folder, "codes", sizes)
     for name in genome.circular:
         if genome.chroms is None and name not in sizes:
             raise InputError(f"genome.circular: {genome.fasta} has no chromosome '{name}'.{nearest(name, sizes)}")
-    codes = np.memmap(folder / "codes.raw", dtype=np.uint8, mode="r")
-    np.save(folder / "codes.npy", codes)
-    (folder / "codes.raw").unlink()
+    np.save(folder / "codes.npy", np.memmap(raw, dtype=np.uint8, mode="r"))
+    raw.unlink()
     return sizes
 
 
@@ -230,9 +235,9 @@ def _listed_sizes(genome: GenomeConfig) -> dict[str, int]:
 
 def _sequenced(folder: Path, bins: Bins) -> np.ndarray:
     """True for bins of which at least half is known sequence: (bins,)."""
-    codes = np.load(folder / "codes.npy", mmap_mode="r")
     sequenced, offset = np.zeros(len(bins), dtype=bool), 0
     for chrom, size in bins.sizes.items():
+        codes = np.load(folder / "codes.npy", mmap_mode="r")  # anew: pages that were read stay as long as a mapping
         for tiles in bins.pieces(chrom, _PIECE):
             first, end = int(bins.starts(np.asarray(tiles.start))), int(bins.ends(np.asarray(tiles.stop - 1)))
             bases = bins.bases(codes[offset + first : offset + end], tiles, first)
@@ -245,94 +250,19 @@ def _write_contacts(
     contacts: ContactsConfig, bins: Bins, nodes: Bins, folder: Path, aliases: Mapping[str, str]
 ) -> np.ndarray:
     """Write the contact map; returns True for the bins that it sees, or for all with `mask: false`."""
-    folder.mkdir()
-    write_contacts(
-        contacts.file,
-        nodes,
-        folder,
-        aliases=aliases,
-        max_distance=contacts.max_distance,
-        trans=contacts.trans,
-        balance=contacts.balance,
-    )
+    if not finished(folder.parent, "contacts"):
+        shutil.rmtree(folder, ignore_errors=True)  # half of what a killed build wrote
+        folder.mkdir()
+        kept = {"max_distance": contacts.max_distance, "trans": contacts.trans}
+        write_contacts(contacts.file, nodes, folder, aliases=aliases, balance=contacts.balance, **kept)
+        finish(folder.parent, "contacts", {"written": True})
     if not contacts.mask:
         return np.ones(len(bins), dtype=bool)
     seen = ~ContactMap.open(folder, nodes).masked[bins_to_nodes(bins, nodes)]
-    unseen = _chroms_without(seen, bins)
+    unseen = chroms_without(seen, bins)
     if unseen:
         log.warning(
             "contacts.file: the map sees nothing of %s, which leaves loss and metrics; contacts.mask=false keeps it.",
             shorten(unseen),
         )
     return seen
-
-
-def _write_signals(
-    targets: Mapping[str, list[Target]], bins: Bins, folder: Path, *, sites: SiteList | None, **reading: Any
-) -> tuple[np.ndarray, list[ClipReport]]:
-    """Write each assay's tracks; returns True for bins with a measured value, (bins,), and the clip reports."""
-    codes = read_codes(folder, sum(bins.sizes.values()))
-    measured = np.zeros(len(bins), dtype=bool)
-    reports: list[ClipReport] = []
-    unmeasured: dict[tuple[str, ...], list[str]] = {}
-    for assay, rows in targets.items():
-        raws: set[Path] = set()
-        for target in track(rows, f"Reading {assay}", transient=True, console=_STDERR):
-            columns, report = _read_track(target, bins, codes=codes, **reading)
-            if sites is not None:
-                sites.put_peaks(columns["signals"], target.identifier)
-            reports += report
-            for kind, column in columns.items():
-                raws.add(_append(column, folder / kind / f"{assay}.raw"))
-            has_value = np.isfinite(columns["signals"])
-            measured |= has_value
-            unmeasured.setdefault(_chroms_without(has_value, bins), []).append(target.identifier)
-        forget_matrix()
-        for raw in raws:
-            _interleave(raw, len(rows))
-    for chroms, identifiers in unmeasured.items():
-        if chroms:
-            log.warning("No value of %s on %s: missing there.", shorten(identifiers), shorten(chroms))
-    nowhere = _chroms_without(measured, bins)
-    if nowhere:
-        log.warning("No track has a value on %s, which leaves loss and metrics.", shorten(nowhere))
-    return measured, reports
-
-
-def _read_track(
-    target: Target, bins: Bins, *, genes: Genes | None, paint: str, codes: np.ndarray, **names: Any
-) -> tuple[dict[str, np.ndarray], list[ClipReport]]:
-    """What the store keeps of a track, (bins,) each, by the folder that it goes to; and its clip report, if any."""
-    if ASSAYS[target.assay].kind == "ratio":
-        signal, coverage = read_methylation(target, bins, codes=codes, **names)
-        return {"signals": signal, "coverage": coverage}, []
-    signal, report = read_signal(target, bins, genes=genes, paint=paint, **names)
-    return {"signals": signal}, [report]
-
-
-def _append(column: np.ndarray, raw: Path) -> Path:
-    raw.parent.mkdir(exist_ok=True)
-    with raw.open("ab") as file:
-        column.tofile(file)
-    return raw
-
-
-def _chroms_without(kept: np.ndarray, bins: Bins) -> tuple[str, ...]:
-    """The chromosomes that have bins, but none of those kept."""
-    spans = zip(bins.chroms, bins.offsets[:-1], bins.offsets[1:], strict=True)
-    return tuple(chrom for chrom, first, last in spans if first < last and not kept[first:last].any())
-
-
-def _interleave(raw: Path, num_tracks: int) -> None:
-    """Turn a `.raw` file, one track after another, into a `.npy` file of (bins, tracks).
-
-    Written there directly, every track would touch every page of it.
-    """
-    columns = np.memmap(raw, dtype=np.float32, mode="r").reshape(num_tracks, -1)
-    path = raw.with_suffix(".npy")
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=columns.T.shape)
-    step = max(1, _BLOCK // (num_tracks * columns.itemsize))
-    for first in range(0, len(array), step):
-        array[first : first + step] = columns[:, first : first + step].T
-    array.flush()
-    raw.unlink()

@@ -146,14 +146,14 @@ def _covered(
 
 
 def write_covered(sites: Sites, states: np.ndarray, folder: Path) -> None:
-    """Write what each cell covers, as `genograph.assays.cpg_neighbours.CoveredSites` holds it, into a new folder.
+    """Write what each cell covers, as `genograph.assays.cpg_neighbours.CoveredSites` holds it, into a folder.
 
     Args:
         sites: Of `source: covered`.
         states: (sites, cells) methylated fraction, NaN where a cell does not cover a site; may be memory-mapped.
         folder: Where to.
     """
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     blocks = [(index, rows) for index, chrom in enumerate(sites.chroms) for rows in sites.pieces(chrom, _PIECE)]
     count = np.zeros((states.shape[1], len(sites.chroms)), dtype=np.int64)
     for chrom, rows in blocks:

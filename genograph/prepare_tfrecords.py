@@ -113,7 +113,7 @@ def _write_arrays(records: RecordFolder, by_assay: dict[str, list[Target]], fold
     count, num_bins = len(records.windows), records.seq_length // records.pool_width
     crop = records.crop // records.pool_width
     predicted = slice(crop, crop + records.target_length)
-    (folder / "signals").mkdir()
+    (folder / "signals").mkdir(exist_ok=True)
 
     def array(name: str, dtype: type, *shape: int) -> np.ndarray:
         return np.lib.format.open_memmap(folder / name, mode="w+", dtype=dtype, shape=shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,6 +13,8 @@ from typing import Any
 
 from genograph.errors import InputError
 from genograph.store import FORMAT_VERSION, MANIFEST, read_manifest, write_json
+
+_PLAN, _FINISHED = "building.json", "finished.json"  # of a store that is being built: of what, and what is whole
 
 
 def sha256(path: Path) -> str:
@@ -82,20 +85,23 @@ def _digests(prints: Mapping[str, Any]) -> dict[str, str]:
 def locked(path: Path) -> Iterator[None]:
     """Hold the right to build the store at `path`; other processes wait.
 
-    What a killed build left behind is removed first.
+    A store that a killed build had moved away goes back first; what else one left is removed when the block ends
+    without an error.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _clear(path)
+        _put_back(path)
         yield
+        _clear(path)
 
 
 @contextmanager
-def building(path: Path) -> Iterator[Path]:
+def building(path: Path, recipe: Mapping[str, Any], prints: Mapping[str, Any]) -> Iterator[Path]:
     """A folder to build a store in; it takes the place of `path` when the block ends without an error.
 
-    To be used while `locked`.
+    What a build that was killed, or interrupted by Ctrl-C, left is still in it if recipe and sources are the same:
+    `finished` tells of its whole parts. One that fails leaves nothing. To be used while `locked`.
 
     Raises:
         InputError: If `path` is there and holds something else than a store, which is not ours to replace.
@@ -104,14 +110,40 @@ def building(path: Path) -> Iterator[Path]:
     if is_taken and not read_manifest(path):
         raise InputError(f"store: {path} is there already and is no store. Name a folder of its own, or remove it.")
     folder, old = _beside(path)
-    folder.mkdir()
+    if what_changed(unfinished(path), recipe, prints):
+        _clear(path)
+        folder.mkdir()
+    write_json(folder / _PLAN, {"format_version": FORMAT_VERSION, "recipe": recipe, "sources": prints})
     try:
         yield folder
+        for name in (_PLAN, _FINISHED):
+            (folder / name).unlink(missing_ok=True)
         if path.exists():
             path.rename(old)
         folder.rename(path)
-    finally:
+    except Exception:
         _clear(path)
+        raise
+
+
+def unfinished(path: Path) -> dict[str, Any]:
+    """Recipe and sources of the build of the store at `path` that was killed, as in a manifest; empty for none."""
+    return read_manifest(_beside(path)[0], _PLAN)
+
+
+def finished(folder: Path, part: str) -> dict[str, Any]:
+    """What `finish` noted of a part of the store that is built in `folder`; empty if nothing."""
+    return _notes(folder).get(part, {})
+
+
+def finish(folder: Path, part: str, note: Mapping[str, Any]) -> None:
+    """Note what is whole, and on disk, of a part of the store that is built in `folder`."""
+    write_json(folder / _FINISHED, _notes(folder) | {part: note})
+
+
+def _notes(folder: Path) -> dict[str, Any]:
+    file = folder / _FINISHED
+    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def _beside(path: Path) -> tuple[Path, Path]:
@@ -119,11 +151,16 @@ def _beside(path: Path) -> tuple[Path, Path]:
     return path.parent / f".{path.name}.building", path.parent / f".{path.name}.old"
 
 
-def _clear(path: Path) -> None:
-    """Leave nothing beside `path`; a store that was moved away, but not replaced, goes back."""
-    folder, old = _beside(path)
+def _put_back(path: Path) -> None:
+    """Return a store that was moved away, but not replaced, to its place."""
+    _, old = _beside(path)
     if old.exists() and not path.exists():
         old.rename(path)
-    for leftover in (folder, old):
+
+
+def _clear(path: Path) -> None:
+    """Leave nothing beside `path`."""
+    _put_back(path)
+    for leftover in _beside(path):
         if leftover.exists():
             shutil.rmtree(leftover)

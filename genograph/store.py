@@ -150,7 +150,7 @@ class Store:
 
     @cached_property
     def node_of_bin(self) -> np.ndarray:
-        """The node of each bin: (bins,); -1 for a bin of none."""
+        """The node of each bin: (bins,) int32; -1 for a bin of none."""
         return bins_to_nodes(self.bins, self.nodes)
 
     @cached_property
@@ -259,10 +259,10 @@ def read_codes(folder: Path, bases: int) -> np.ndarray:
     return np.load(file, mmap_mode="r") if file.is_file() else np.broadcast_to(np.uint8(N), bases)
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path, name: str = MANIFEST) -> dict[str, Any]:
     """The manifest of the store at `path`; empty if there is no readable one, or one of something else."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
+        manifest = json.loads((path / name).read_text())
     except (OSError, ValueError):
         return {}
     return manifest if isinstance(manifest, dict) and {"format_version", "recipe"} <= manifest.keys() else {}

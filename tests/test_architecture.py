@@ -39,6 +39,7 @@ ORDER = (
     "download",
     "prepare",
     "prepare_tfrecords",
+    "prepare_tracks",
     "prepare_sites",
     "prepare_statistics",
     "dataset",

@@ -238,7 +238,7 @@ KILLED = """
 import os, signal, sys
 import genograph.prepare
 from genograph.config import load_config
-genograph.prepare._write_signals = lambda *args, **options: os.kill(os.getpid(), signal.SIGKILL)
+genograph.prepare.write_tracks = lambda *args, **options: os.kill(os.getpid(), signal.SIGKILL)
 genograph.prepare.prepare(load_config(sys.argv[1], ["bins.bin_size=256"]))
 """
 

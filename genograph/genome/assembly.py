@@ -7,7 +7,7 @@ every ambiguous base, 4. One-hot is channel-first, (N, 4, L) in the order A C G 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,10 @@ def encode(sequence: str | bytes | bytearray) -> np.ndarray:
     """The codes of a sequence: (bases,) uint8."""
     if isinstance(sequence, str):
         sequence = sequence.encode("ascii", errors="replace")
-    return CODES[np.frombuffer(sequence, dtype=np.uint8)]
+    if isinstance(sequence, bytes):
+        sequence = bytearray(sequence)  # so that the codes may be written to
+    # Looked up by numpy, every base would take the 8 bytes of an index.
+    return np.frombuffer(sequence.translate(CODES.tobytes()), dtype=np.uint8)
 
 
 def is_sequenced(codes: np.ndarray, bin_size: int) -> np.ndarray:
@@ -43,7 +46,9 @@ def is_sequenced(codes: np.ndarray, bin_size: int) -> np.ndarray:
     return 2 * known.sum(axis=1) >= bin_size
 
 
-def read_fasta(path: str | Path, chroms: Sequence[str] | None = None) -> Iterator[tuple[str, np.ndarray]]:
+def read_fasta(
+    path: str | Path, chroms: Sequence[str] | None = None, *, without: Sequence[str] = ()
+) -> Iterator[tuple[str, np.ndarray]]:
     """Name and codes, (bases,) uint8, of each sequence of a FASTA file, one at a time.
 
     The file may be plain, gzip or bgzip, and needs no index: it is read once from start to end, and memory is
@@ -54,18 +59,19 @@ def read_fasta(path: str | Path, chroms: Sequence[str] | None = None) -> Iterato
     Args:
         path: The file.
         chroms: Names of the sequences to read, which come in the file's order; None for all.
+        without: Names of those of them to leave out.
 
     Raises:
         InputError: If the file is truncated, is not a FASTA file of DNA, a name comes twice, or one of `chroms` is
             not there.
     """
     if chroms is not None and set(chroms) <= _indexed_names(Path(path)):
-        yield from _read_indexed(path, chroms)
+        yield from _read_indexed(path, set(chroms) - set(without))
         return
     names = []
     for name, sequence in _stream(path):
         names.append(name)
-        if chroms is None or name in chroms:
+        if (chroms is None or name in chroms) and name not in without:
             yield name, _codes(name, sequence, path)
     for name in chroms or ():
         if name not in names:
@@ -80,7 +86,7 @@ def _indexed_names(path: Path) -> set[str]:
     return {line.split("\t", 1)[0] for _, line in read_lines(index)}
 
 
-def _read_indexed(path: str | Path, chroms: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+def _read_indexed(path: str | Path, chroms: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
     with pyfaidx.Fasta(str(path), as_raw=True, rebuild=False) as fasta:
         for name, entry in fasta.faidx.index.items():
             if name not in chroms:
