@@ -28,7 +28,7 @@ from genograph.genome.splits import NONE, SPLITS, runs
 from genograph.nn.model import GenomeModel
 from genograph.pieces import PieceReader, Stretches
 from genograph.rebuild import sha256
-from genograph.seen_before import seen_by
+from genograph.seen_before import seen_by_run
 from genograph.store import write_json
 
 PROGRESS = "progress.json"
@@ -49,7 +49,8 @@ def embed(
     Args:
         run: A run folder.
         out: The folder to write; None for `embeddings/` in the run folder.
-        config: The run's config with changes, such as where data lie; None for its own.
+        config: The run's config with changes, such as where data lie; None for its own. With other splits, sequence is
+            cut at their borders; what the encoder was trained on stays what it was.
         dtype: `float32`, or `float16` for half the size and three digits.
 
     Raises:
@@ -139,7 +140,7 @@ def _description(experiment: Experiment, model: GenomeModel, run: Path) -> Descr
     store, split = experiment.store, experiment.split_of_bin
     apart = [stretch for code in (*SPLITS.values(), NONE) for stretch in runs(split == code, store.bins)]
     plain = experiment.candidates is None and store.sites is None
-    seen = seen_by(experiment.config, store)
+    seen = seen_by_run(run, store)
     if experiment.config.whole_windows and model.encoder.halo:
         log.info("batch.chunk is null: windows end in nothing there, embeddings in the sequence that goes on.")
     sources = {key: each["sha256"] for key, each in experiment.sources.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from genograph.checkpoint import WEIGHTS
 from genograph.config import Config, parse_config
@@ -46,31 +46,41 @@ def seen_by(config: Config, store: Store) -> Seen:
 
 
 def seen_before(config: Config, store: Store) -> Seen:
-    """What parts of a model have learned from before its own training: runs that it starts from, stored embeddings."""
-    nothing = np.zeros(len(store.bins), dtype=bool)
-    seen = Seen(nothing, nothing)
+    """What parts of a model have learned from before its own training.
+
+    That is in runs that it starts from and in stored embeddings; of files that its parts are built from, such as
+    weights of others, nothing is known.
+    """
+    nothing, stored = np.zeros(len(store.bins), dtype=bool), config.model.embeddings
+    of_parts = {path for key, path in config.model.files.items() if not key.endswith(".name") and path != stored}
+    seen = Seen(nothing, nothing, tuple(sorted(map(str, of_parts))))
     for run in sorted({*config.training.start_from.values()}):
-        seen |= _seen_by_run(run, store, Seen(nothing, nothing, (str(run),)))
-    if config.model.embeddings is not None:
-        known = Description.read(config.model.embeddings)
-        unknown = (str(config.model.embeddings),) if known.trained is None else ()
+        seen |= seen_by_run(run, store)
+    if stored is not None:
+        known = Description.read(stored)
+        unknown = (str(stored),) if known.trained is None else ()
         seen |= Seen(*(marked(each or (), len(store.bins)) for each in (known.trained, known.chosen)), unknown)
     return seen
 
 
-def _seen_by_run(run: Path, store: Store, unknown: Seen) -> Seen:
-    """What a run folder has learned from; `unknown` if its genome is another, or its splits are not of these bins."""
-    with safe_open(run if run.name == WEIGHTS else run / WEIGHTS, "pt") as file:
-        metadata = file.metadata()
-    config = parse_config(yaml.safe_load(metadata["config"]))
-    is_other = _genome(json.loads(metadata["store"])) != _genome(store.manifest["sources"])
-    if is_other or (config.tfrecords is None) != (store.contigs is None):
-        return unknown
+def seen_by_run(run: Path, store: Store) -> Seen:
+    """What a run folder has learned from, in its training and before, by the config that it was trained with.
+
+    It is unknown if the run is gone or damaged, its sequence is another, or its splits are not of these bins.
+    """
+    nothing = np.zeros(len(store.bins), dtype=bool)
+    unknown = Seen(nothing, nothing, (str(run),))
     try:
-        return seen_by(config, store)
-    except InputError:  # a chromosome that is not there, say
+        with safe_open(run if run.name == WEIGHTS else run / WEIGHTS, "pt") as file:
+            metadata = file.metadata()
+        config, here = parse_config(yaml.safe_load(metadata["config"])), _sequence(store.manifest["sources"])
+        return seen_by(config, store) if here and _sequence(json.loads(metadata["store"])) == here else unknown
+    except (OSError, SafetensorError, InputError):  # a file or a chromosome that is not there, an option of old
         return unknown
 
 
-def _genome(sources: Mapping[str, Any]) -> str | None:
-    return sources.get("genome.fasta", {}).get("sha256")
+def _sequence(sources: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the files that the sequence comes from, and with TFRecords the windows; empty if there are none."""
+    return {
+        key: each["sha256"] for key, each in sources.items() if key == "genome.fasta" or key.startswith("tfrecords ")
+    }

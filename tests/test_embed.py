@@ -17,7 +17,7 @@ from genograph.augment import reverse_complement
 from genograph.checkpoint import begin_with, load_run
 from genograph.config import load_config
 from genograph.embed import _Encoder, embed
-from genograph.embeddings import Description
+from genograph.embeddings import Description, marked
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
@@ -214,6 +214,16 @@ def test_a_description_says_what_the_embeddings_are(plain, tmp_path):
     assert sum(end - first for first, end in known.chosen) == (split == 1).sum()
     assert known.made_of["run"] == str(plain)
     assert known.made_of["sources"]["genome.fasta"] == experiment.sources["genome.fasta"]["sha256"]
+
+
+def test_other_splits_do_not_change_what_the_encoder_was_trained_on(plain, tmp_path):
+    split = load_run(plain)[0].split_of_bin
+    swapped = ["splits.train=[chrC]", "splits.valid=['chrA:30000-36000']", "splits.test=[chrB]"]
+    known = Description.read(embed(plain, tmp_path, config=load_config(plain, swapped)))
+    np.testing.assert_array_equal(marked(known.trained, len(split)), split == 0)
+    np.testing.assert_array_equal(marked(known.chosen, len(split)), split == 1)
+    finding = found(Experiment.open(reading(plain, tmp_path / "embeddings.json", *swapped)), "pretrained_on_held_out")
+    assert finding.status == "leak"
 
 
 def test_views_that_are_not_stored_are_refused(plain, tmp_path):

@@ -134,11 +134,11 @@ def context_across_splits(experiment: Experiment) -> Finding:
 
 
 def pretrained_on_held_out(experiment: Experiment) -> Finding:
-    """Has a part of the model learned from held-out bins before: stored embeddings, or a run that it starts from?"""
+    """Has a part of the model learned from held-out bins before: stored embeddings, a run to start from, a file?"""
     name, config, split = "pretrained_on_held_out", experiment.config, experiment.split_of_bin
-    if not config.training.start_from and config.model.embeddings is None:
-        return _not_applicable(name, "no part of the model was trained before")
     seen = seen_before(config, experiment.store)
+    if not config.training.start_from and config.model.embeddings is None and not seen.unknown:
+        return _not_applicable(name, "no part of the model was trained before")
     trained = int((seen.trained & ((split == VALID) | (split == TEST))).sum())
     chosen = int((seen.chosen & (split == TEST)).sum())
     values = {"trained": float(trained), "chosen": float(chosen)}
@@ -146,7 +146,7 @@ def pretrained_on_held_out(experiment: Experiment) -> Finding:
     if chosen:
         told += f", and chosen by {chosen} bins of the test split"
     if seen.unknown:
-        told += f"; on what {', '.join(seen.unknown)} was trained is not known"
+        told += f"; on what {', '.join(seen.unknown)} was trained, if on anything, is not known"
     count = trained + chosen + len(seen.unknown)
     advice = " Pre-train with the splits of this config." if trained or chosen else ""
     return Finding(name, "leak" if trained else "note" if count else "ok", count, f"{told}.{advice}", values)
