@@ -172,7 +172,7 @@ class WindowDataset(Dataset):
             features=self._features(samples),
             edge_index=torch.from_numpy(edge_index),
             edge_attr=torch.from_numpy(edge_attr),
-            coarse=tuple(level.read(nodes, node_of_bin) for level in self.levels),
+            coarse=tuple(level.read(self._pooled(samples), node_of_bin) for level in self.levels),
             neighbours=self._neighbours(window, partner, samples, predicted),
             position=torch.from_numpy(predicted),
             **self.observed(predicted),
@@ -285,6 +285,12 @@ class WindowDataset(Dataset):
             samples.append(_Sample(own, found, offset))
             offset += len(own) + len(found)
         return samples
+
+    def _pooled(self, samples: list[_Sample]) -> list[np.ndarray]:
+        """The nodes that may share a larger one: those of a sample, its own alone where partners pass nothing on."""
+        if self.graph.partners_from is None:
+            return [sample.nodes for sample in samples]
+        return [nodes for sample in samples for nodes in (sample.own, sample.partners)]
 
     def _partner_stretches(self, partners: np.ndarray) -> Stretches:
         """The bins of each partner node, as rows as long as the largest node."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -140,6 +143,23 @@ def test_arms_that_exchange_contacts_exchange_those_of_larger_nodes_too(name, to
         assert len(ends(before) - ends(after)) >= 5  # of few nodes chance brings back many
 
 
+@pytest.mark.parametrize(("name", "is_read"), [("hic", True), ("features_only", False)])
+def test_sequence_of_partners_reaches_predictions_by_contacts_alone(name, is_read, world):
+    experiment = Experiment.open(arm(name, world, "graph.coarse.0.node_size=20000"))
+    model = experiment.model().eval()
+    dataset = experiment.dataset("train", model.halo)
+    batch = dataset.make_batch([1])
+    (windows, length), (partners, _) = batch.layout
+    assert partners > 0
+    own = batch.source[: windows * length] // dataset.reader.chunk
+    others = np.setdiff1d(np.arange(len(batch.codes)), own.numpy())
+    codes = batch.codes.clone()
+    codes[others] = (codes[others] + 1) % 4
+    with torch.inference_mode():
+        before, after = (model(each)["coverage"] for each in (batch, replace(batch, codes=codes)))
+    assert torch.equal(before, after) != is_read
+
+
 def test_features_alone_have_no_edge_on_any_level(world):
     own = Experiment.open(arm("features_only", world))
     assert [graph.num_edges for graph in own.levels] == [0, 0]
@@ -193,9 +213,10 @@ def test_edges_of_larger_nodes_of_another_split_would_be_a_leak(opened, monkeypa
     whole = reader.nodes
 
     def with_stranger(self, smallest):
-        nodes = whole(self, smallest)
-        return np.concatenate([[2], nodes[1:]]) if 2 not in nodes else nodes  # the node of the validation split
+        return np.union1d(whole(self, smallest), 2)  # the node of the validation split
 
     assert CHECKS["edges_across_splits"](experiment).status == "ok"
+    seen = experiment.dataset("train", halo=1).make_batch([1]).coarse[0].num_nodes
     monkeypatch.setattr(reader, "nodes", with_stranger)
+    assert experiment.dataset("train", halo=1).make_batch([1]).coarse[0].num_nodes == seen + 1
     assert CHECKS["edges_across_splits"](experiment).status == "leak"

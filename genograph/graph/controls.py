@@ -117,7 +117,8 @@ class Isolated:
     """No edges at all, linear ones included: what a node's own features tell, with the graph model's parameters.
 
     Windows still bring along the partners that the edges gave them, so that a batch reads the same sequence and what is
-    estimated over it, such as batch statistics, is of as many pieces.
+    estimated over it, such as batch statistics, is of as many pieces. A larger node holds a window's bins or its
+    partners', never both; those of a window that lie in one larger node still pool there.
     """
 
     name: ClassVar[str] = "isolated"

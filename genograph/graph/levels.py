@@ -111,10 +111,10 @@ class LevelReader:
             samples: The smallest nodes of each sample, numbered on from one to the next.
             node_of_bin: (bins,) number of each bin's smallest node, -1 for none.
         """
-        held = [np.unique(self.at[nodes], return_inverse=True) for nodes in samples]
-        larger = [nodes for nodes, _ in held]
+        larger = [self.nodes(nodes) for nodes in samples]
         offset = np.cumsum([0, *(len(nodes) for nodes in larger)])
-        number = np.concatenate([place + first for (_, place), first in zip(held, offset[:-1], strict=True)])
+        held = zip(larger, samples, offset[:-1], strict=True)
+        number = np.concatenate([first + np.searchsorted(own, self.at[nodes]) for own, nodes, first in held])
         edge_index, edge_attr = edges_of_samples(self.graph, larger, self._lookup)
         return NodeGraph(
             node_of_bin=torch.from_numpy(np.append(number, -1)[node_of_bin]),  # -1 is the last
