@@ -74,7 +74,6 @@ def _tracks(experiment: Experiment) -> str:
 
 def _model(model: GenomeModel, experiment: Experiment) -> str:
     described, parameters = experiment.config.model, count_parameters(model)
-    reach = model.receptive_field
     layers = " ".join(part.label for part in described.processor)
     rows = {
         "encoder": described.encoder.label if described.encoder else "",
@@ -82,10 +81,16 @@ def _model(model: GenomeModel, experiment: Experiment) -> str:
         "processor": layers,
         "heads": " ".join(f"{assay} ({head.loss_name})" for assay, head in model.heads.items()),
         "parameters": f"{parameters.total:,}, of which {parameters.trainable:,} train",
-        "receptive field": f"{reach:,.0f} bp of contiguous sequence" if np.isfinite(reach) else "the whole window",
+        "receptive field": _reach(model.receptive_field),
         "graph": _graph(experiment),
     }
     return _table(("part", "what"), [row for row in rows.items() if row[1]]) + "\n\nAll options: `config.yaml`."
+
+
+def _reach(bp: float) -> str:
+    if np.isnan(bp):
+        return "not known, as of the stored embeddings"
+    return f"{bp:,.0f} bp of contiguous sequence" if np.isfinite(bp) else "the whole window"
 
 
 def _graph(experiment: Experiment) -> str:

@@ -166,6 +166,8 @@ class Embeddings:
     def encoded_with(self, bins: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First bin and end of what the embedding of each bin may depend on, by its run and receptive field.
 
+        Where the receptive field is not known these are the bin itself.
+
         Args:
             bins: (n,) bin numbers.
             offsets: Of the chromosomes, `Bins.offsets`.

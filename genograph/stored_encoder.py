@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ class StoredEmbeddings(nn.Module):
 
     Attributes:
         channels: Of an embedding.
-        receptive_field: bp that one bin's embedding was computed from; a bin's own if that is not known.
+        receptive_field: bp that one bin's embedding was computed from, NaN if that is not known.
         halo: Bins of context on both sides: none, as no sequence is read.
 
     Raises:
@@ -35,7 +36,8 @@ class StoredEmbeddings(nn.Module):
             raise InputError(
                 f"{file} has embeddings of bins of {self.description.bin_size} bp, bins.bin_size is {bin_size}."
             )
-        self.channels, self.receptive_field = self.description.channels, self.description.receptive_field or bin_size
+        known = self.description.receptive_field
+        self.channels, self.receptive_field = self.description.channels, math.nan if known is None else known
 
     def forward(self, embeddings: Tensor, halo: int = 0) -> Tensor:
         """The embeddings (pieces, bins, channels) in 32 bits."""

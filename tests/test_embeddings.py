@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from genograph.audit.checks import context_across_splits
 from genograph.config import load_config
 from genograph.embeddings import Description, Embeddings, save_embeddings
 from genograph.errors import InputError
@@ -138,3 +139,21 @@ def test_bins_without_an_embedding_take_the_placeholder(tmp_path):
     assert experiment.model().placeholder.requires_grad
     assert seen_before(experiment.config, experiment.store).unknown == (str(path),)
     train(experiment.config, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [([], ("ok", 0)), (["splits.valid=['chrA:8000-17000']"], ("note", 1))],
+    ids=["whole chromosomes", "chrA divided"],
+)
+def test_how_far_embeddings_reach_is_not_known_unless_it_is_said(splits, expected, tmp_path):
+    config = tiny.write_world(tmp_path)
+    bins = Experiment.open(load_config(config)).store.bins
+    path = save_embeddings(np.ones((len(bins), 4), np.float32), bins, tmp_path / "own")
+    changes = [f"model.encoder={{name: embeddings, file: {path}}}", "augment.shift=0", *splits]
+    experiment = Experiment.open(load_config(config, [*changes, "augment.reverse_complement=false"]))
+    assert np.isnan(experiment.model().receptive_field)
+    finding = context_across_splits(experiment)
+    assert (finding.status, finding.count) == expected
+    assert finding.values == {"gap": 0}
+    assert "its receptive_field is not given" in finding.message

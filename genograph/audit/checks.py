@@ -11,17 +11,26 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from genograph.audit.exposure import bins_shown, edges_between, exposures, foreign_edges, splits_of_nodes, strangers
+from genograph.audit.exposure import (
+    bins_shown,
+    divided_chroms,
+    edges_between,
+    exposures,
+    foreign_edges,
+    judged_bp,
+    splits_of_nodes,
+    strangers,
+)
 from genograph.audit.layout import layout_predictability
 from genograph.audit.likeness import likeness
 from genograph.audit.shortcuts import (
     counted,
     degree_of_levels,
+    in_candidates,
     label_correlation,
     mask_features,
     named_by_level,
     predictability,
-    share_inside,
     signal_ratio,
     unmeasured,
 )
@@ -130,6 +139,11 @@ def context_across_splits(experiment: Experiment) -> Finding:
     if crossing:
         message = f"{crossing} bases of other splits are read; {known}. Set splits.gap to at least {reach // 2}."
         return Finding(name, "leak", crossing, message, values)
+    if np.isnan(reach):
+        divided = divided_chroms(experiment)
+        told = f"How far an embedding of {experiment.config.model.embeddings} reaches is not known: its receptive_field"
+        told += f" is not given. Chromosomes with bins of several splits: {shorten(divided) or 'none'}."
+        return Finding(name, "note" if divided else "ok", len(divided), told, {"gap": float(gap)})
     return Finding(name, "ok", 0, f"No base of another split is read, N stands in its place; {known}.", values)
 
 
@@ -164,7 +178,7 @@ def duplicate_sequence(experiment: Experiment) -> Finding:
     is_trained = bins_shown(next(_datasets(experiment))[1])
     training = _codes(experiment, runs(is_trained, store.bins))
     found = share_found(_codes(experiment, held_out), training, size)
-    judged = np.concatenate([_judged_bp(experiment, stretch, size) for stretch in held_out])
+    judged = np.concatenate([judged_bp(experiment, stretch, size) for stretch in held_out])
     copied = int(judged[found > COPIED].sum())
     share = copied / max(int(judged[~np.isnan(found)].sum()), 1)
     status = "leak" if share > MAX_COPIED else "note" if copied else "ok"
@@ -265,7 +279,7 @@ def edges_depend_on_label(experiment: Experiment) -> Finding:
     message = f"Greatest correlation of degree and label over training nodes: {_first(of_degree, key=abs)}."
     message += f" Greatest excess of r of the labels that edges join over others as far apart: {_first(beyond)}."
     if experiment.candidates is not None:
-        shares = _in_candidates(experiment)
+        shares = in_candidates(experiment)
         rich = [share for key, share in shares.items() if key != "candidates.bins" and share > MUCH_SIGNAL]
         foul += len(rich) if shares["candidates.bins"] < FEW_BINS else 0
         listed = ", ".join(f"{share:.0%} of {key.removeprefix('candidates.')}" for key, share in shares.items())
@@ -327,24 +341,7 @@ def _codes(experiment: Experiment, stretches: Iterable[tuple[int, int]]) -> Iter
         yield experiment.store.codes(bins.chroms[int(bins.chrom_index(np.array(first)))], int(start), int(end))
 
 
-def _judged_bp(experiment: Experiment, stretch: tuple[int, int], size: int) -> np.ndarray:
-    """The bp of bins that enter loss or metrics in each tile of `size` bp of a run of bins: (tiles,)."""
-    bins, (first, end) = experiment.store.bins, stretch
-    starts = bins.starts(np.arange(first, end)) - bins.starts(np.array(first))
-    num_tiles = -(-(int(starts[-1]) + bins.bin_size) // size)
-    is_judged = experiment.store.mask[first:end]
-    return bins.bin_size * np.bincount(starts[is_judged] // size, minlength=num_tiles)
-
-
 def _first(values: Mapping[str, float], key: Callable[[float], float] = float) -> str:
     """The greatest value, or that whose `key` is, with its name."""
     ranked = sorted((each for each in values.items() if np.isfinite(each[1])), key=lambda each: key(each[1]))
     return f"{ranked[-1][1]:.2f} ({ranked[-1][0]})" if ranked else "none, for nothing varies"
-
-
-def _in_candidates(experiment: Experiment) -> dict[str, float]:
-    """The share of held-out bins that are candidates, and of the signal of each assay of counts that they hold."""
-    inside = experiment.candidates
-    held_out = np.concatenate([counted(experiment, split) for split in ("valid", "test")])
-    shares = {"candidates.bins": float(inside[held_out].mean())}
-    return shares | {f"candidates.{key}": value for key, value in share_inside(experiment, held_out, inside).items()}

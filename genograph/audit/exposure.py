@@ -156,6 +156,22 @@ def splits_of_nodes(experiment: Experiment, level: int = 0) -> np.ndarray:
     return holds
 
 
+def divided_chroms(experiment: Experiment) -> list[str]:
+    """The chromosomes with bins of several splits."""
+    bins, split = experiment.store.bins, experiment.split_of_bin
+    found = {chrom: np.unique(split[bins.span(chrom)]) for chrom in bins.chroms}
+    return [chrom for chrom, codes in found.items() if np.isin(codes, [*SPLITS.values()]).sum() > 1]
+
+
+def judged_bp(experiment: Experiment, stretch: tuple[int, int], size: int) -> np.ndarray:
+    """The bp of bins that enter loss or metrics in each tile of `size` bp of a run of bins: (tiles,)."""
+    bins, (first, end) = experiment.store.bins, stretch
+    starts = bins.starts(np.arange(first, end)) - bins.starts(np.array(first))
+    num_tiles = -(-(int(starts[-1]) + bins.bin_size) // size)
+    is_judged = experiment.store.mask[first:end]
+    return bins.bin_size * np.bincount(starts[is_judged] // size, minlength=num_tiles)
+
+
 def strangers(exposure: Exposure, holds: np.ndarray, code: int, level: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """The nodes of a window, at a level, that have bins of another split than its own, `code`.
 

@@ -144,6 +144,14 @@ def share_inside(experiment: Experiment, bins: np.ndarray, inside: np.ndarray) -
     return shares
 
 
+def in_candidates(experiment: Experiment) -> dict[str, float]:
+    """The share of held-out bins that are candidates, and of the signal of each assay of counts that they hold."""
+    inside = experiment.candidates
+    held_out = np.concatenate([counted(experiment, split) for split in ("valid", "test")])
+    shares = {"candidates.bins": float(inside[held_out].mean())}
+    return shares | {f"candidates.{key}": value for key, value in share_inside(experiment, held_out, inside).items()}
+
+
 def counted(experiment: Experiment, split: str) -> np.ndarray:
     """The bins of a split that enter loss and metrics: (n,), ascending."""
     return np.flatnonzero((experiment.split_of_bin == SPLITS[split]) & experiment.counted(split))
