@@ -227,15 +227,17 @@ class GenomeGraph:
     def with_pairs(self, pairs: Pairs) -> GenomeGraph:
         """The same nodes and edge types with other edges: both directions of each pair, sorted anew."""
         first, second, kind, attr = pairs
-        source, destination = np.concatenate([first, second]), np.concatenate([second, first])
-        order = np.lexsort((np.tile(kind, 2), source, destination))
-        pair = order % max(len(first), 1)
-        in_degree = np.bincount(destination, minlength=self.num_nodes)
+        ends = np.stack([np.append(first, second), np.append(second, first)])
+        order = np.lexsort((np.tile(kind, 2), *ends))
+        in_degree = np.bincount(ends[1], minlength=self.num_nodes)
+        edge_index = ends[:, order]
+        del ends  # a whole genome's edges take gigabytes
+        order %= max(len(first), 1)
         return replace(
             self,
-            edge_index=np.stack([source[order], destination[order]]),
-            edge_attr=attr[pair],
-            edge_type=kind[pair].astype(np.int8),
+            edge_index=edge_index,
+            edge_attr=attr[order],
+            edge_type=kind[order].astype(np.int8),
             indptr=np.concatenate([[0], np.cumsum(in_degree)]),
         )
 
@@ -294,17 +296,20 @@ def _unique_pairs(
     found: Sequence[tuple[int, Edges]], attributes: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Lower node, higher node and type of every pair, (pairs,) each; and weight and attributes, (pairs, 1 + n)."""
-    ends, kinds, attrs = [np.empty((2, 0), int)], [np.empty(0, int)], [np.empty((0, 1 + len(attributes)))]
+    ends, kinds = [np.empty((2, 0), np.int32)], [np.empty(0, np.int8)]
+    attrs = [np.empty((0, 1 + len(attributes)), np.float32)]
     for kind, edges in found:
         edges = edges.take(edges.source != edges.destination)
         known = edge_attributes(edges.attributes, len(edges.source))
         missing = np.zeros(len(edges.source))  # the column of its type tells an edge of which it is not known apart
-        ends.append(np.sort(np.stack([edges.source, edges.destination]), axis=0))
-        kinds.append(np.full(len(edges.source), kind))
+        ends.append(np.sort(np.stack([edges.source, edges.destination], dtype=np.int32, casting="same_kind"), axis=0))
+        kinds.append(np.full(len(edges.source), kind, dtype=np.int8))
         attrs.append(np.stack([edges.weight, *(known.get(name, missing) for name in attributes)], axis=1))
     (low, high), kind, attr = np.concatenate(ends, axis=1), np.concatenate(kinds), np.concatenate(attrs)
     order = np.lexsort((-attr[:, 0], kind, high, low))
-    low, high, kind, attr = low[order], high[order], kind[order], attr[order]
-    is_first = np.ones(len(low), dtype=bool)
-    is_first[1:] = (np.diff(low) != 0) | (np.diff(high) != 0) | (np.diff(kind) != 0)
-    return low[is_first], high[is_first], kind[is_first], attr[is_first]
+    is_first = np.arange(len(order)) == 0
+    for key in (low, high, kind):
+        in_order = key[order]
+        is_first[1:] |= in_order[1:] != in_order[:-1]
+    order = order[is_first]
+    return low[order].astype(np.int64), high[order].astype(np.int64), kind[order], attr[order]

@@ -110,5 +110,6 @@ class _Partners:
 
     def ranked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Node, partner and score of every ranked pair, each (pairs,)."""
-        node, rank = np.nonzero(self.partner >= 0)
-        return node, self.partner[node, rank], self.score[node, rank]
+        is_ranked = self.partner >= 0
+        node = np.repeat(np.arange(len(is_ranked)), is_ranked.sum(axis=1))
+        return node, self.partner[is_ranked], self.score[is_ranked]
