@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from genograph.atomic import replacing
 from genograph.config import Config, changed_keys, parse_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
+from genograph.graph.features import FeatureScale
 from genograph.nn.model import GenomeModel
 from genograph.own_class import label
 
@@ -35,6 +37,7 @@ def save_model(model: GenomeModel, experiment: Experiment, folder: Path) -> Path
     metadata = {
         "config": experiment.config.to_yaml(),
         "tracks": json.dumps(track_names(experiment)),
+        "inputs": json.dumps(experiment.inputs),
         "store": json.dumps(experiment.sources),
         "versions": json.dumps({name: version(name) for name in PACKAGES}),
     }
@@ -81,6 +84,7 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
             f"{path} was trained on other tracks than {source} names now. "
             "Train anew, or give it the table it was trained on."
         )
+    experiment = _with_inputs(experiment, json.loads(metadata.get("inputs", "{}")))
     model = experiment.model()
     model.load_state_dict(load_file(path))
     return experiment, model.eval()
@@ -127,6 +131,7 @@ def _check_same_model(trained: Config, config: Config) -> None:
             "graph": {
                 "edges": each.graph.edge_types,
                 "coarse": [level.node_size for level in each.graph.coarse] + each.graph.coarse_edge_types,
+                "features": each.graph.features is not None,
             },
         }
         for each in (trained, config)
@@ -137,6 +142,25 @@ def _check_same_model(trained: Config, config: Config) -> None:
             f"{', '.join(changed)}: cannot differ from what the run was trained with. "
             "Train another run with this change."
         )
+
+
+def _with_inputs(experiment: Experiment, trained: Mapping[str, Any]) -> Experiment:
+    """The experiment with features scaled as in training, `trained` being its `inputs` then; {} if they are not known.
+
+    Raises:
+        InputError: If edges have other attributes than in training, or in another order.
+    """
+    features = trained.get("features")
+    experiment = replace(experiment, learned=FeatureScale(**features)) if features else experiment
+    for level, names in enumerate(trained.get("edge_attributes", [])):
+        now = list(experiment.levels[level].attribute_names)
+        if names != now:
+            where = f"graph.coarse[{level - 1}].edges" if level else "graph.edges"
+            raise InputError(
+                f"{where}: edges have the attributes {', '.join(now)}; the run was trained with {', '.join(names)}. "
+                "Give it edges with the same, in the same order."
+            )
+    return experiment
 
 
 def _labelled(tree: Any) -> Any:

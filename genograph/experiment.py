@@ -22,7 +22,7 @@ from genograph.genome.names import read_aliases
 from genograph.genome.sites import SITE_KINDS
 from genograph.genome.splits import SPLITS, assign_splits
 from genograph.graph import GenomeGraph, Known
-from genograph.graph.features import read_features
+from genograph.graph.features import FeatureScale, NodeFeatures, read_features
 from genograph.graph.levels import build_levels, control_levels, larger_nodes
 from genograph.nn.model import GenomeModel, build_model
 from genograph.prepare import prepare
@@ -43,6 +43,7 @@ class Experiment:
 
     config: Config
     store: Store
+    learned: FeatureScale | None = None  # of a trained model, else that of the training split
 
     @classmethod
     def open(cls, config: Config) -> Experiment:
@@ -99,19 +100,33 @@ class Experiment:
 
     @cached_property
     def features(self) -> np.ndarray | None:
-        """What nodes bring along, as a model takes it, the last row for bins of none: (nodes + 1, columns) float32.
+        """What nodes bring along, as a model takes it, the last row for bins of none: (nodes + 1, columns) float32."""
+        return None if self.scale is None else self.scale.apply(self._features)
 
-        Scaled over nodes that have bins of the training split. A bin of no node lacks all features.
-        """
+    @cached_property
+    def scale(self) -> FeatureScale | None:
+        """How features are scaled: as `learned`, else over nodes that have bins of the training split."""
+        if self.learned is not None or self._features is None:
+            return self.learned
+        is_train = np.zeros(len(self._features.values), dtype=bool)
+        is_train[self.store.node_of_bin[self.split_of_bin == SPLITS["train"]]] = True  # -1, of no node, is the last
+        return FeatureScale.of(self._features, is_train)
+
+    @cached_property
+    def _features(self) -> NodeFeatures | None:
+        """The features of nodes, the last row for bins of none, which lack all."""
         path = self.config.graph.features
         if path is None:
             return None
-        node = self.store.node_of_bin
         found = read_features(path, self.store.nodes, aliases=self._aliases, whole_genome=self._whole_genome)
-        is_train = np.zeros(len(found.values) + 1, dtype=bool)
-        is_train[node[(node >= 0) & (self.split_of_bin == SPLITS["train"])]] = True
-        nowhere = np.full_like(found.values[:1], np.nan if (node < 0).any() else 0)
-        return found._replace(values=np.concatenate([found.values, nowhere])).scaled(is_train)
+        nowhere = np.full_like(found.values[:1], np.nan if (self.store.node_of_bin < 0).any() else 0)
+        return found._replace(values=np.concatenate([found.values, nowhere]))
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What a model takes besides sequence: the edge attributes of each level, and features with their scale."""
+        attributes = [list(graph.attribute_names) for graph in self.levels]
+        return {"edge_attributes": attributes, "features": self.scale and self.scale._asdict()}
 
     @property
     def _whole_genome(self) -> bool:

@@ -39,7 +39,7 @@ MEANINGS = {
     "nodes": "only its length is read, which is the number of nodes",
     "edge_index": "source and destination node of every edge, sorted by destination, each pair in both directions",
     "edge_attr": "of every edge its attributes",
-    "features": "of every node what it brings along, scaled as in training, and a last row for bins of no node",
+    "features": "of every node what it brings along, scaled as `features` says, and a last row for bins of no node",
     "state": "of every bin the methylated fractions of the CpGs beside it, cell by cell; NaN: there is none",
     "distance": "of every bin how many bp these are away",
 }
@@ -188,6 +188,7 @@ def _described(
         },
         "sizes": {letter: {"at_least": least.get(size, 0)} for size, letter in letters.items()},
         "edge_attributes": list(experiment.graph.attribute_names),
+        "features": experiment.inputs["features"],
         "outputs": {
             assay: {
                 "shape": [1, window - 2 * batch.crop, len(targets)],

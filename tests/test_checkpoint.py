@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from genograph.checkpoint import load_run
 from genograph.config import load_config
@@ -43,6 +46,21 @@ def test_the_weights_file_alone_is_enough_to_run(run, tmp_path):
 def test_options_of_the_edges_may_change_between_training_and_use(run):
     experiment, _ = load_run(run, load_config(run, ["graph.edges.1.top_k=1"]))
     assert experiment.config.graph.edges[1].options["top_k"] == 1
+
+
+@pytest.mark.parametrize("types", [["linear"], ["hic", "linear"]])
+def test_edges_with_other_attributes_than_in_training_or_in_another_order_are_refused(run, types, tmp_path):
+    path = run / "model.safetensors"
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    assert json.loads(metadata["inputs"]) == {
+        "edge_attributes": [["weight", "log10_distance", "linear", "hic"]],
+        "features": None,
+    }
+    metadata["inputs"] = json.dumps({"edge_attributes": [["weight", "log10_distance", *types]], "features": None})
+    save_file(load_file(path), tmp_path / "model.safetensors", metadata)
+    with pytest.raises(InputError, match=r"^graph\.edges: edges .*; the run was trained with weight"):
+        load_run(tmp_path)
 
 
 def test_colleagues_may_read_the_weights_as_any_other_file_of_the_run(run):

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -18,7 +19,7 @@ from genograph.export_model import export_model
 from genograph.genome.bins import Bins
 from genograph.genome.interval import Interval
 from genograph.genome.regions import Regions
-from genograph.graph.features import NodeFeatures, read_features
+from genograph.graph.features import FeatureScale, NodeFeatures, read_features
 from genograph.predict import predict
 from genograph.train import train
 from tests.test_export_model import assert_predicts_alike
@@ -75,17 +76,36 @@ def test_what_is_no_table_of_features_is_one_line(text, message, tmp_path):
         read(tmp_path, text)
 
 
+def scaled_over(values, is_train):
+    features = NodeFeatures(("a", "b"), np.array(values, dtype=float))
+    return FeatureScale.of(features, np.array(is_train)).apply(features)
+
+
 def test_features_have_mean_0_and_variance_1_over_training_nodes_and_say_what_is_missing():
     values = np.array([[1, 10], [3, np.nan], [np.nan, 30], [7, 50.0]])
-    scaled = NodeFeatures(("a", "b"), values).scaled(np.array([True, True, True, False]))
+    scaled = scaled_over(values, [True, True, True, False])
     expected = [[-1, -1, 0, 0], [1, 0, 0, 1], [0, 1, 1, 0], [5, 3, 0, 0]]
     np.testing.assert_allclose(scaled, expected)
     assert scaled.dtype == np.float32
 
 
 def test_a_feature_that_is_never_missing_has_no_further_column():
-    values = np.array([[1, 10], [3, np.nan], [2, 30]])
-    assert NodeFeatures(("a", "b"), values).scaled(np.ones(3, dtype=bool)).shape == (3, 3)
+    assert scaled_over([[1, 10], [3, np.nan], [2, 30]], [True, True, True]).shape == (3, 3)
+
+
+def test_a_feature_that_no_training_node_lacks_is_the_mean_where_it_is_missing(caplog):
+    with caplog.at_level("INFO"):
+        scaled = scaled_over([[1, 10], [3, 30], [np.nan, 50]], [True, True, False])
+    assert scaled.tolist() == [[-1, -1], [1, 1], [0, 3]]
+    assert "'a' is missing at 1 nodes, none in training" in caplog.text
+
+
+def test_features_are_found_by_name_and_others_are_refused():
+    scale = FeatureScale(("a", "b"), (1.0, 10.0), (2.0, 5.0), ("b",))
+    swapped = NodeFeatures(("b", "a"), np.array([[15.0, 5.0], [np.nan, 1.0]]))
+    assert scale.apply(swapped).tolist() == [[2, 1, 0], [0, 0, 1]]
+    with pytest.raises(InputError, match=r"the run was trained with a, b; the table has a, c. Give it the same"):
+        scale.apply(NodeFeatures(("a", "c"), np.zeros((1, 2))))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +114,7 @@ def test_a_feature_that_is_never_missing_has_no_further_column():
 def test_a_feature_that_tells_nothing_in_training_is_refused(values, told):
     features = NodeFeatures(("age",), np.array(values, dtype=float)[:, None])
     with pytest.raises(InputError, match=rf"graph\.features: 'age' {told} every training node"):
-        features.scaled(np.array([True, True, False]))
+        FeatureScale.of(features, np.array([True, True, False]))
 
 
 @pytest.fixture(scope="module")
@@ -181,13 +201,25 @@ def test_a_run_with_features_is_found_again_and_predicts(experiment, world, tmp_
     found, model = load_run(run)
     np.testing.assert_array_equal(found.features, experiment.features)
     assert model.features.weight.shape == (8, 3)
+    with pytest.raises(InputError, match=r"graph\.features: cannot differ from what the run was trained with"):
+        load_run(run, load_config(run, ["graph.features=null"]))
+    other, _ = load_run(run, load_config(run, ["splits.valid=[chrC]", "splits.test=[chrA]"]))
+    np.testing.assert_array_equal(other.features, experiment.features)
+    table = pd.read_csv(world.parent / "features.tsv", sep="\t")
+    table[["chrom", "start", "end", "size", "age"]].to_csv(world.parent / "swapped.tsv", sep="\t", index=False)
+    swapped, _ = load_run(run, load_config(run, [f"graph.features={world.parent / 'swapped.tsv'}"]))
+    np.testing.assert_array_equal(swapped.features, experiment.features)
     assert len(list(predict(run, tmp_path / "predictions").glob("*.bw"))) == 4
 
 
 def test_a_model_with_features_is_a_program_too(experiment, tmp_path):
     run = train(experiment.config, tmp_path / "run")
     folder = export_model(run, tmp_path / "program")
-    assert "features" in json.loads((folder / "model.json").read_text())["inputs"]
+    described = json.loads((folder / "model.json").read_text())
+    assert "features" in described["inputs"]
+    assert described["features"]["names"] == ["age", "size"]
+    assert described["features"]["missing"] == ["age"]
+    assert described["features"]["mean"] == list(experiment.scale.mean)
     assert_predicts_alike(run, folder)
 
 

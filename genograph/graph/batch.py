@@ -47,7 +47,7 @@ class GenomeBatch:
         crop: Bins at both ends of a window that give context only and are not predicted.
         node_of_bin: (bins,) node of each bin within this batch; -1 for a bin of no node.
         num_nodes: Nodes in the batch.
-        features: (num_nodes + 1, columns) what is known of nodes besides, see `NodeFeatures.scaled`, the last row for
+        features: (num_nodes + 1, columns) what is known of nodes besides, see `FeatureScale.apply`, the last row for
             bins of no node; None where nothing is.
         edge_index: (2, edges) source and destination node, sorted by destination.
         edge_attr: (edges, attributes); see `GenomeGraph.attribute_names`.

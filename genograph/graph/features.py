@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,8 @@ from genograph.genome.bins import Bins
 from genograph.genome.names import match_names
 
 PLACE = ("chrom", "start", "end")
+
+log = logging.getLogger("genograph")
 
 
 class NodeFeatures(NamedTuple):
@@ -27,31 +31,62 @@ class NodeFeatures(NamedTuple):
     names: tuple[str, ...]
     values: np.ndarray
 
-    def scaled(self, is_train: np.ndarray) -> np.ndarray:
-        """What a model takes: mean 0 and variance 1 over training nodes, and 0 for what is missing.
 
-        A feature that is missing anywhere has one more column, 1 where it is; these come last.
+class FeatureScale(NamedTuple):
+    """How features become what a model takes, as the training split has it; a run keeps it with its weights.
 
-        Args:
-            is_train: (nodes,) True for nodes of the training split.
+    Attributes:
+        names: Of the features.
+        mean: Of each over training nodes.
+        deviation: Of each over training nodes.
+        missing: Those that some training node lacks. Each has one more column, 1 where it is missing; these come last.
+    """
 
-        Returns:
-            (nodes, columns) float32.
+    names: Sequence[str]
+    mean: Sequence[float]
+    deviation: Sequence[float]
+    missing: Sequence[str]
+
+    @classmethod
+    def of(cls, features: NodeFeatures, is_train: np.ndarray) -> FeatureScale:
+        """The scale of features over training nodes, of which `is_train` (nodes,) says True.
 
         Raises:
             InputError: If a feature is missing at all training nodes, or one and the same there.
         """
-        is_missing = np.isnan(self.values)
-        for name, values in zip(self.names, self.values[is_train].T, strict=True):
+        training = features.values[is_train]
+        for name, values in zip(features.names, training.T, strict=True):
             known = np.unique(values[np.isfinite(values)])
             if len(known) < 2:
                 told = f"is {known[0]:g} at" if len(known) else "is missing at"
                 raise InputError(
                     f"graph.features: '{name}' {told} every training node and tells nothing. Leave it out."
                 )
-        mean, deviation = np.nanmean(self.values[is_train], axis=0), np.nanstd(self.values[is_train], axis=0)
-        scaled = np.where(is_missing, 0, (self.values - mean) / deviation)
-        return np.concatenate([scaled, is_missing[:, is_missing.any(axis=0)]], axis=1, dtype=np.float32)
+        mean, deviation = np.nanmean(training, axis=0).tolist(), np.nanstd(training, axis=0).tolist()
+        is_missing = np.isnan(training).any(axis=0)
+        return cls(features.names, mean, deviation, [str(each) for each in np.array(features.names)[is_missing]])
+
+    def apply(self, features: NodeFeatures) -> np.ndarray:
+        """What a model takes: mean 0 and variance 1 over training nodes, 0 for what is missing.
+
+        Returns:
+            (nodes, columns) float32.
+
+        Raises:
+            InputError: If the features are not those of the scale, in whatever order.
+        """
+        if sorted(features.names) != sorted(self.names):
+            raise InputError(
+                f"graph.features: the run was trained with {', '.join(self.names)}; the table has "
+                f"{', '.join(features.names)}. Give it the same features."
+            )
+        values = features.values[:, [features.names.index(name) for name in self.names]]
+        is_missing, has_column = np.isnan(values), np.isin(self.names, self.missing)
+        for name, count in zip(np.array(self.names)[~has_column], is_missing[:, ~has_column].sum(axis=0), strict=True):
+            if count:
+                log.info("graph.features: '%s' is missing at %d nodes, none in training: it is 0 there.", name, count)
+        scaled = np.where(is_missing, 0, (values - np.array(self.mean)) / np.array(self.deviation))
+        return np.concatenate([scaled, is_missing[:, has_column]], axis=1, dtype=np.float32)
 
 
 def read_features(path: Path, nodes: Bins, **names: Any) -> NodeFeatures:
