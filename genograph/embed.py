@@ -100,10 +100,13 @@ class _Encoder:
 
     @torch.inference_mode()
     def encode(self, chrom: str) -> None:
-        """Write the rows of one chromosome, and that of N alone."""
-        values = self.opened.values
+        """Write the rows of one chromosome, and that of N alone, which those beyond a whole circle have too."""
+        values, span = self.opened.values, self.bins.span(chrom)
         values[self.opened.num_bins] = np.nan if self.reader.candidates is not None else self._of_n()
-        blocks = list(self._blocks(self.bins.span(chrom)))
+        starts = self.reader.runs[:, 0]
+        for run in np.flatnonzero(self.reader.is_circle & (starts >= span.start) & (starts < span.stop)):
+            values[self.opened.border_rows(run)] = values[self.opened.num_bins]
+        blocks = list(self._blocks(span))
         for run, place in track(blocks, f"Embedding {chrom}", transient=True, console=_STDERR):
             first, end = self.reader.runs[run]
             bins = np.where((place >= first) & (place < end), place, -1)

@@ -153,6 +153,11 @@ class Embeddings:
             row = np.where((number >= 0) & (at >= 0) & (at < border), behind, row)
         return np.where((place >= first) & (place < end), place, row)
 
+    def border_rows(self, run: int) -> slice:
+        """The rows of the places beyond both ends of a run, of this number in `runs`."""
+        start = self.num_bins + 1 + 2 * self.description.border * run
+        return slice(start, start + 2 * self.description.border)
+
     def _number(self, bins: np.ndarray, side: int) -> np.ndarray:
         """The number of the run that begins (side 0) or ends (1) there; -1 where none does."""
         borders = self._runs[:, side]

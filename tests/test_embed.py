@@ -17,7 +17,7 @@ from genograph.augment import reverse_complement
 from genograph.checkpoint import begin_with, load_run
 from genograph.config import load_config
 from genograph.embed import _Encoder, embed
-from genograph.embeddings import Description, marked
+from genograph.embeddings import Description, Embeddings, marked
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
@@ -72,6 +72,17 @@ def both(run, path, *changes):
     parts = {part: run for part in ("processor", "trunk", "heads") if part in names}
     begin_with(cached, parts | ({"placeholder": run} if experiment.candidates is not None else {}))
     return (experiment, model.eval()), (other, cached.eval())
+
+
+def test_every_row_is_written_and_those_beyond_a_circle_are_of_n(run, stored):
+    experiment, _ = load_run(run)
+    opened = Embeddings.open(stored, experiment.store.bins)
+    assert opened.values.any(axis=1).all()  # an embedding of this encoder is nowhere all zero
+    whole = experiment.store.bins.span("chrB")
+    if "chrB" in experiment.store.bins.circular:
+        beyond = opened.values[opened.border_rows(opened.description.runs.index((whole.start, whole.stop)))]
+        assert len(beyond) == 2 * opened.description.border > 0
+        np.testing.assert_array_equal(beyond, np.broadcast_to(opened.values[opened.num_bins], beyond.shape))
 
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
