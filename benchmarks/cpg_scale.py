@@ -12,20 +12,17 @@ and that the system may take back.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
-import threading
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import yaml
+from peak_memory import measured, printed_by
 
 CHROMS, SPACING = 4, 100  # bp
 COVERED, ALIKE = 0.2, 0.97  # share of sites that a cell covers; of sites that are as the one before
 STEPS = 300
-INTERVAL = 0.02  # seconds between samples of memory
 
 
 def write_world(folder: Path, *, sites: int, cells: int) -> None:
@@ -98,30 +95,6 @@ def train_world(folder: Path) -> None:
 STAGES = {"prepare": prepare_world, "train": train_world}
 
 
-def measured(stage: str, folder: Path) -> str:
-    """Seconds, and peaks in MB of own and of all memory, of a stage run in this process."""
-    peak, is_over, start = {"RssAnon": 0, "VmHWM": 0}, threading.Event(), time.perf_counter()
-
-    def sample() -> None:
-        while True:
-            lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
-            found = {words[0].rstrip(":"): words[1] for words in lines if len(words) > 1}
-            for key in peak:
-                peak[key] = max(peak[key], int(found[key]))
-            if is_over.wait(INTERVAL):
-                return
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        STAGES[stage](folder)
-    finally:
-        is_over.set()
-        thread.join()
-    seconds = time.perf_counter() - start
-    return f"{seconds:.0f} | {peak['RssAnon'] * 1024 / 1e6:.0f} | {peak['VmHWM'] * 1024 / 1e6:.0f}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sites", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
@@ -130,7 +103,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.stage:
-        print(measured(arguments.stage, arguments.folder))
+        print("{:.0f} | {:.0f} | {:.0f}".format(*measured(partial(STAGES[arguments.stage], arguments.folder))))
         return
     print(
         "| sites | cells | stage | seconds | own, peak MB | resident, peak MB |\n|--:|--:|---|--:|--:|--:|", flush=True
@@ -139,9 +112,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_world(Path(folder), sites=sites, cells=arguments.cells)
             for stage in STAGES:
-                command = [sys.executable, __file__, "--stage", stage, "--folder", folder]
-                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-                figures = done.stdout.splitlines()[-1]
+                figures = printed_by(__file__, ["--stage", stage, "--folder", folder])
                 print(f"| {sites:,} | {arguments.cells} | {stage} | {figures} |", flush=True)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import runpy
+import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ import pytest
 
 from genograph.config import load_config
 from genograph.experiment import Experiment
+from genograph.store import Store
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -62,7 +65,8 @@ def test_neighbouring_time_points_share_more_peaks_than_distant_ones(study_data)
     assert np.diag(r, 1).mean() > np.diag(r, 3).mean() + 0.3
 
 
-def test_the_cells_of_the_scale_benchmark_cover_a_fifth_of_the_sites_and_fit_its_config(tmp_path):
+def test_the_cells_of_the_scale_benchmark_cover_a_fifth_of_the_sites_and_fit_its_config(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
     runpy.run_path(str(BENCHMARKS / "cpg_scale.py"))["write_world"](tmp_path, sites=4000, cells=10)
     experiment = Experiment.open(load_config(tmp_path / "cells.yaml"))
     states = experiment.store.signals("methylation")
@@ -70,3 +74,69 @@ def test_the_cells_of_the_scale_benchmark_cover_a_fifth_of_the_sites_and_fit_its
     assert np.isfinite(states).sum() == pytest.approx(0.2 * 4000 * 10, rel=0.05)
     assert set(np.unique(states[np.isfinite(states)])) == {0, 1}
     assert len(experiment.dataset("train", 0)) == pytest.approx(len(states) / 2, rel=0.05)
+
+
+@pytest.fixture(scope="module")
+def whole_genome(tmp_path_factory) -> dict:
+    """The benchmark of whole genomes, with a genome of 2.5 Mb that it has written and prepared."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(BENCHMARKS)
+        module = runpy.run_path(str(BENCHMARKS / "whole_genome.py"))
+    folder = tmp_path_factory.mktemp("genome")
+    module["write_world"](folder, 2.5, tracks=2, edges_per_node=3)
+    module["run_stage"]("prepare", folder, 0)
+    return {**module, "folder": folder}
+
+
+def test_the_genome_of_the_scale_benchmark_is_as_long_as_asked_in_the_proportions_of_hg38(whole_genome):
+    store = Store.open(whole_genome["folder"] / "store")
+    assert store.sizes == whole_genome["chrom_sizes"](2.5)
+    assert len(store.sizes) == 24
+    assert sum(store.sizes.values()) == pytest.approx(2_500_000, abs=24)
+    assert store.sizes["chr1"] / store.sizes["chr21"] == pytest.approx(249 / 46.7, rel=0.001)
+    assert store.mask.all()
+    assert np.isfinite(store.signals("coverage")).all()
+    assert len(np.unique(store.signals("coverage"))) == 8
+
+
+def test_every_contact_of_the_scale_benchmark_becomes_an_edge_20_kb_apart_or_more(whole_genome):
+    experiment = Experiment.open(load_config(whole_genome["folder"] / "genome.yaml"))
+    graph, nodes = experiment.graph, experiment.store.nodes
+    source, destination = graph.edge_index[:, graph.of_type("hic")]
+    assert len(source) == 2 * len(experiment.store.contacts)
+    assert nodes.bp_between(source, destination).min() == 20_000
+
+
+def test_the_scale_benchmark_times_steps_and_tells_how_large_the_graph_is(whole_genome):
+    assert whole_genome["run_stage"]("graph", whole_genome["folder"], 0)["nodes"] == len(
+        Store.open(whole_genome["folder"] / "store").nodes
+    )
+    assert whole_genome["run_stage"]("train", whole_genome["folder"], 3)["step"] > 0
+
+
+def test_the_scale_benchmark_fits_growth_by_gb_and_draws_it(whole_genome):
+    nan, row = float("nan"), whole_genome["Row"]
+    rows = [row(mb, 1, 2, "prepare", 3.0, 300 + mb, 400 + 2 * mb, nan) for mb in (100, 1100)]
+    rows += [row(mb, 1, 2, "graph", 3.0, 500.0, 600.0, nan) for mb in (100, 1100)]
+    rows += [row(mb, 1, 2, "train", 3.0, 500.0, 600.0, 20 + mb / 100) for mb in (100, 1100)]
+    assert whole_genome["slopes"](rows).splitlines()[2:] == [
+        "| prepare | 1000 | 2000 |  |",
+        "| graph | 0 | 0 |  |",
+        "| train | 0 | 0 | 10.0 |",
+    ]
+    drawn = ElementTree.fromstring(whole_genome["figure"](rows))
+    assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+    assert {each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")} >= {"prepare", "graph", "train"}
+
+
+def test_memory_that_a_stage_takes_for_a_moment_is_measured(whole_genome):
+    """50 MB for 0.2 seconds are not missed."""
+
+    def stage():
+        held = np.ones(50_000_000, dtype=np.uint8)
+        time.sleep(0.2)
+        return held
+
+    idle, busy = (whole_genome["measured"](each) for each in (lambda: None, stage))
+    assert busy.own - idle.own > 45
+    assert busy.seconds > 0.2
