@@ -21,6 +21,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from genograph.atomic import replacing
 from genograph.errors import InputError
 from genograph.genome.bins import Bins
 from genograph.genome.sites import Sites
@@ -223,19 +224,21 @@ def save_embeddings(
     >>> path.name, np.load(path.with_name("embeddings.npy")).shape
     ('embeddings.json', (39, 8))
     """
-    path = Path(folder) / DESCRIPTION
-    if path.exists():
-        raise InputError(f"{path} is there already. Name another folder.")
+    path, file = Path(folder) / DESCRIPTION, Path(folder) / "embeddings.npy"
+    for each in (path, file):  # values may be a memory map of that very file
+        if each.exists():
+            raise InputError(f"{each} is there already. Name another folder.")
     if values.ndim != 2 or len(values) != len(bins) or values.dtype.name not in DTYPES:
         raise InputError(
             f"embeddings are (bins, channels) of {' or '.join(DTYPES)}, here ({len(bins)}, channels); got "
             f"{values.shape} {values.dtype}."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    array = open_memmap(path.with_name("embeddings.npy"), mode="w+", dtype=values.dtype, shape=values.shape)
-    for start in range(0, len(values), ROWS):
-        array[start : start + ROWS] = values[start : start + ROWS]
-    array.flush()
+    with replacing(file) as written:
+        array = open_memmap(written, mode="w+", dtype=values.dtype, shape=values.shape)
+        for start in range(0, len(values), ROWS):
+            array[start : start + ROWS] = values[start : start + ROWS]
+        array.flush()
     description = Description(
         **layout(bins),
         channels=values.shape[1],

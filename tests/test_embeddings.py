@@ -123,6 +123,23 @@ def test_embeddings_are_not_written_over(tmp_path):
         save_embeddings(VALUES, BINS, tmp_path)
 
 
+def test_a_memory_map_is_not_written_over_by_itself(tmp_path):
+    np.save(tmp_path / "embeddings.npy", VALUES)
+    with pytest.raises(InputError, match=r"embeddings\.npy is there already"):
+        save_embeddings(np.load(tmp_path / "embeddings.npy", mmap_mode="r"), BINS, tmp_path)
+    np.testing.assert_array_equal(np.load(tmp_path / "embeddings.npy"), VALUES)
+
+
+def test_what_is_not_written_to_its_end_is_not_there(tmp_path):
+    class Torn(np.ndarray):
+        def __getitem__(self, rows):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save_embeddings(VALUES.view(Torn), BINS, tmp_path)
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_bins_without_an_embedding_take_the_placeholder(tmp_path):
     config = tiny.write_world(tmp_path)
     experiment = Experiment.open(load_config(config))
