@@ -24,6 +24,7 @@ from genograph.embeddings import DESCRIPTION, DTYPES, Description, Embeddings, f
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.genome.assembly import N
+from genograph.genome.bins import Bins
 from genograph.genome.splits import NONE, SPLITS, runs
 from genograph.nn.model import GenomeModel
 from genograph.pieces import PieceReader, Stretches
@@ -55,7 +56,7 @@ def embed(
 
     Raises:
         InputError: If the run is not finished, has no encoder of sequence, its data are gone, the folder has
-            embeddings of another run, or `float16` cannot hold them.
+            embeddings of another run or lacks their array, or `float16` cannot hold them.
     """
     run = Path(run).parent if Path(run).name == WEIGHTS else Path(run)
     folder = Path(out) if out is not None else run / "embeddings"
@@ -68,7 +69,7 @@ def embed(
     made = {**description.model_dump(mode="json"), "dtype": dtype}
     path = folder / DESCRIPTION
     if path.is_file():
-        _check_same(path, description, dtype)
+        _check_same(path, description, dtype, experiment.store.bins)
         return path
     folder.mkdir(parents=True, exist_ok=True)
     opened, done = _begin(folder, description, experiment, dtype, made)
@@ -173,12 +174,12 @@ def _begin(
     return Embeddings(description, open_memmap(file, mode="w+", dtype=dtype, shape=shape), num_bins), []
 
 
-def _check_same(path: Path, description: Description, dtype: str) -> None:
+def _check_same(path: Path, description: Description, dtype: str, bins: Bins) -> None:
     """Refuse to take what is there for what is asked for, if it is something else; the run may have moved."""
     there = Description.read(path)
     known = {"sha256": None, "missing": None, "made_of": {**there.made_of, "run": description.made_of["run"]}}
-    array = np.load(path.with_name(there.array), mmap_mode="r")
-    if there.model_copy(update=known) != description or array.dtype.name != dtype:
+    is_same = there.model_copy(update=known) == description
+    if not is_same or Embeddings.open(path, bins).values.dtype.name != dtype:
         raise InputError(
             f"{path} has embeddings of another run, of other data or splits, or another dtype. Name another folder: "
             "--out FOLDER"

@@ -206,6 +206,13 @@ def test_embeddings_of_another_run_are_not_written_over(plain, copy, tmp_path):
             embed(out=path.parent, **options)
 
 
+def test_a_description_whose_array_is_gone_is_not_taken_for_done(plain, tmp_path):
+    path = embed(plain, tmp_path)
+    path.with_name("embeddings.npy").unlink()
+    with pytest.raises(InputError, match=r"names .*embeddings\.npy, which is not there"):
+        embed(plain, tmp_path)
+
+
 def test_what_has_no_encoder_of_sequence_is_not_embedded(plain, tmp_path):
     begun = train(reading(plain, embed(plain, tmp_path / "first")), tmp_path / "begun")
     with pytest.raises(InputError, match="reads no sequence, so that there is nothing to embed"):
