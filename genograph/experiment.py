@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -210,10 +211,9 @@ class Experiment:
 
     def _share_of_positives(self, assay: str) -> np.ndarray:
         """The mean of each track over what trains, which is 0 to 1: (tracks,) float32; 0 where nothing was measured."""
-        rows = np.flatnonzero((self.split_of_bin == SPLITS["train"]) & self.counted("train"))
         signals, coverage = self.store.signals(assay), self.store.coverage(assay)
         total, positive = np.zeros((2, signals.shape[1]))
-        for block in np.array_split(rows, 1 + len(rows) // 100_000):
+        for block in self._training_bins():
             weight = np.isfinite(signals[block]) * (1.0 if coverage is None else coverage[block])
             total += weight.sum(axis=0)
             positive += (np.nan_to_num(signals[block]) * weight).sum(axis=0)
@@ -247,12 +247,18 @@ class Experiment:
             raise InputError(f"splits.{split}: no bin there has a measured, unmasked value; choose other regions.")
         return dataset
 
+    def _training_bins(self) -> Iterator[np.ndarray]:
+        """The bins that train and count, those of 100,000 at a time."""
+        counted = self.counted("train")
+        for first in range(0, len(counted), 100_000):
+            block = slice(first, first + 100_000)
+            yield first + np.flatnonzero((self.split_of_bin[block] == SPLITS["train"]) & counted[block])
+
     def _check_measured(self) -> None:
         """Every track has a value to learn from."""
-        rows = np.flatnonzero((self.split_of_bin == SPLITS["train"]) & self.counted("train"))
         for assay, targets in self.targets.items():
             signals, is_measured = self.store.signals(assay), np.zeros(len(targets), dtype=bool)
-            for block in np.array_split(rows, 1 + len(rows) // 100_000):
+            for block in self._training_bins():
                 is_measured |= np.isfinite(signals[block]).any(axis=0)
                 if is_measured.all():
                     break
