@@ -90,6 +90,22 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
     return experiment, model.eval()
 
 
+def scaled_as(experiment: Experiment, run: Path) -> Experiment:
+    """The experiment with features scaled as in a run, whose weights of them its model begins with.
+
+    Raises:
+        InputError: If there is no finished run, or it has no features.
+    """
+    path = run if run.name == WEIGHTS else run / WEIGHTS
+    if not path.is_file():
+        raise InputError(f"no trained model at {path}. Train one: genograph train CONFIG")
+    with safe_open(path, "pt") as file:
+        features = json.loads(file.metadata().get("inputs", "{}")).get("features")
+    if not features:
+        raise InputError(f"training.start_from.features: the run at {run} has no features. Leave it out.")
+    return replace(experiment, learned=FeatureScale(**features))
+
+
 def begin_with(model: GenomeModel, runs: Mapping[str, Path]) -> None:
     """Give parts of a new model the weights that these have in trained runs.
 

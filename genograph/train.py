@@ -28,7 +28,7 @@ from torch import nn
 
 from genograph.atomic import replacing
 from genograph.card import Trained, write_card
-from genograph.checkpoint import WEIGHTS, begin_with, save_model
+from genograph.checkpoint import WEIGHTS, begin_with, save_model, scaled_as
 from genograph.config import Config, TrainingConfig, changed_keys
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
@@ -69,6 +69,8 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
             log.info("No finished epoch at %s: starting from the beginning.", checkpoints.last)
     trainer = _trainer(config.training, folder, checkpoints)
     experiment = Experiment.open(config)
+    if "features" in config.training.start_from:
+        experiment = scaled_as(experiment, config.training.start_from["features"])
     torch.manual_seed(config.seed)
     model = experiment.model()
     _check_frozen(model, config.training)

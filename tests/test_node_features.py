@@ -212,6 +212,18 @@ def test_a_run_with_features_is_found_again_and_predicts(experiment, world, tmp_
     assert len(list(predict(run, tmp_path / "predictions").glob("*.bw"))) == 4
 
 
+def test_a_model_begins_with_the_features_of_a_run_scaled_as_there_and_keeps_them(experiment, world, tmp_path):
+    run = train(experiment.config, tmp_path / "run")
+    begun = [f"training.start_from={{features: {run}}}", "training.freeze=[features]", "training.max_epochs=1"]
+    splits = ["splits.valid=[chrC]", "splits.test=[chrA]"]
+    config = load_config(world, ["graph.features=features.tsv", *begun, *splits])
+    (first, before), (other, after) = load_run(run), load_run(train(config, tmp_path / "other"))
+    assert torch.equal(before.features.weight, after.features.weight)
+    np.testing.assert_array_equal(first.features, other.features)
+    with pytest.raises(InputError, match=r"training\.freeze: this model has no features with weights"):
+        train(load_config(world, ["training.freeze=[features]"]), tmp_path / "none")
+
+
 def test_a_model_with_features_is_a_program_too(experiment, tmp_path):
     run = train(experiment.config, tmp_path / "run")
     folder = export_model(run, tmp_path / "program")

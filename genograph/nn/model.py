@@ -18,7 +18,7 @@ from genograph.nn.layers.graph_block import GraphBlock
 from genograph.nn.processor import Processor
 from genograph.nn.trunk import Trunk
 
-ModelPart = Literal["encoder", "neighbours", "processor", "trunk", "heads"]
+ModelPart = Literal["encoder", "neighbours", "features", "processor", "trunk", "heads"]
 
 
 class GenomeModel(nn.Module):
