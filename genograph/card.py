@@ -33,8 +33,18 @@ class Trained(NamedTuple):
     score: float
 
 
-def write_card(model: GenomeModel, experiment: Experiment, trained: Trained, folder: Path) -> Path:
-    """Write `card.md` into a run folder, whole or not at all; returns its path. Without a date, so that it repeats."""
+def write_card(
+    model: GenomeModel, experiment: Experiment, trained: Trained, folder: Path, *, genome: str | None = None
+) -> Path:
+    """Write `card.md` into a run folder, whole or not at all; returns its path. Without a date, so that it repeats.
+
+    Args:
+        model: What was trained; only its parts are looked at.
+        experiment: Of one genome.
+        trained: How well.
+        folder: The run's.
+        genome: Which of several of the run this is; its card goes to a folder of its name.
+    """
     config = experiment.config
     sections = {
         "Tracks": _tracks(experiment),
@@ -43,13 +53,14 @@ def write_card(model: GenomeModel, experiment: Experiment, trained: Trained, fol
         "Splits": _splits(experiment),
         "Training": _training(experiment, trained),
         "Use and limits": _limits(experiment),
-        "To load it": _loading(folder),
+        "To load it": _loading(folder, genome),
         "Versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES) + ".",
     }
     source = f" After {config.source}." if config.source else ""
     text = f"# {config.name}\n\n{_summary(model, experiment)}{source}\n"
     text += "".join(f"\n## {title}\n\n{body}\n" for title, body in sections.items())
-    path = folder / CARD
+    path = folder / (genome or "") / CARD
+    path.parent.mkdir(exist_ok=True)
     with replacing(path) as written:
         written.write_text(text)
     return path
@@ -150,11 +161,12 @@ def _limits(experiment: Experiment) -> str:
     )
 
 
-def _loading(folder: Path) -> str:
+def _loading(folder: Path, genome: str | None) -> str:
+    named = f', genome="{genome}"' if genome else ""
     return f"""```python
 from genograph import load_run
 
-experiment, model = load_run("{folder.name}")  # this folder
+experiment, model = load_run("{folder.name}"{named})  # this folder
 ```
 
 It needs genograph and the data above. `genograph predict` writes bigWigs, `genograph export-model` a program that needs

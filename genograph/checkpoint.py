@@ -17,22 +17,25 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from genograph.atomic import replacing
 from genograph.config import Config, changed_keys, parse_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.graph.features import FeatureScale
+from genograph.joint import JointExperiment
 from genograph.nn.model import GenomeModel
 from genograph.own_class import label
 
 WEIGHTS = "model.safetensors"
+HEADS = "heads."  # how names of their weights begin
 PACKAGES = ("genograph", "torch", "torch-geometric", "pytorch-lightning", "numpy")
 
 log = logging.getLogger("genograph")
 
 
-def save_model(model: GenomeModel, experiment: Experiment, folder: Path) -> Path:
+def save_model(model: GenomeModel, experiment: Experiment | JointExperiment, folder: Path) -> Path:
     """Write `model.safetensors` into a run folder, whole or not at all; returns its path."""
     metadata = {
         "config": experiment.config.to_yaml(),
@@ -47,20 +50,69 @@ def save_model(model: GenomeModel, experiment: Experiment, folder: Path) -> Path
     return path
 
 
-def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experiment, GenomeModel]:
+def load_run(
+    folder: str | Path, config: Config | None = None, genome: str | None = None
+) -> tuple[Experiment, GenomeModel]:
     """The experiment and the trained model of a run folder, ready to evaluate.
 
     Args:
         folder: A run folder, or the path of its `model.safetensors`.
         config: The run's config, perhaps with changes; None for the one it was trained with.
+        genome: Which one, of a run of several; the data of the others are not needed.
 
     Raises:
-        InputError: If there is no finished run, its tracks are not those of the store, or `config` describes
-            another model than was trained.
+        InputError: If there is no finished run, its tracks are not those of the store, `config` describes
+            another model than was trained, or the run is of several genomes and none is named.
 
     >>> experiment, model = load_run("run")
     >>> model.tracks
     {'coverage': 1, 'expression': 2, 'methylation': 1}
+    """
+    path, metadata = read_metadata(folder)
+    trained = parse_config(yaml.safe_load(metadata["config"]))
+    config, trained = (config or trained).of(genome), trained.of(genome)
+    _check_same_model(trained, config)
+    experiment = Experiment.open(config)
+    _warn_of_other_sources(entries_of(json.loads(metadata["store"]), genome), experiment.sources, path)
+    if entries_of(json.loads(metadata["tracks"]), genome) != track_names(experiment):
+        source = config.tracks.targets if config.tracks else config.section("tfrecords").folder
+        raise InputError(
+            f"{path} was trained on other tracks than {source} names now. "
+            "Train anew, or give it the table it was trained on."
+        )
+    experiment = _with_inputs(experiment, entries_of(json.loads(metadata.get("inputs", "{}")), genome))
+    model = experiment.model()
+    model.load_state_dict(_weights_of(load_file(path), genome))
+    return experiment, model.eval()
+
+
+def _weights_of(weights: Mapping[str, Tensor], genome: str | None) -> dict[str, Tensor]:
+    """The weights of the model of one genome: what is shared, and its own heads."""
+    heads = {name.removeprefix(HEADS): each for name, each in weights.items() if name.startswith(HEADS)}
+    shared = {name: each for name, each in weights.items() if not name.startswith(HEADS)}
+    return shared | {HEADS + name: each for name, each in entries_of(heads, genome).items()}
+
+
+def entries_of(tree: Mapping[str, Any], genome: str | None) -> dict[str, Any]:
+    """The entries of one genome, of those named `genome/...`, without its name; all of them for None."""
+    start = f"{genome}/" if genome else ""
+    return {key.removeprefix(start): value for key, value in tree.items() if key.startswith(start)}
+
+
+def trained_config(folder: str | Path) -> Config:
+    """The config that a run folder, or its `model.safetensors`, was trained with.
+
+    Raises:
+        InputError: If there is no finished run.
+    """
+    return parse_config(yaml.safe_load(read_metadata(folder)[1]["config"]))
+
+
+def read_metadata(folder: str | Path) -> tuple[Path, dict[str, str]]:
+    """The path of a run's `model.safetensors`, and what it says besides weights; see `save_model`.
+
+    Raises:
+        InputError: If there is no finished run.
     """
     path = Path(folder)
     if path.suffix in (".yaml", ".yml"):
@@ -70,37 +122,21 @@ def load_run(folder: str | Path, config: Config | None = None) -> tuple[Experime
         raise InputError(f"no trained model at {path}. Train one: genograph train CONFIG")
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata()
+            return path, file.metadata()
     except SafetensorError as error:
         raise InputError(f"{path} is damaged or no safetensors file: {error}") from None
-    trained = parse_config(yaml.safe_load(metadata["config"]))
-    config = config or trained
-    _check_same_model(trained, config)
-    experiment = Experiment.open(config)
-    _warn_of_other_sources(json.loads(metadata["store"]), experiment.sources, path)
-    if json.loads(metadata["tracks"]) != track_names(experiment):
-        source = config.tracks.targets if config.tracks else config.section("tfrecords").folder
-        raise InputError(
-            f"{path} was trained on other tracks than {source} names now. "
-            "Train anew, or give it the table it was trained on."
-        )
-    experiment = _with_inputs(experiment, json.loads(metadata.get("inputs", "{}")))
-    model = experiment.model()
-    model.load_state_dict(load_file(path))
-    return experiment, model.eval()
 
 
-def scaled_as(experiment: Experiment, run: Path) -> Experiment:
+def scaled_as(experiment: Experiment | JointExperiment, run: Path) -> Experiment | JointExperiment:
     """The experiment with features scaled as in a run, whose weights of them its model begins with.
 
     Raises:
         InputError: If there is no finished run, or it has no features.
     """
-    path = run if run.name == WEIGHTS else run / WEIGHTS
-    if not path.is_file():
-        raise InputError(f"no trained model at {path}. Train one: genograph train CONFIG")
-    with safe_open(path, "pt") as file:
-        features = json.loads(file.metadata().get("inputs", "{}")).get("features")
+    if isinstance(experiment, JointExperiment):
+        return replace(experiment, parts={genome: scaled_as(part, run) for genome, part in experiment.parts.items()})
+    inputs = json.loads(read_metadata(run)[1].get("inputs", "{}"))
+    features = next((each for key, each in inputs.items() if key.endswith("features")), None)
     if not features:
         raise InputError(f"training.start_from.features: the run at {run} has no features. Leave it out.")
     return replace(experiment, learned=FeatureScale(**features))
@@ -195,6 +231,6 @@ def _warn_of_other_sources(before: Mapping[str, Any], now: Mapping[str, Any], pa
         log.warning("%s was trained on other data than it is given now: %s.", path, ", ".join(other))
 
 
-def track_names(experiment: Experiment) -> dict[str, list[str]]:
+def track_names(experiment: Experiment | JointExperiment) -> dict[str, list[str]]:
     """The identifiers of each assay's tracks, in the order of the model's outputs."""
     return {assay: [target.identifier for target in rows] for assay, rows in experiment.targets.items()}

@@ -9,13 +9,16 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genograph import __version__
 from genograph.errors import InputError
 from genograph.processes import is_first
+
+if TYPE_CHECKING:
+    from genograph.store import Store
 
 app = typer.Typer(
     name="genograph",
@@ -30,6 +33,7 @@ Where = Annotated[Path, typer.Argument(metavar="CONFIG_OR_RUN", help="A YAML con
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[section.key=value]...", help="Changes to the config.")]
 CLIPPED = ("missing", "soft_clipped", "clipped")  # what `prepare` tells of a track
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; each verb says its default.")]
+Genome = Annotated[str | None, typer.Option("--genome", help="Of a run of several genomes, which one (default: all).")]
 Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes that share out the windows.")]
 
 
@@ -60,7 +64,12 @@ def prepare(config: Where, overrides: Overrides = None) -> None:
     from genograph.config import load_config
     from genograph.prepare import prepare
 
-    store = prepare(load_config(config, overrides or []))
+    settings = load_config(config, overrides or [])
+    for genome in settings.genomes or [None]:
+        _tell_store(prepare(settings.of(genome)))
+
+
+def _tell_store(store: Store) -> None:
     print(f"store      {store.path}")
     print(f"genome     {len(store.sizes)} chromosomes, {sum(store.sizes.values()):,} bp")
     print(f"bins       {len(store.bins):,} of {store.bins.bin_size:,} bp, {int(store.mask.sum()):,} usable")
@@ -101,30 +110,36 @@ def train(
 
 
 @app.command()
-def evaluate(run: Where, overrides: Overrides = None, out: Out = None, workers: Workers = 1) -> None:
+def evaluate(
+    run: Where, overrides: Overrides = None, out: Out = None, genome: Genome = None, workers: Workers = 1
+) -> None:
     """Score a trained run on held-out sequence (default: tables into the run)."""
     from genograph.config import load_config
-    from genograph.evaluate import evaluate, summarize, table_folder
+    from genograph.evaluate import evaluate, summarize, table_folders
 
     config = load_config(run, overrides or [])
     _end_tidily()
-    evaluate(run, out, config=config, workers=workers)
-    if not is_first():
-        return
-    folder = table_folder(run, out, config)
-    print(summarize(folder).to_string(index=False, float_format="{:.3f}".format, na_rep="nan"))
-    print(f"tables     {folder / 'accuracy.tsv'} and beside it")
+    evaluate(run, out, config=config, genome=genome, workers=workers)
+    for name, folder in table_folders(run, out, config, genome).items() if is_first() else ():
+        if name is not None:
+            print(f"genome     {name}")
+        print(summarize(folder).to_string(index=False, float_format="{:.3f}".format, na_rep="nan"))
+        print(f"tables     {folder / 'accuracy.tsv'} and beside it")
 
 
 @app.command()
-def predict(run: Where, overrides: Overrides = None, out: Out = None, workers: Workers = 1) -> None:
+def predict(
+    run: Where, overrides: Overrides = None, out: Out = None, genome: Genome = None, workers: Workers = 1
+) -> None:
     """Predict whole chromosomes, one bigWig a track (default: RUN/predictions)."""
     from genograph.config import load_config
     from genograph.predict import predict
 
     _end_tidily()
-    folder = predict(run, out, config=load_config(run, overrides or []), workers=workers)
-    for path in sorted(folder.glob("*.bw")) if is_first() else ():
+    config = load_config(run, overrides or [])
+    folder = predict(run, out, config=config, genome=genome, workers=workers)
+    names = f"{genome or '*'}/*.bw" if config.genomes else "*.bw"
+    for path in sorted(folder.glob(names)) if is_first() else ():
         print(f"bigWig     {path}")
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from genograph.components import Component, Contract, check_options
 from genograph.data_config import FilePath
+from genograph.embeddings import Description
 from genograph.errors import InputError, nearest
 from genograph.graph import CONTROLS, EDGES
 from genograph.graph.batch import EDGE_MEASURES
@@ -142,12 +143,25 @@ def _types(edges: Iterable[EdgeConfig]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(edge.build().name for edge in edges))
 
 
+def _known_heads(heads: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+    folder, known = (info.context or {}).get("folder", Path()), {}
+    for assay, options in heads.items():
+        if assay not in HEADS:
+            raise InputError(f"no head '{assay}'.{nearest(assay, HEADS)}")
+        head = HeadConfig.checked({"name": assay, **options}, folder)
+        known[assay] = {key: value for key, value in head.items() if key in options}
+    return known
+
+
+Heads = Annotated[dict[str, dict[str, Any]], AfterValidator(_known_heads)]  # assay -> options
+
+
 class ModelConfig(Section):
     encoder: EncoderConfig | None  # None: no sequence is read
     neighbours: NeighboursConfig | None = None  # of covered CpGs; None: none are read
     processor: list[LayerConfig] = Field([])
     trunk: dict[str, Any] | None = None
-    heads: dict[str, dict[str, Any]]
+    heads: Heads
     both_strands: bool = False  # the encoder's embeddings are the mean over both strands
 
     @model_validator(mode="after")
@@ -165,17 +179,6 @@ class ModelConfig(Section):
     def _known_trunk(cls, trunk: dict[str, Any] | None) -> dict[str, Any] | None:
         return trunk and check_options(Trunk, trunk, "trunk")
 
-    @field_validator("heads")
-    @classmethod
-    def _known_heads(cls, heads: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
-        folder, known = (info.context or {}).get("folder", Path()), {}
-        for assay, options in heads.items():
-            if assay not in HEADS:
-                raise InputError(f"no head '{assay}'.{nearest(assay, HEADS)}")
-            head = HeadConfig.checked({"name": assay, **options}, folder)
-            known[assay] = {key: value for key, value in head.items() if key in options}
-        return known
-
     @property
     def embeddings(self) -> Path | None:
         """The JSON of the embeddings that are read in place of sequence; None if sequence is."""
@@ -188,8 +191,11 @@ class ModelConfig(Section):
 
     @property
     def files(self) -> dict[str, Path]:
-        """The files that classes of one's own stand in, and those that their options name, by their keys."""
+        """The files that classes of one's own stand in, those that options name and what these describe, by keys."""
         parts: dict[str, Component | None] = {"model.encoder": self.encoder, "model.neighbours": self.neighbours}
         parts |= {f"model.processor[{i}]": layer for i, layer in enumerate(self.processor)}
         parts |= {f"model.heads.{assay}": self.head(assay) for assay in self.heads}
-        return {key: path for name, part in parts.items() if part for key, path in part.files(name).items()}
+        found = {key: path for name, part in parts.items() if part for key, path in part.files(name).items()}
+        if self.embeddings is not None and self.embeddings.is_file():
+            found["model.encoder.array"] = self.embeddings.with_name(Description.read(self.embeddings).array)
+        return found

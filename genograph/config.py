@@ -27,7 +27,8 @@ from genograph.data_config import (
     TfrecordsConfig,
     TracksConfig,
 )
-from genograph.errors import InputError
+from genograph.errors import InputError, nearest
+from genograph.genomes_config import OwnConfig, check_together, sections_of
 from genograph.nn.model import ModelPart
 from genograph.overrides import apply_override
 from genograph.sections import Section, parse_section
@@ -161,6 +162,7 @@ class Config(Section):
     source: str = ""  # the paper a model comes from
     store: FilePath  # left out: stores/<name>, in the folder one works in
     seed: int = Field(0, ge=0)
+    genomes: dict[Annotated[str, Field(pattern=r"^[\w-]+$")], OwnConfig] = Field({})  # that share one model, by name
     genome: GenomeConfig | None = None
     tracks: TracksConfig | None = None
     tfrecords: TfrecordsConfig | None = None
@@ -245,6 +247,32 @@ class Config(Section):
                 f"the ridge sees with bins of {size} bp; choose at most {3 * size}, or null."
             )
         return self
+
+    @model_validator(mode="after")
+    def _genomes_fit_together(self) -> Config:
+        if self.genomes:
+            check_together({genome: self.of(genome) for genome in self.genomes})
+        return self
+
+    def of(self, genome: str | None) -> Config:
+        """The config of one of its genomes by itself; of one genome with None, the config as it is.
+
+        Raises:
+            InputError: If it has no such genome, or several and none is named.
+        """
+        if genome is None and not self.genomes:
+            return self
+        if genome in self.genomes:
+            try:
+                return parse_section(Config, sections_of(dict(self), genome))
+            except InputError as error:
+                raise InputError(f"genomes.{genome}: {error}") from None
+        if genome is not None:
+            raise InputError(f"config '{self.name}' has no genomes.{genome}.{nearest(genome, self.genomes)}")
+        raise InputError(
+            f"config '{self.name}' has several genomes, {', '.join(self.genomes)}. Only prepare, train, evaluate and "
+            "predict take several at once; elsewhere give a config of one."
+        )
 
     @property
     def whole_windows(self) -> bool:

@@ -49,10 +49,11 @@ def models(configs: Iterable[Config] | None = None) -> pd.DataFrame:
     heads state, else those of the targets table; where that is not at hand, one per head.
 
     Args:
-        configs: None for all that come with genograph.
+        configs: None for all that come with genograph. One of several genomes has a row for each.
     """
     shipped = (load_config(path) for path in sorted(CONFIGS.glob("*.yaml")))
-    return pd.DataFrame([_describe(config) for config in configs or shipped])
+    own = (config.of(genome) for config in configs or shipped for genome in config.genomes or [None])
+    return pd.DataFrame([_describe(config) for config in own])
 
 
 def _describe(config: Config) -> dict[str, object]:

@@ -24,7 +24,7 @@ from genograph.assays.assay import ASSAYS
 from genograph.assays.targets import Target
 from genograph.assays.tfrecord_folder import description_prefix
 from genograph.baselines import baseline_predictions
-from genograph.checkpoint import load_run
+from genograph.checkpoint import load_run, trained_config
 from genograph.config import Config
 from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment
@@ -111,24 +111,36 @@ class GeneRows:
 
 
 def evaluate(
-    run: str | Path, out: str | Path | None = None, *, config: Config | None = None, workers: int = 1
+    run: str | Path,
+    out: str | Path | None = None,
+    *,
+    config: Config | None = None,
+    genome: str | None = None,
+    workers: int = 1,
 ) -> pd.DataFrame:
     """Score a trained run on its held-out split, write the tables, and return that over bins.
 
     Args:
         run: A run folder.
-        out: Where to write the tables; None for the run folder, or `valid/` in it for the validation split.
+        out: Where to write the tables; None for the run folder, or `valid/` in it for the validation split. Those of
+            several genomes go to a folder for each in there.
         config: The run's config with changes; None for its own.
+        genome: Of a run of several, which one; None for all, which a column `genome` of what returns tells apart.
         workers: Processes on this machine that share out the windows; 1 where torchrun or srun started several.
 
     Raises:
         InputError: If the run is not finished or its data are gone, or a worker ends early.
     """
-    experiment, model = load_run(run, config)
-    folder = table_folder(run, out, experiment.config)
+    config = config or trained_config(run)
+    folders = table_folders(run, out, config, genome)
+    if genome is None and config.genomes:
+        tables = {name: evaluate(run, out, config=config, genome=name, workers=workers) for name in folders}
+        return pd.concat([table.assign(genome=name) for name, table in tables.items()], ignore_index=True)
+    folder = folders[genome]
+    experiment, model = load_run(run, config, genome)
     windows = experiment.dataset(experiment.config.evaluation.split, model.halo)
     folder.mkdir(parents=True, exist_ok=True)
-    with crew(folder, workers, partial(_help, run, experiment.config)) as member:
+    with crew(folder, workers, partial(_help, run, config, genome)) as member:
         if member.is_first:
             tables = _tables(experiment, model, windows, member)
             for name, table in tables.items():
@@ -138,9 +150,9 @@ def evaluate(
     return pd.read_csv(folder / "accuracy.tsv", sep="\t")
 
 
-def _help(run: str | Path, config: Config, member: Crew) -> None:
+def _help(run: str | Path, config: Config, genome: str | None, member: Crew) -> None:
     """What a worker of `evaluate` does."""
-    experiment, model = load_run(run, config)
+    experiment, model = load_run(run, config, genome)
     share_predictions(model, experiment.dataset(config.evaluation.split, model.halo), config, member)
 
 
@@ -167,6 +179,19 @@ def table_folder(run: str | Path, out: str | Path | None, config: Config) -> Pat
     if out is not None:
         return Path(out)
     return Path(run) if config.evaluation.split == "test" else Path(run) / config.evaluation.split
+
+
+def table_folders(
+    run: str | Path, out: str | Path | None, config: Config, genome: str | None = None
+) -> dict[str | None, Path]:
+    """The same by genome, None where the config is of one: of a genome of several, or of all of them.
+
+    Raises:
+        InputError: If it has no such genome.
+    """
+    genomes: list[str | None] = [genome] if genome is not None else [*config.genomes] or [None]
+    folder = table_folder(run, out, config)
+    return {each: folder / (each or "") for each in genomes if config.of(each)}
 
 
 def summarize(folder: str | Path) -> pd.DataFrame:

@@ -52,8 +52,9 @@ class Experiment:
 
         Raises:
             InputError: As `prepare` does, or if an assay has a head but no tracks, or tracks but no head, or if a
-                window is more than twice as long as the longest chromosome.
+                window is more than twice as long as the longest chromosome, or the config is of several genomes.
         """
+        config = config.of(None)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         check_parts(config)

@@ -182,6 +182,9 @@ def average_precision(label: np.ndarray, score: np.ndarray) -> float:
     return float(average_precision_score(label, score))
 
 
+RANKING = {"auroc": auroc, "auprc": average_precision}
+
+
 def checked_labels(label: np.ndarray) -> np.ndarray:
     """Labels as float64; an error if one is neither 0, 1 nor NaN."""
     label = np.asarray(label, dtype=np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import yaml
@@ -28,7 +29,10 @@ def apply_override(tree: Any, override: str) -> None:
     for depth, section in enumerate(sections):
         if isinstance(tree, dict) and tree.get(section) is None:
             tree[section] = {}
-        tree = _item(tree, section, override, ".".join(sections[:depth]))
+        # A copy, as one that YAML says again by an alias is the same.
+        item = copy(_item(tree, section, override, ".".join(sections[:depth])))
+        tree[int(section) if isinstance(tree, list) else section] = item
+        tree = item
     if isinstance(tree, list):
         _item(tree, last, override, ".".join(sections))
         tree[int(last)] = value

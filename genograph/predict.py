@@ -22,7 +22,7 @@ from torch import Tensor
 
 from genograph.assays.bigwig import write_bigwig
 from genograph.augment import reverse_complement, turned
-from genograph.checkpoint import load_run
+from genograph.checkpoint import load_run, trained_config
 from genograph.config import Config
 from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment
@@ -34,7 +34,14 @@ from genograph.store import Store
 _STDERR = Console(stderr=True)
 
 
-def predict(run: str | Path, out: str | Path | None = None, *, config: Config | None = None, workers: int = 1) -> Path:
+def predict(
+    run: str | Path,
+    out: str | Path | None = None,
+    *,
+    config: Config | None = None,
+    genome: str | None = None,
+    workers: int = 1,
+) -> Path:
     """Predict every bin of the genome with a trained run; returns the folder of bigWigs.
 
     Values are in the units that the model was trained on, that is after the targets table's transforms. Here a
@@ -43,8 +50,10 @@ def predict(run: str | Path, out: str | Path | None = None, *, config: Config | 
 
     Args:
         run: A run folder.
-        out: Where to write `<identifier>.bw`; None for `predictions/` in the run folder.
+        out: Where to write `<identifier>.bw`; None for `predictions/` in the run folder. Those of several genomes
+            go to a folder for each in there.
         config: The run's config with changes; None for its own.
+        genome: Of a run of several, which one; None for all.
         workers: Processes on this machine that share out the windows; 1 where torchrun or srun started several.
 
     Raises:
@@ -52,13 +61,21 @@ def predict(run: str | Path, out: str | Path | None = None, *, config: Config | 
     """
     run = Path(run)
     folder = Path(out) if out is not None else run / "predictions"
-    experiment, model = load_run(run, config)
+    config = config or trained_config(run)
+    for each in [genome] if genome is not None else [*config.genomes] or [None]:
+        _predict(run, folder / (each or ""), config, each, workers)
+    return folder
+
+
+def _predict(run: Path, folder: Path, config: Config, genome: str | None, workers: int) -> None:
+    """Predict one genome."""
+    experiment, model = load_run(run, config, genome)
     folder.mkdir(parents=True, exist_ok=True)
-    with crew(folder, workers, partial(_help, run, experiment.config)) as member:
+    with crew(folder, workers, partial(_help, run, config, genome)) as member:
         windows, overlap = _genome_windows(experiment, model)
         if not member.is_first:
             share_predictions(model, windows, experiment.config, member)
-            return folder
+            return
         blended = {
             assay: np.lib.format.open_memmap(
                 member.scratch / f"blended-{assay}.npy",
@@ -73,12 +90,11 @@ def predict(run: str | Path, out: str | Path | None = None, *, config: Config | 
         for assay, targets in experiment.targets.items():
             for values, target in zip(blended[assay], targets, strict=True):
                 write_track(folder / f"{target.identifier}.bw", experiment.store, values)
-    return folder
 
 
-def _help(run: Path, config: Config, member: Crew) -> None:
+def _help(run: Path, config: Config, genome: str | None, member: Crew) -> None:
     """What a worker of `predict` does."""
-    experiment, model = load_run(run, config)
+    experiment, model = load_run(run, config, genome)
     share_predictions(model, _genome_windows(experiment, model)[0], config, member)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-from torch.utils.data import Sampler
+from torch.utils.data import BatchSampler, Sampler
 
 FILL = -1  # in place of a window
 
@@ -53,3 +53,33 @@ class EpochSampler(Sampler):
         if self.shuffle:
             return -(-self.count // self.world_size)
         return len(range(self.rank, self.count, self.world_size))
+
+
+class TurnSampler(Sampler):
+    """Batches of several genomes in turn, as (genome, draws): all of each once an epoch.
+
+    Args:
+        batches: Of each genome, over an `EpochSampler`; in a shuffled epoch of several processes, as many in each.
+        seed: With the epoch it alone decides the order of turns, so that it is the same in all processes.
+        shuffle: Whether genomes take turns; else one comes after the other.
+    """
+
+    def __init__(self, batches: Mapping[str, BatchSampler], *, seed: int, shuffle: bool) -> None:
+        self.batches, self.seed, self.shuffle, self.epoch = batches, seed, shuffle, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next; the training loop calls this."""
+        self.epoch = epoch
+        for batches in self.batches.values():
+            batches.sampler.set_epoch(epoch)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def __iter__(self) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+        genomes = list(self.batches)
+        turns = np.repeat(np.arange(len(genomes)), [len(self.batches[genome]) for genome in genomes])
+        if self.shuffle:
+            turns = np.random.default_rng([self.seed, self.epoch, len(genomes)]).permutation(turns)
+        draws = [iter(self.batches[genome]) for genome in genomes]
+        return ((genomes[turn], next(draws[turn])) for turn in turns)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.batches.values()))

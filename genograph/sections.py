@@ -59,6 +59,8 @@ def _keys(kind: type[Section], section: str) -> list[str]:
     """The keys that a section such as `training` or the root `` knows."""
     model: Any = kind
     for part in filter(None, re.sub(r"\[\d+\]", "", section).split(".")):
+        if part not in model.model_fields:  # the name of one of several sections
+            continue
         options = [model.model_fields[part].annotation, *typing.get_args(model.model_fields[part].annotation)]
         model = next(each for each in options if inspect.isclass(each) and issubclass(each, BaseModel))
     return list(model.model_fields)

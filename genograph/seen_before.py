@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from safetensors import SafetensorError, safe_open
 
-from genograph.checkpoint import WEIGHTS
+from genograph.checkpoint import WEIGHTS, entries_of
 from genograph.config import Config, parse_config
 from genograph.embeddings import Description, marked
 from genograph.errors import InputError
@@ -52,8 +52,9 @@ def seen_before(config: Config, store: Store) -> Seen:
     weights of others, nothing is known.
     """
     nothing, stored = np.zeros(len(store.bins), dtype=bool), config.model.embeddings
-    of_parts = {path for key, path in config.model.files.items() if not key.endswith(".name") and path != stored}
-    seen = Seen(nothing, nothing, tuple(sorted(map(str, of_parts))))
+    told = ("model.encoder.file", "model.encoder.array") if stored is not None else ()
+    of_parts = {str(path) for key, path in config.model.files.items() if not key.endswith((".name", *told))}
+    seen = Seen(nothing, nothing, tuple(sorted(of_parts)))
     for run in sorted({*config.training.start_from.values()}):
         seen |= seen_by_run(run, store)
     if stored is not None:
@@ -73,8 +74,10 @@ def seen_by_run(run: Path, store: Store) -> Seen:
     try:
         with safe_open(run if run.name == WEIGHTS else run / WEIGHTS, "pt") as file:
             metadata = file.metadata()
-        config, here = parse_config(yaml.safe_load(metadata["config"])), _sequence(store.manifest["sources"])
-        return seen_by(config, store) if here and _sequence(json.loads(metadata["store"])) == here else unknown
+        config, sources = parse_config(yaml.safe_load(metadata["config"])), json.loads(metadata["store"])
+        here = _sequence(store.manifest["sources"])
+        same = [each for each in config.genomes or [None] if _sequence(entries_of(sources, each)) == here]
+        return seen_by(config.of(same[0]), store) if here and same else unknown
     except (OSError, SafetensorError, InputError):  # a file or a chromosome that is not there, an option of old
         return unknown
 

@@ -33,10 +33,12 @@ from genograph.config import Config, TrainingConfig, changed_keys
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
+from genograph.joint import JointExperiment, JointWindows
+from genograph.metrics_table import MetricsTable
 from genograph.nn.model import GenomeModel, ModelPart
 from genograph.nn.synced_norm import normalise_over_processes
 from genograph.processes import launched
-from genograph.trainer import Checkpoints, MetricsTable, TrainingModule
+from genograph.trainer import Checkpoints, TrainingModule
 
 log = logging.getLogger("genograph")
 
@@ -68,7 +70,7 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
         if not checkpoints.epochs:
             log.info("No finished epoch at %s: starting from the beginning.", checkpoints.last)
     trainer = _trainer(config.training, folder, checkpoints)
-    experiment = Experiment.open(config)
+    experiment = JointExperiment.open(config) if config.genomes else Experiment.open(config)
     if "features" in config.training.start_from:
         experiment = scaled_as(experiment, config.training.start_from["features"])
     torch.manual_seed(config.seed)
@@ -76,9 +78,10 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     _check_frozen(model, config.training)
     begin_with(model, config.training.start_from)
     windows = experiment.dataset("train", model.halo, augment=True)
-    _tell_contacts(windows)
+    for each in windows.parts.values() if isinstance(windows, JointWindows) else [windows]:
+        _tell_contacts(each)
     if config.training.sync_norm and trainer.world_size > 1:
-        _check_all_is_read(experiment)
+        _check_all_is_read(config)
         normalise_over_processes(model)
     module = TrainingModule(
         model,
@@ -109,10 +112,24 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
         state = torch.load(checkpoints.best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
         save_model(model, experiment, folder)
-        best = checkpoints.epochs - checkpoints.waited
-        write_card(model, experiment, Trained(checkpoints.epochs, best, checkpoints.best_score), folder)
+        _write_cards(model, experiment, checkpoints, folder)
     trainer.strategy.barrier()
     return folder
+
+
+def _write_cards(
+    model: GenomeModel, experiment: Experiment | JointExperiment, checkpoints: Checkpoints, folder: Path
+) -> None:
+    """A card, or one for each genome in a folder of its name."""
+    trained = Trained(checkpoints.epochs, checkpoints.epochs - checkpoints.waited, checkpoints.best_score)
+    if isinstance(experiment, Experiment):
+        write_card(model, experiment, trained, folder)
+        return
+    for genome, part in experiment.parts.items():
+        own = part.model()
+        for name in experiment.config.training.freeze:
+            getattr(own, name).requires_grad_(False)
+        write_card(own, part, trained, folder, genome=genome)
 
 
 def _check_frozen(model: GenomeModel, config: TrainingConfig) -> None:
@@ -129,9 +146,9 @@ def _check_frozen(model: GenomeModel, config: TrainingConfig) -> None:
         raise InputError("training.freeze leaves nothing to train.")
 
 
-def _check_all_is_read(experiment: Experiment) -> None:
+def _check_all_is_read(config: Config) -> None:
     """Refuse to wait, in an encoder's normalisation, for a process whose batch has nothing to read."""
-    if experiment.config.graph.candidates is not None:
+    if any(config.of(genome).graph.candidates is not None for genome in config.genomes or [None]):
         raise InputError("training.sync_norm: with graph.candidates a batch may have nothing to read; leave one out.")
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import logging
 import math
-import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -26,12 +25,11 @@ from genograph.config import TrainingConfig
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.graph.batch import GenomeBatch
-from genograph.metrics import POSITIVE, TrackSums, auroc, average_precision
+from genograph.joint import JointWindows
+from genograph.metrics import POSITIVE, RANKING, TrackSums
 from genograph.nn.heads import Head
 from genograph.nn.model import GenomeModel
 from genograph.nn.optimizer import build_optimizer, clip_gradients, limit_norms, rate_share, weight_penalty
-
-RANKING = {"auroc": auroc, "auprc": average_precision}
 
 log = logging.getLogger("genograph")
 
@@ -48,8 +46,8 @@ class TrainingModule(pl.LightningModule):
         model: GenomeModel,
         config: TrainingConfig,
         *,
-        train: WindowDataset | None,
-        valid: WindowDataset | None,
+        train: WindowDataset | JointWindows | None,
+        valid: WindowDataset | JointWindows | None,
         seed: int,
     ) -> None:
         super().__init__()
@@ -58,6 +56,7 @@ class TrainingModule(pl.LightningModule):
         self._sums: dict[str, TrackSums] = {}
         self._losses: dict[str, np.ndarray] = {}
         self._ranked: dict[str, list[np.ndarray]] = {}
+        self._idle: list[nn.Parameter] = []
         for part in config.freeze:
             getattr(model, part).requires_grad_(False)
         # Processes would wait for each other's moving statistics at every step of a validation, though one of them
@@ -74,12 +73,17 @@ class TrainingModule(pl.LightningModule):
         # At every step, as loaders draw from the same stream, and not at the same time in a run that goes on.
         torch.manual_seed(hash((self.seed, self.current_epoch, batch_idx, self.global_rank)) % 2**63)
         shares, windows = self._shares(batch)
+        self._idle = self.model.idle(batch)
         loss, parts = self.model.loss(batch, shares=shares)
         if not all(np.isfinite(each) for each in self._gather(loss.detach().double().cpu().numpy())):
             self._report_divergence(parts)
         self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=windows, sync_dist=True)
         l1, l2 = self.config.l1, self.config.l2
         return loss + weight_penalty(self._trained(), l1=l1, l2=l2) if l1 or l2 else loss
+
+    def on_after_backward(self) -> None:
+        for parameter in self._idle:  # else momentum or a penalty would move the heads of other genomes
+            parameter.grad = None
 
     def on_validation_epoch_start(self) -> None:
         self._sums = {assay: TrackSums(tracks) for assay, tracks in self.model.tracks.items()}
@@ -106,20 +110,27 @@ class TrainingModule(pl.LightningModule):
                 self._ranked[assay].append(np.stack([predicted, np.where(kept, observed, np.nan)]))
 
     def on_validation_epoch_end(self) -> None:
-        losses, scores = [], []
+        losses, scores = defaultdict(list), defaultdict(list)  # of each genome
         for assay, head in self.model.heads.items():
             loss, values = sum(self._gather(self._losses[assay]))
             if values:
-                losses.append(head.weight * loss / values)
+                losses[_genome(assay)].append(head.weight * loss / values)
                 self.log(f"valid/loss/{assay}", loss / values)
             pearsonr = TrackSums.from_states(self._gather(self._sums[assay].state())).pearsonr()
-            scores.append(pearsonr)
+            scores[_genome(assay)].append(pearsonr)
             self.log(f"valid/pearsonr/{assay}", _mean(pearsonr))
-        self.log("valid/loss", sum(losses) if losses else math.nan)
+        self._log_mean("loss", {genome: sum(each) for genome, each in losses.items()})
         # A track that is constant in the validation split has no correlation and does not count.
-        self.log("valid/pearsonr", _mean(np.concatenate(scores)))
+        self._log_mean("pearsonr", {genome: _mean(np.concatenate(each)) for genome, each in scores.items()})
         if self.config.monitor in RANKING:
-            self.log(f"valid/{self.config.monitor}", self._ranking(RANKING[self.config.monitor]))
+            self._log_mean(self.config.monitor, self._ranking(RANKING[self.config.monitor]))
+
+    def _log_mean(self, score: str, by_genome: dict[str, float]) -> None:
+        """Log the mean over genomes, and where there are several that of each."""
+        defined = [value for value in by_genome.values() if not math.isnan(value)]
+        self.log(f"valid/{score}", sum(defined) / len(defined) if defined else math.nan)
+        for genome in filter(None, by_genome):
+            self.log(f"valid/{score}/{genome}", by_genome[genome])
 
     def configure_optimizers(self) -> dict[str, Any]:
         config = self.config
@@ -161,7 +172,7 @@ class TrainingModule(pl.LightningModule):
     def _trained(self) -> list[nn.Parameter]:
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
-    def _loader(self, windows: WindowDataset | None, *, shuffle: bool) -> DataLoader:
+    def _loader(self, windows: WindowDataset | JointWindows | None, *, shuffle: bool) -> DataLoader:
         assert windows is not None, "only a module that trains has datasets"
         return windows.loader(
             shuffle=shuffle,
@@ -177,15 +188,16 @@ class TrainingModule(pl.LightningModule):
         """
         if self.trainer.world_size == 1:
             return None, batch.num_windows
+        asked = self.model.asked(batch)
         amounts = [
             head.amount(batch.target[assay], batch.mask[assay], batch.coverage.get(assay))
-            for assay, head in self.model.heads.items()
+            for assay, head in asked.items()
         ]
         is_measured = torch.stack([each.flatten(1).any(dim=1) for each in batch.mask.values()]).any(dim=0)
         own = torch.stack([each.float() for each in (*amounts, is_measured.sum())])
         everyone = self.all_gather(own)
         shares = own / everyone.mean(dim=0).clamp(min=1e-9)
-        return dict(zip(self.model.heads, shares[:-1], strict=True)), int(everyone[:, -1].sum())
+        return dict(zip(asked, shares[:-1], strict=True)), int(everyone[:, -1].sum())
 
     def _gather(self, state: np.ndarray) -> list[np.ndarray]:
         """The same array of every process."""
@@ -193,19 +205,20 @@ class TrainingModule(pl.LightningModule):
             return [state]
         return list(self.all_gather(torch.as_tensor(state, device=self.device)).cpu().numpy())
 
-    def _ranking(self, measure: Callable[[np.ndarray, np.ndarray], float]) -> float:
-        """The mean over tracks of peaks and fractions of how well positives rank, over all processes."""
+    def _ranking(self, measure: Callable[[np.ndarray, np.ndarray], float]) -> dict[str, float]:
+        """Mean over a genome's tracks of peaks and fractions of how well positives rank, over all processes."""
         mine = {assay: np.concatenate(each, axis=1) for assay, each in self._ranked.items() if each}
         everyone: list[Any] = [mine]
         if self.trainer.world_size > 1:
             everyone = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(everyone, mine)
-        values = []
+        values = {_genome(assay): [] for assay in self.model.heads}
         for assay in mine:
             prediction, target = np.concatenate([each[assay] for each in everyone if assay in each], axis=1)
             label = np.where(np.isnan(target), np.nan, target >= POSITIVE)
-            values += [measure(label[:, track], prediction[:, track]) for track in range(label.shape[1])]
-        return _mean(np.array(values))
+            tracks = range(label.shape[1])
+            values[_genome(assay)] += [measure(label[:, track], prediction[:, track]) for track in tracks]
+        return {genome: _mean(each) for genome, each in values.items()}
 
     def _report_divergence(self, parts: dict[str, Tensor]) -> None:
         named = ", ".join(f"{assay} {float(value):g}" for assay, value in parts.items())
@@ -229,8 +242,14 @@ def _summed_loss(head: Head, raw: Tensor, target: Tensor, mask: Tensor, coverage
     return np.array([float(loss[has_values].double().cpu() @ values), float(values.sum())])
 
 
-def _mean(values: np.ndarray) -> float:
+def _genome(assay: str) -> str:
+    """Of several genomes, that of a head named `genome/assay`; empty where there is one."""
+    return assay.rpartition("/")[0]
+
+
+def _mean(values: Iterable[float]) -> float:
     """Mean of what is defined; NaN if nothing is."""
+    values = np.array([*values], dtype=float)
     defined = values[np.isfinite(values)]
     return float(defined.mean()) if len(defined) else math.nan
 
@@ -293,48 +312,3 @@ class Checkpoints(Checkpoint):
         if not math.isfinite(score) or math.isnan(self.best_score):
             return math.isfinite(score)
         return score < self.best_score if self.config.monitor == "loss" else score > self.best_score
-
-
-class MetricsTable(pl.Callback):
-    """Appends one row an epoch to `metrics.csv` and prints it; a resumed run goes on below the old rows."""
-
-    def __init__(self, path: Path, *, first_epoch: int, monitor: str) -> None:
-        self.path, self._started = path, 0.0
-        self.scores = ["pearsonr", *([monitor] if monitor in RANKING else [])]  # told of every epoch
-        self._rows = [row for row in self._read() if int(row["epoch"]) < first_epoch]
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._started = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
-        metrics = trainer.callback_metrics
-        row = {
-            "epoch": trainer.current_epoch,
-            "step": trainer.global_step,
-            "train_loss": f"{float(metrics['train/loss_epoch']):.6g}",
-            "valid_loss": f"{float(metrics['valid/loss']):.6g}",
-            **{f"valid_{score}": f"{float(metrics[f'valid/{score}']):.6g}" for score in self.scores},
-            "seconds": f"{time.perf_counter() - self._started:.2f}",
-        }
-        self._rows.append(row)
-        self._write()
-        scores = "".join(f"valid {score} {row['valid_' + score]:<9} " for score in self.scores)
-        print(
-            f"epoch {row['epoch']:>3}  train loss {row['train_loss']:<9} valid loss {row['valid_loss']:<9} "
-            f"{scores}{row['seconds']} s",
-            flush=True,
-        )
-
-    def _read(self) -> list[dict[str, Any]]:
-        if not self.path.is_file():
-            return []
-        with self.path.open(newline="") as file:
-            return list(csv.DictReader(file))
-
-    def _write(self) -> None:
-        with replacing(self.path) as written, written.open("w", newline="") as file:
-            table = csv.DictWriter(file, list(self._rows[-1]))
-            table.writeheader()
-            table.writerows(self._rows)

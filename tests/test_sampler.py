@@ -5,8 +5,9 @@ from collections import Counter
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import BatchSampler
 
-from genograph.sampler import FILL, EpochSampler
+from genograph.sampler import FILL, EpochSampler, TurnSampler
 
 
 def draws(count, epoch=0, **options):
@@ -74,3 +75,40 @@ def test_a_balanced_epoch_takes_turns_and_shows_all_of_the_larger_class_once(pos
         counts = [times[window] for window in np.flatnonzero(of_class)]
         assert max(counts) - min(counts) <= 1
         assert min(counts) >= 1
+
+
+def turns(*, seed=0, epoch=0, shuffle=True, rank=0, world_size=1):
+    """The (genome, draws) of an epoch of 5 windows of one genome and 3 of another, two a batch."""
+    options = {"seed": seed, "shuffle": shuffle, "rank": rank, "world_size": world_size}
+    counts = {"human": 5, "mouse": 3}
+    batches = {name: BatchSampler(EpochSampler(count, **options), 2, False) for name, count in counts.items()}
+    sampler = TurnSampler(batches, seed=seed, shuffle=shuffle)
+    sampler.set_epoch(epoch)
+    found = list(sampler)
+    assert len(found) == len(sampler)
+    return found
+
+
+def test_an_epoch_has_every_window_of_every_genome_once():
+    for epoch in range(3):
+        met = Counter((genome, draw) for genome, draws in turns(epoch=epoch) for draw in draws)
+        expected = [("human", (epoch, window)) for window in range(5)] + [
+            ("mouse", (epoch, window)) for window in range(3)
+        ]
+        assert met == Counter(expected)
+
+
+def test_the_order_of_genomes_follows_from_seed_and_epoch_alone():
+    orders = {tuple(genome for genome, _ in turns(seed=seed, epoch=epoch)) for seed in range(3) for epoch in range(4)}
+    assert len(orders) > 3
+    assert turns(seed=1, epoch=2) == turns(seed=1, epoch=2)
+
+
+def test_all_processes_step_through_the_same_genomes():
+    for epoch in range(5):
+        first, second = (turns(epoch=epoch, rank=rank, world_size=2) for rank in range(2))
+        assert [genome for genome, _ in first] == [genome for genome, _ in second]
+
+
+def test_genomes_that_are_judged_come_one_after_the_other():
+    assert [genome for genome, _ in turns(shuffle=False)] == ["human"] * 3 + ["mouse"] * 2

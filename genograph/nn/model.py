@@ -29,7 +29,8 @@ class GenomeModel(nn.Module):
         neighbours: Covered CpGs beside a bin to an embedding that stands beside the encoder's; None for none.
         processor: Lets the bins of a batch talk.
         trunk: Shared by the heads; None for none.
-        heads: By assay.
+        heads: By assay. Of several genomes by `genome/assay`: a batch, of one of them, then asks for those it has
+            targets of.
         features: Columns of what nodes bring along besides sequence, which are added to their bins by a linear map.
         halo: Bins of context on both sides of a piece of sequence, dropped after encoding.
         masked: Whether bins may come without sequence; they share one learned embedding, which otherwise is 0.
@@ -111,6 +112,7 @@ class GenomeModel(nn.Module):
             raise InputError("no value of any assay was measured in this batch. Leave out windows that hold nothing.")
         # Zero times the others: a process of several must see a gradient, if of zero, for every parameter.
         unmeasured = sum(raw[assay].sum() * 0 for assay in losses if assay not in parts)
+        unmeasured = unmeasured + sum(parameter.sum() * 0 for parameter in self.idle(batch))
         total = sum(self.heads[assay].weight * loss for assay, loss in parts.items()) + unmeasured
         return total, {assay: loss.detach() for assay, loss in parts.items()}
 
@@ -141,7 +143,16 @@ class GenomeModel(nn.Module):
             x = x + self.features(batch.features).index_select(0, node)
         x = self.processor(x, batch)
         x = self.trunk(batch.windows(x))
-        return {assay: head(x) for assay, head in self.heads.items()}
+        return {assay: head(x) for assay, head in self.asked(batch).items()}
+
+    def asked(self, batch: GenomeBatch) -> dict[str, Head]:
+        """The heads that a batch has targets of; all of them if it has none."""
+        return {assay: head for assay, head in self.heads.items() if assay in batch.target or not batch.target}
+
+    def idle(self, batch: GenomeBatch) -> list[nn.Parameter]:
+        """The weights of the other heads, those of other genomes."""
+        asked = self.asked(batch)
+        return [each for assay, head in self.heads.items() if assay not in asked for each in head.parameters()]
 
 
 class ComponentSpec(Protocol):

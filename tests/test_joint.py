@@ -1,0 +1,265 @@
+"""Several genomes share one model but for its heads: each learns, and is judged as if it were alone."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import pytorch_lightning as pl
+import torch
+from typer.testing import CliRunner
+
+from genograph.audit import CHECKS
+from genograph.checkpoint import begin_with, load_run, save_model
+from genograph.cli import app
+from genograph.config import load_config
+from genograph.errors import InputError
+from genograph.evaluate import evaluate
+from genograph.experiment import Experiment
+from genograph.joint import JointExperiment
+from genograph.predict import predict
+from genograph.train import train
+from genograph.trainer import TrainingModule
+from tests.test_processes import ODD, assert_alike, finish
+from tests.test_train import CLI, assert_equal_weights, weights
+from tests.two_genomes import write_genomes
+
+GENOMES = ("human", "mouse")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return write_genomes(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def run(world, tmp_path_factory):
+    return train(load_config(world), tmp_path_factory.mktemp("runs") / "both")
+
+
+@pytest.fixture
+def joint(world):
+    return JointExperiment.open(load_config(world))
+
+
+def one_batch(windows, genome):
+    return next(iter(windows.parts[genome].loader(shuffle=False))), windows[genome, [(0, 0), (0, 1)]]
+
+
+def loss_of(model, experiment):
+    """The mean training loss of all windows, without dropout."""
+    with torch.no_grad():
+        return np.mean(
+            [float(model.loss(batch)[0]) for batch in experiment.dataset("train", model.halo).loader(shuffle=False)]
+        )
+
+
+def test_a_batch_is_that_of_its_genome_with_assays_named_by_it(joint):
+    windows = joint.dataset("train", joint.model().halo)
+    alone, named = one_batch(windows, "mouse")
+    assert list(alone.target) == ["coverage"]
+    assert list(named.target) == list(named.mask) == ["mouse/coverage"]
+    assert torch.equal(alone.target["coverage"], named.target["mouse/coverage"])
+    assert torch.equal(alone.codes, named.codes)
+
+
+def test_heads_are_of_each_genome_and_all_else_is_there_once(joint):
+    model = joint.model()
+    assert model.tracks == {"human/coverage": 1, "human/expression": 2, "human/methylation": 1, "mouse/coverage": 2}
+    alone = joint.parts["human"].model()
+    assert {name for name in model.state_dict() if not name.startswith("heads.")} == {
+        name for name in alone.state_dict() if not name.startswith("heads.")
+    }
+
+
+def test_the_shared_parts_get_gradients_from_each_genome_and_heads_from_their_own(joint):
+    model = joint.model()
+    windows = joint.dataset("train", model.halo)
+    for genome in GENOMES:
+        model.zero_grad()
+        _, batch = one_batch(windows, genome)
+        model.loss(batch)[0].backward()
+        assert all(each.grad.abs().sum() > 0 for part in (model.encoder, model.trunk) for each in part.parameters())
+        moved = {assay for assay, head in model.heads.items() if head.linear.weight.grad.abs().sum() > 0}
+        assert moved == {assay for assay in model.heads if assay.startswith(f"{genome}/")}
+        # A process of several must see a gradient, if of zero, for every parameter.
+        assert all(each.grad is not None for each in model.heads.parameters())
+
+
+def test_a_step_of_one_genome_leaves_the_heads_of_others_as_they_are(world):
+    config = load_config(world, ["training.l2=0.1", "training.optimizer=adam"])
+    joint = JointExperiment.open(config)
+    model = joint.model()
+    steps = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_start(self, trainer, module, batch, batch_idx):
+            self.before = {assay: head.linear.weight.clone() for assay, head in module.model.heads.items()}
+
+        def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+            now = {assay: head.linear.weight for assay, head in module.model.heads.items()}
+            steps.append(({*batch.target}, {assay for assay in now if not torch.equal(now[assay], self.before[assay])}))
+
+    module = TrainingModule(model, config.training, train=joint.dataset("train", model.halo), valid=None, seed=0)
+    quiet = {
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": False,
+    }
+    trainer = pl.Trainer(accelerator="cpu", devices=1, max_epochs=2, callbacks=[Watch()], limit_val_batches=0, **quiet)
+    trainer.fit(module)
+    assert all(moved == asked for asked, moved in steps)
+    assert len({frozenset(asked) for asked, _ in steps}) == 2
+
+
+def test_training_reduces_the_loss_of_each_genome(joint, world, tmp_path):
+    torch.manual_seed(0)
+    begun = joint.model()
+    run = train(load_config(world, ["training.max_epochs=6", "training.monitor=loss"]), tmp_path / "run")
+    for genome in GENOMES:
+        experiment, model = load_run(run, genome=genome)
+        heads = {assay: begun.heads[f"{genome}/{assay}"] for assay in model.heads}
+        new = experiment.model()
+        new.load_state_dict(begun.state_dict(), strict=False)
+        new.heads = torch.nn.ModuleDict(heads)
+        assert loss_of(model, experiment) < loss_of(new.eval(), experiment)
+
+
+def test_the_score_of_an_epoch_is_the_mean_over_genomes(run):
+    rows = list(csv.DictReader((run / "metrics.csv").open()))
+    assert list(rows[0]) == ["epoch", "step", "train_loss", "valid_loss", "valid_pearsonr", "seconds"]
+    best = max(float(row["valid_pearsonr"]) for row in rows)
+    table = evaluate(run, run / "on_valid", config=load_config(run, ["evaluation.split=valid"]))
+    by_genome = table.groupby("genome")["pearsonr"].mean()
+    assert len(by_genome) == 2
+    assert by_genome.mean() == pytest.approx(best, abs=1e-5)
+
+
+def test_a_run_that_goes_on_after_a_stop_ends_with_the_weights_of_one_that_did_not(world, tmp_path):
+    whole = train(load_config(world, ["training.max_epochs=4"]), tmp_path / "whole")
+    train(load_config(world, ["training.max_epochs=2"]), tmp_path / "stopped")
+    resumed = train(load_config(world, ["training.max_epochs=4"]), tmp_path / "stopped", resume=True)
+    assert_equal_weights(whole, resumed)
+
+
+def test_a_genome_is_judged_as_a_run_of_it_alone_with_the_same_weights(world, run, tmp_path):
+    table = evaluate(run, tmp_path / "tables")
+    experiment = Experiment.open(load_config(world.parent / "mouse" / "tiny.yaml"))
+    _, model = load_run(run, genome="mouse")
+    (tmp_path / "alone").mkdir()
+    save_model(model, experiment, tmp_path / "alone")
+    alone = evaluate(tmp_path / "alone")
+    ours = table[table["genome"] == "mouse"].drop(columns="genome").reset_index(drop=True)
+    pd.testing.assert_frame_equal(ours[alone.columns], alone)
+    written = pd.read_csv(tmp_path / "tables" / "mouse" / "baselines.tsv", sep="\t")
+    pd.testing.assert_frame_equal(written, pd.read_csv(tmp_path / "alone" / "baselines.tsv", sep="\t"))
+
+
+def test_two_processes_evaluate_as_one(run, tmp_path):
+    for workers in (1, 2):
+        evaluate(run, tmp_path / str(workers), genome="mouse", workers=workers)
+    one, two = ((tmp_path / each / "mouse" / "accuracy.tsv").read_bytes() for each in ("1", "2"))
+    assert one == two
+    assert not (tmp_path / "1" / "human").exists()
+
+
+def test_bigwigs_go_to_a_folder_of_each_genome(run, tmp_path):
+    predict(run, tmp_path / "all")
+    predict(run, tmp_path / "one", genome="mouse")
+    written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.bw"))
+    assert written == [
+        *(f"all/human/{name}.bw" for name in ("fwd", "gc", "meth", "rev")),
+        *(f"{folder}/mouse/{name}.bw" for folder in ("all", "one") for name in ("fwd", "gc")),
+    ]
+    assert (tmp_path / "all/mouse/gc.bw").read_bytes() == (tmp_path / "one/mouse/gc.bw").read_bytes()
+
+
+def test_a_genome_is_loaded_without_the_data_of_others(world, run, tmp_path):
+    shutil.copytree(world.parent, tmp_path / "world")
+    shutil.rmtree(tmp_path / "world" / "human")
+    shutil.copytree(run, tmp_path / "run")
+    config = load_config(tmp_path / "world" / "both.yaml")
+    experiment, model = load_run(tmp_path / "run", config, "mouse")
+    assert model.tracks == {"coverage": 2}
+    assert experiment.config.name == "both-mouse"
+
+
+def test_a_run_of_several_genomes_is_not_loaded_as_one(run):
+    with pytest.raises(InputError, match="several genomes, human, mouse"):
+        load_run(run)
+    with pytest.raises(InputError, match=r"no genomes\.mose\. Did you mean 'mouse'"):
+        load_run(run, genome="mose")
+    with pytest.raises(InputError, match=r"several genomes, human, mouse\. Only prepare, train, evaluate and predict"):
+        Experiment.open(load_config(run))
+
+
+def test_the_command_line_takes_one_genome_or_all(world, run, tmp_path):
+    def told(*arguments):
+        result = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
+        assert result.exit_code == 0
+        return result.output
+
+    assert told("prepare", world).count("store ") == 2
+    assert told("evaluate", run, "--out", tmp_path / "all").count("tables ") == 2
+    assert told("evaluate", run, "--genome", "mouse", "--out", tmp_path / "one").count("genome     mouse") == 1
+    assert told("predict", run, "--genome", "mouse", "--out", tmp_path / "bw").count("bigWig ") == 2
+    assert told("models", world).count("both-") == 2
+
+
+def test_a_part_of_such_a_run_starts_another_and_the_audit_knows_what_it_saw(world, run):
+    config = load_config(world.parent / "mouse" / "tiny.yaml", [f"training.start_from.encoder={run}"])
+    found = CHECKS["pretrained_on_held_out"](Experiment.open(config))
+    assert (found.status, found.values["trained"], found.values["chosen"]) == ("ok", 0, 0)
+    swapped = config.splits.model_copy(update={"valid": ["chrA"], "test": ["chrB"]})
+    found = CHECKS["pretrained_on_held_out"](Experiment.open(config.model_copy(update={"splits": swapped})))
+    assert (found.status, found.values["trained"], found.values["chosen"]) == ("leak", 312, 187)  # bins of chrA, chrB
+    model = Experiment.open(config).model()
+    begin_with(model, config.training.start_from)
+    trained = weights(run)
+    assert all(torch.equal(each, trained[f"encoder.{name}"]) for name, each in model.encoder.state_dict().items())
+
+
+def test_each_genome_has_a_card_that_says_how_to_load_it(run):
+    text = (run / "mouse" / "card.md").read_text()
+    assert text.startswith("# both-mouse\n")
+    assert 'load_run("both", genome="mouse")' in text
+
+
+def test_edges_with_other_attributes_cannot_share_a_model(world):
+    change = "genomes.mouse.graph={edges: [{name: linear}, {name: hic, top_k: 3, min_distance: 4000}], features: FILE}"
+    table = world.parent / "features.tsv"
+    table.write_text("chrom\tstart\tend\tage\nchrA\t0\t2000\t1\nchrA\t2000\t4000\t2\n")
+    config = load_config(world, [change.replace("FILE", str(table))])
+    with pytest.raises(InputError, match=r"human and mouse cannot share features\.weight"):
+        JointExperiment.open(config).model()
+
+
+def test_an_error_in_the_data_of_a_genome_names_it(world):
+    where = "genomes.human.splits.train=['chrA:24000-30000']"  # of the second half of a chromosome, without methylation
+    joint = JointExperiment.open(load_config(world, [where]))
+    with pytest.raises(InputError, match=r"^genomes\.human: track 'meth' has no measured"):
+        joint.dataset("train", 0)
+
+
+def test_what_one_genome_tests_on_leaves_training_in_the_other(world, tmp_path):
+    (world.parent / "homologs.bed").write_text("chrA\t2560\t3840\tg1\thuman\nchrC\t0\t1280\tg1\tmouse\n")
+    splits = "splits={valid: [chrB], test: [chrC], groups: homologs.bed}"
+    config = load_config(world, [f"genomes.{genome}.{splits}" for genome in GENOMES])
+    joint = JointExperiment.open(config)
+    human, mouse = (joint.parts[genome].split_of_bin for genome in GENOMES)
+    assert np.flatnonzero(human[:312] == -1).tolist() == list(range(20, 30))  # chrA has 312 bins of 128 bp
+    assert not (mouse == -1).any()
+
+
+def test_two_processes_train_as_one_with_their_batches_together(world, tmp_path):
+    alone = train(load_config(world, [*ODD, "batch.size=2"]), tmp_path / "alone")
+    finish([*CLI, "train", world, *ODD, "batch.size=1", "training.devices=2", "--out", tmp_path / "two"])
+    assert_alike(alone, tmp_path / "two")
+    ours, theirs = weights(alone), weights(tmp_path / "two")
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-3, atol=1e-4)
