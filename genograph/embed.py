@@ -140,7 +140,7 @@ class _Encoder:
 
 
 def _description(experiment: Experiment, model: GenomeModel, run: Path) -> Description:
-    """What the embeddings will be, but for their digest and what is missing."""
+    """What the embeddings will be, but for what is missing."""
     store, split = experiment.store, experiment.split_of_bin
     apart = [stretch for code in (*SPLITS.values(), NONE) for stretch in runs(split == code, store.bins)]
     plain = experiment.candidates is None and store.sites is None
@@ -177,7 +177,7 @@ def _begin(
 def _check_same(path: Path, description: Description, dtype: str, bins: Bins) -> None:
     """Refuse to take what is there for what is asked for, if it is something else; the run may have moved."""
     there = Description.read(path)
-    known = {"sha256": None, "missing": None, "made_of": {**there.made_of, "run": description.made_of["run"]}}
+    known = {"missing": None, "made_of": {**there.made_of, "run": description.made_of["run"]}}
     is_same = there.model_copy(update=known) == description
     if not is_same or Embeddings.open(path, bins).values.dtype.name != dtype:
         raise InputError(

@@ -25,7 +25,6 @@ from genograph.atomic import replacing
 from genograph.errors import InputError
 from genograph.genome.bins import Bins
 from genograph.genome.sites import Sites
-from genograph.rebuild import sha256
 from genograph.store import write_json
 
 DESCRIPTION = "embeddings.json"
@@ -44,7 +43,6 @@ class Description(BaseModel):
         channels: Of an embedding.
         sites: Digest of where the bins lie, if they are sites; None if they tile the chromosomes.
         array: The file with the array, beside this one.
-        sha256: Of that file.
         missing: Bins without an embedding; None if not counted.
         receptive_field: bp that an embedding depends on; None if not known.
         both_strands: Whether those of the reverse complement are the same, in reverse.
@@ -62,7 +60,6 @@ class Description(BaseModel):
     channels: int
     sites: str | None = None
     array: str = "embeddings.npy"
-    sha256: str | None = None
     missing: int | None = None
     receptive_field: int | None = None
     both_strands: bool = False
@@ -250,11 +247,10 @@ def save_embeddings(
 
 
 def finish(path: Path, description: Description, values: np.ndarray) -> Path:
-    """Count what is missing, take the array's digest, and write the description, without which there are none."""
+    """Count what is missing, and write the description, without which there are none."""
     blocks = (values[start : start + ROWS] for start in range(0, len(values), ROWS))
     missing = sum(int(np.isnan(block).any(axis=1).sum()) for block in blocks)
-    digest = sha256(path.parent / description.array)
-    write_json(path, description.model_copy(update={"missing": missing, "sha256": digest}).model_dump(mode="json"))
+    write_json(path, description.model_copy(update={"missing": missing}).model_dump(mode="json"))
     return path
 
 

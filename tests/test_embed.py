@@ -258,6 +258,16 @@ def test_views_that_are_not_stored_are_refused(plain, tmp_path):
         reading(plain, path, "model.both_strands=true")
 
 
+def test_an_array_that_was_replaced_is_told_when_a_run_is_opened(plain, tmp_path, caplog):
+    path = embed(plain, tmp_path / "embeddings")
+    begun = train(reading(plain, path), tmp_path / "begun")
+    load_run(begun)
+    assert "trained on other data" not in caplog.text
+    np.save(path.with_name("embeddings.npy"), array(path) + 1)
+    load_run(begun)
+    assert "was trained on other data than it is given now: model.encoder.array." in caplog.text
+
+
 def test_moved_embeddings_are_named_anew(plain, tmp_path):
     path = embed(plain, tmp_path / "there")
     begun = train(reading(plain, path), tmp_path / "begun")

@@ -155,6 +155,7 @@ def test_bins_without_an_embedding_take_the_placeholder(tmp_path):
     np.testing.assert_array_equal(batch.codes[0, source[source >= 0]], values[bins[source >= 0]])
     assert experiment.model().placeholder.requires_grad
     assert seen_before(experiment.config, experiment.store).unknown == (str(path),)
+    assert experiment.sources["model.encoder.array"]["path"] == str(path.with_name("embeddings.npy"))
     train(experiment.config, tmp_path / "run")
 
 
