@@ -27,7 +27,7 @@ from genograph.genome.splits import runs
 from genograph.graph.batch import GenomeBatch
 from genograph.graph.genome_graph import GenomeGraph
 from genograph.graph.levels import LevelReader
-from genograph.graph.neighbours import edges_of_samples, induced_edges, strongest_partners
+from genograph.graph.neighbours import edges_into, edges_of_samples, strongest_partners
 from genograph.metrics import POSITIVE
 from genograph.pieces import PieceReader, Stretches
 from genograph.sampler import FILL, EpochSampler
@@ -120,6 +120,7 @@ class WindowDataset(Dataset):
             self.reader = EmbeddingReader(store, self.runs, 1, 0, candidates, embeddings=embeddings)
         self.covered = neighbours and CoveredReader(store, self.runs, neighbours)
         self._may_be_partner = self._whole_nodes()
+        self._longest_node = int(np.diff(store.bins_of_node).max())  # in bins
         self._lookup = np.full(len(store.nodes), -1, dtype=np.int64)
         self.levels = [LevelReader(each, store.nodes) for each in coarse]
         self._signals = {assay: store.signals(assay) for assay in store.targets}
@@ -194,17 +195,15 @@ class WindowDataset(Dataset):
             level: Of the nodes; larger ones than those of level 0 are all the window's own.
         """
         reader = self.levels[level - 1] if level else None
-        graph = reader.graph if reader else self.graph
-        pairs, lookup = graph.pairs(), np.full(graph.num_nodes, -1, dtype=np.int64)
-        contacts = graph.with_pairs(pairs.take(graph.is_contact(pairs.kind)))
-        degree, (shown, had, nodes) = contacts.degree(), np.zeros(3)
+        graph, (shown, had, nodes) = reader.graph if reader else self.graph, np.zeros(3)
         drawn = np.linspace(0, len(self) - 1, min(len(self), COUNTED_WINDOWS)).astype(np.int64)
         run, first = self.windows[drawn].T
         for sample in self._samples(self._bins_of(run, first, self.batch.window), partners):
             own, all_nodes = (reader.nodes(each) if reader else each for each in (sample.own, sample.nodes))
-            (_, destination), _ = induced_edges(contacts, all_nodes, lookup)
-            shown += np.count_nonzero(np.isin(all_nodes[destination], own))
-            had += degree[own].sum()
+            edges = edges_into(graph, own)
+            edges = edges[graph.is_contact(graph.edge_type[edges])]
+            shown += np.count_nonzero(np.isin(graph.edge_index[0, edges], all_nodes))
+            had += len(edges)
             nodes += len(own)
         return shown / nodes if nodes else float("nan"), shown / had if had else float("nan")
 
@@ -296,9 +295,8 @@ class WindowDataset(Dataset):
         """The bins of each partner node, as rows as long as the largest node."""
         first, end = self.store.bins_of_node[partners].T
         run = self._run_of(first)
-        length = int(np.diff(self.store.bins_of_node).max())
-        bins = self._bins_of(run, first, length)
-        belongs = np.arange(length) < (end - first)[:, None]
+        bins = self._bins_of(run, first, self._longest_node)
+        belongs = np.arange(self._longest_node) < (end - first)[:, None]
         return Stretches(run, first, np.where(belongs, bins, -1))
 
     def _node_numbers(self, window_bins: np.ndarray, partner_bins: np.ndarray, samples: list[_Sample]) -> np.ndarray:

@@ -24,7 +24,7 @@ def strongest_partners(graph: GenomeGraph, seeds: np.ndarray, k: int, allowed: n
     if not k:
         return np.empty(0, dtype=np.int64)
     graph = graph.partners_from or graph
-    edges = _edges_into(graph, seeds)
+    edges = edges_into(graph, seeds)
     source = graph.edge_index[0, edges]
     usable = graph.is_contact(graph.edge_type[edges]) & ~(graph.masked[source] | np.isin(source, seeds))
     if allowed is not None:
@@ -46,7 +46,7 @@ def induced_edges(graph: GenomeGraph, nodes: np.ndarray, lookup: np.ndarray) -> 
     Returns:
         `edge_index` (2, edges) int64 sorted by destination, and `edge_attr` (edges, attributes).
     """
-    edges = _edges_into(graph, nodes)
+    edges = edges_into(graph, nodes)
     lookup[nodes] = np.arange(len(nodes))
     source, destination = lookup[graph.edge_index[:, edges]]
     lookup[nodes] = -1
@@ -73,7 +73,7 @@ def edges_of_samples(
     return np.concatenate(index, axis=1), np.concatenate([attributes for _, attributes in found])
 
 
-def _edges_into(graph: GenomeGraph, nodes: np.ndarray) -> np.ndarray:
+def edges_into(graph: GenomeGraph, nodes: np.ndarray) -> np.ndarray:
     """Numbers of the edges into each node, in the order of `nodes`."""
     first, counts = graph.indptr[nodes], graph.indptr[nodes + 1] - graph.indptr[nodes]
     before = np.cumsum(counts) - counts
