@@ -12,7 +12,9 @@ from genograph.assays.assay import ASSAYS
 from genograph.audit.exposure import splits_of_nodes
 from genograph.audit.shortcuts import MAX_BINS, blocks_of_tracks, drawn, group_means, mean_of
 from genograph.experiment import Experiment
+from genograph.genome.bins import Bins
 from genograph.genome.splits import TRAIN
+from genograph.graph.matching import distance_class
 from genograph.graph.rewiring import pair_key
 from genograph.metrics import TrackSums
 
@@ -61,16 +63,19 @@ def _pairs(experiment: Experiment, level: int, rng: np.random.Generator) -> dict
     known, parts = pair_key(graph.num_nodes, *edges), {}
     for part, inside in (("train", split[edges[0]] == TRAIN), ("held_out", split[edges[0]] != TRAIN)):
         kept = edges[:, drawn(np.flatnonzero(inside), limit)]
-        others = _as_far_apart(kept, group, known, rng)
+        others = _as_far_apart(graph.nodes, kept, group, known, rng)
         is_found = others[0] >= 0
         parts[part] = kept[:, is_found], others[:, is_found]
     return parts
 
 
-def _as_far_apart(pairs: np.ndarray, group: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _as_far_apart(
+    nodes: Bins, pairs: np.ndarray, group: np.ndarray, known: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """For each pair of nodes another of the same two groups, as far apart, drawn at random: (2, pairs); -1 for none.
 
     Args:
+        nodes: The genome's nodes.
         pairs: (2, pairs) nodes; of one on two chromosomes the distance does not count.
         group: (nodes,) chromosome and split; -1 for nodes that are not used.
         known: Keys of the pairs that edges join, which are no other pairs.
@@ -80,13 +85,18 @@ def _as_far_apart(pairs: np.ndarray, group: np.ndarray, known: np.ndarray, rng: 
     start, end = (np.searchsorted(group[order], group[pairs], side=side) for side in ("left", "right"))
     found = np.full(pairs.shape, -1)
     is_near = group[pairs[0]] == group[pairs[1]]
+    number = np.arange(len(nodes))
+    place = nodes.chrom_index(number) * 2 * max(nodes.sizes.values()) + nodes.starts(number)  # ascending
+    distance = distance_class(nodes, *pairs)
     for _ in range(TRIES):
         first, second = order[start + (rng.random(pairs.shape) * (end - start)).astype(np.int64)]
-        second = np.where(is_near, first + pairs[1] - pairs[0], second)
-        is_inside = (second >= 0) & (second < len(group))
+        near = np.searchsorted(place, place[first] + place[pairs[1]] - place[pairs[0]])
+        second = np.where(is_near, near, second)
+        is_inside = second < len(group)
         second = np.where(is_inside, second, 0)
         is_other = ~np.isin(pair_key(len(group), first, second), known)
-        fits = is_inside & is_other & (group[second] == group[pairs[1]]) & (found[0] < 0)
+        is_as_far = ~is_near | (distance_class(nodes, first, second) == distance)
+        fits = is_inside & is_other & is_as_far & (group[second] == group[pairs[1]]) & (found[0] < 0)
         found[:, fits] = np.stack([first, second])[:, fits]
     return found
 

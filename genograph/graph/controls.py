@@ -67,7 +67,10 @@ class Rewired:
 
 @dataclass(frozen=True, kw_only=True)
 class DistanceMatched:
-    """Random pairs, but as many of each type, distance in nodes and two groups.
+    """Random pairs, but as many of each type, distance and two groups.
+
+    Distance counts in nodes. Of nodes of unequal length, or with gaps between, it is the bp from middle to middle, in
+    classes of a tenth of log10, each of a quarter more than the one before.
 
     A pair is drawn with a probability proportional to the product of its nodes' degrees, so that one without edges of
     the type, such as a masked node, stays without. How many edges a node has is kept approximately only: its
@@ -89,7 +92,7 @@ class DistanceMatched:
             redrawn(graph, chrom, pairs, groups, rng)
             for _, chrom, pairs in by_type_and_chrom(graph, contacts.take(~is_between))
         ]
-        return graph.with_pairs(joined(linear, _measured(graph.nodes, between), *within))
+        return graph.with_pairs(joined(linear, _measured(graph.nodes, joined(between, *within))))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from genograph.genome.bins import Bins
+from genograph.genome.regions import Regions
+from genograph.genome.sites import Sites
 from genograph.graph.genome_graph import GenomeGraph, Pairs, pairs_apart
 from genograph.graph.rewiring import group_pair, pair_key
+
+PER_DECADE = 10  # classes of distance of nodes that do not follow one another
+
+
+def distance_class(nodes: Bins, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Nodes from one to the other: (pairs,). If of unequal length or with gaps between, tenths of log10 of the bp."""
+    if not isinstance(nodes, Regions | Sites):
+        return nodes.distance(first, second)
+    return np.floor(PER_DECADE * np.log10(np.maximum(nodes.bp_between(first, second), 1))).astype(np.int64)
 
 
 def by_type_and_chrom(graph: GenomeGraph, pairs: Pairs) -> Iterator[tuple[int, str, Pairs]]:
@@ -19,7 +31,7 @@ def by_type_and_chrom(graph: GenomeGraph, pairs: Pairs) -> Iterator[tuple[int, s
 
 
 def redrawn(graph: GenomeGraph, chrom: str, pairs: Pairs, groups: np.ndarray, rng: np.random.Generator) -> Pairs:
-    """Other pairs of a chromosome's nodes, as many at each distance and of each two groups.
+    """Other pairs of a chromosome's nodes, as many at each distance (`distance_class`) and of each two groups.
 
     Drawn without replacement with a chance proportional to the product of the degrees that `pairs` give the two
     nodes. The rows of `attr` are shuffled among the pairs of one distance and two groups.
@@ -33,9 +45,9 @@ def redrawn(graph: GenomeGraph, chrom: str, pairs: Pairs, groups: np.ndarray, rn
     """
     degree = np.bincount(np.concatenate([pairs.first, pairs.second]), minlength=graph.num_nodes)
     parts = []
-    for distance, rows in _alike(graph.nodes.distance(pairs.first, pairs.second)):
+    for distance, rows in _alike(distance_class(graph.nodes, pairs.first, pairs.second)):
         old = pairs.take(rows)
-        first, second = pairs_apart(graph.nodes, chrom, distance)
+        first, second = _candidates(graph.nodes, chrom, distance, degree > 0)
         chance = degree[first] * degree[second]
         first, second, chance = first[chance > 0], second[chance > 0], chance[chance > 0]
         cell, old_cell = group_pair(groups, first, second), group_pair(groups, old.first, old.second)
@@ -45,6 +57,36 @@ def redrawn(graph: GenomeGraph, chrom: str, pairs: Pairs, groups: np.ndarray, rn
         shuffled = np.lexsort((rng.random(len(old_cell)), old_cell))
         parts.append(old.take(shuffled)._replace(first=first[chosen], second=second[chosen]))
     return joined(*parts)
+
+
+def _candidates(nodes: Bins, chrom: str, distance: int, is_used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of a chromosome's nodes of one class of distance, each once: two of (pairs,).
+
+    Args:
+        nodes: The genome's nodes.
+        chrom: A chromosome.
+        distance: The class, see `distance_class`.
+        is_used: (nodes,) True for nodes that are needed; others may be left out.
+    """
+    if not isinstance(nodes, Regions | Sites):
+        return pairs_apart(nodes, chrom, distance)
+    span, size = nodes.span(chrom), nodes.sizes[chrom]
+    number = span.start + np.flatnonzero(is_used[span])
+    middle = (nodes.starts(number) + nodes.ends(number)) // 2
+    number, middle = number[order := np.argsort(middle, kind="stable")], middle[order]
+    round_trip = np.append(middle, middle + size) if chrom in nodes.circular else middle
+    low, high = (10 ** ((distance + more) / PER_DECADE) for more in (0, 1))
+    place, count = np.arange(len(number)), len(number)
+    start = np.maximum(np.searchsorted(round_trip, middle + int(low) - 1), place + 1)
+    end = np.minimum(np.searchsorted(round_trip, middle + int(high) + 1, side="right"), place + count)
+    found = np.maximum(end - start, 0)
+    one = np.repeat(place, found)
+    other = np.repeat(start - (np.cumsum(found) - found), found) + np.arange(len(one))
+    way = 2 * (round_trip[other] - middle[one])  # of a circle's two ways the shorter one
+    is_once = (way < size) | ((way == size) & (one < other % count)) if chrom in nodes.circular else way >= 0
+    first, second = number[one[is_once]], number[other[is_once] % max(count, 1)]
+    is_alike = distance_class(nodes, first, second) == distance
+    return first[is_alike], second[is_alike]
 
 
 def nearest_free(

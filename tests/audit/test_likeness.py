@@ -10,6 +10,9 @@ from genograph.audit import likeness as module
 from genograph.audit.likeness import _as_far_apart, likeness
 from genograph.config import load_config
 from genograph.experiment import Experiment
+from genograph.genome.bins import Bins
+from genograph.genome.interval import Interval
+from genograph.genome.regions import Regions
 from genograph.graph.genome_graph import Pairs
 from genograph.graph.rewiring import pair_key
 from tests.audit.test_shortcuts import of_bins, set_signal
@@ -69,13 +72,33 @@ def test_other_pairs_are_as_far_apart_in_the_same_groups_and_joined_by_no_edge()
     group = np.array([0] * 10 + [-1] * 2 + [1] * 10)
     pairs = np.array([[0, 2, 12, 3], [3, 5, 20, 15]])  # the last is of two groups
     known = pair_key(len(group), *pairs)
-    first, second = _as_far_apart(pairs, group, known, np.random.default_rng(0))
+    first, second = _as_far_apart(Bins({"chr1": 22}, 1), pairs, group, known, np.random.default_rng(0))
     assert (second - first)[:3].tolist() == [3, 3, 8]
     assert group[[first, second]].tolist() == group[pairs].tolist()
     assert not np.isin(pair_key(len(group), first, second), known).any()
 
 
+def test_other_pairs_of_unequal_nodes_are_as_many_bp_apart():
+    rng = np.random.default_rng(0)
+    start = np.sort(rng.choice(100_000, 300, replace=False))
+    places = [
+        Interval("chr1", int(at), int(at + length))
+        for at, length in zip(start, rng.integers(50, 900, 300), strict=True)
+    ]
+    nodes = Regions.of(places, {"chr1": 101_000})
+    pairs = np.sort(rng.choice(len(nodes), (2, 50)), axis=0)
+    pairs = pairs[:, pairs[0] < pairs[1]]
+    group = np.zeros(len(nodes), dtype=int)
+    found = _as_far_apart(nodes, pairs, group, pair_key(len(nodes), *pairs), rng)
+    is_found = found[0] >= 0
+    ratio = nodes.bp_between(*found[:, is_found]) / nodes.bp_between(*pairs[:, is_found])
+    assert is_found.mean() > 0.8
+    assert ratio.min() > 0.79
+    assert ratio.max() < 1.26
+
+
 def test_a_pair_without_another_as_far_apart_has_none():
     pairs = np.array([[0], [9]])
-    found = _as_far_apart(pairs, np.zeros(10, dtype=int), pair_key(10, *pairs), np.random.default_rng(0))
+    nodes, group = Bins({"chr1": 10}, 1), np.zeros(10, dtype=int)
+    found = _as_far_apart(nodes, pairs, group, pair_key(10, *pairs), np.random.default_rng(0))
     assert found.tolist() == [[-1], [-1]]

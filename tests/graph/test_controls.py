@@ -16,10 +16,13 @@ from genograph.config import load_config, parse_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.genome.bins import Bins
+from genograph.genome.interval import Interval
+from genograph.genome.regions import Regions
 from genograph.genome.splits import NONE, TEST, TRAIN, VALID
 from genograph.graph import CONTROLS, Edges, GenomeGraph, Known, LinearEdges, build_graph, node_groups
 from genograph.graph.controls import DropAttribute, DropType, LinearMatched, Rewired
 from genograph.graph.genome_graph import Pairs, log10_distance
+from genograph.graph.matching import _candidates, distance_class
 from genograph.graph.neighbours import strongest_partners
 from genograph.graph.rewiring import part_again, swap_partners, weight_class
 from tests.tiny import config_tree, write_world
@@ -331,6 +334,46 @@ def test_distance_matching_keeps_the_number_at_every_distance_between_two_groups
     control = applied("distance_matched", graph, seed)
     assert counts(control) == counts(graph)
     assert weights_at(control) == weights_at(graph)
+
+
+def unequal_nodes(circular: bool) -> Regions:
+    rng = np.random.default_rng(1)
+    start = np.sort(rng.choice(49_000, 80, replace=False)).tolist()
+    places = [
+        Interval("chr1", at, at + int(length)) for at, length in zip(start, rng.integers(50, 900, 80), strict=True)
+    ]
+    return Regions.of(places, {"chr1": 50_000}, frozenset({"chr1"} if circular else ()))
+
+
+@pytest.mark.parametrize("circular", [False, True])
+def test_distance_matching_of_unequal_nodes_keeps_the_number_at_every_tenth_of_log_distance(circular):
+    nodes, rng = unequal_nodes(circular), np.random.default_rng(0)
+    ends = rng.choice(len(nodes), (150, 2)).tolist()
+    graph = given_graph([(a, b, 1.0) for a, b in ends if a != b], nodes)
+    groups = np.repeat([0, 1], [40, len(nodes) - 40])
+    control = applied("distance_matched", graph, groups=groups)
+
+    def counts(graph):
+        low, high = loops(graph)
+        pair_groups = np.sort(groups[loops(graph)], axis=0).tolist()
+        return Counter(zip(np.floor(10 * np.log10(nodes.bp_between(low, high))).tolist(), *pair_groups, strict=True))
+
+    assert differ(control, graph)
+    assert counts(control) == counts(graph)
+    measured = log10_distance(nodes, *control.edge_index).astype(np.float32)
+    np.testing.assert_array_equal(control.edge_attr[:, 1], measured)
+
+
+@pytest.mark.parametrize("circular", [False, True])
+def test_all_pairs_of_unequal_nodes_are_of_one_class_of_distance(circular):
+    nodes = unequal_nodes(circular)
+    first, second = np.triu_indices(len(nodes), 1)
+    expected = distance_class(nodes, first, second)
+    for distance in range(0, 48):
+        pairs = np.sort(_candidates(nodes, "chr1", distance, np.ones(len(nodes), dtype=bool)), axis=0)
+        assert sorted(zip(*pairs.tolist(), strict=True)) == list(
+            zip(*(each[expected == distance].tolist() for each in (first, second)), strict=True)
+        )
 
 
 def test_distance_matching_keeps_the_coverage_of_nodes_on_average():
