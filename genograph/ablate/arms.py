@@ -145,11 +145,9 @@ def node_permuted(config: Config) -> Config:
 
 def power_law(config: Config) -> Config:
     """As many edges, to the nearest nodes at the least distance of contacts: what distance alone makes one expect."""
-    edges = [edge for level in config.graph.levels for edge in level if edge.name == HiCEdges.name]
-    least = [HiCEdges(**edge.options).min_distance for edge in edges]
-    if not least:
+    if not any(edge.name == HiCEdges.name for level in config.graph.levels for edge in level):
         raise NotApplicable("arm 'power_law': the config has no 'hic' edges to replace.")
-    return _controlled(config, "linear_matched", min_distance=min(least))
+    return _controlled(config, "linear_matched", min_distance=None)
 
 
 def other_contacts(config: Config) -> Config:

@@ -51,10 +51,11 @@ class Rewired:
     Pairs of one type, two groups and one of eight classes of weight (`weight_class`) exchange partners, about ten times
     each (Maslov and Sneppen 2002, Science 296:910); those that come out as they were go on, where they can. What is
     left of a graph's gain is what the number and strength of a node's contacts tell. Kept are the degree of every node,
-    exactly, and its summed weight, up to the width of a class. Not kept are partners and distances: random ones are
-    mostly far, and the distance of an edge is that of its new ends. Nor is the degree that a model sees: a window takes
-    only its strongest partners, and random ones rarely have edges among themselves
-    (`genograph.dataset.WindowDataset.contacts_shown`). A pair that is alone with its type, groups and class stays.
+    exactly, and its summed weight, up to the width of a class. Own attributes go with the weight to pairs of the same
+    class. Not kept are partners and distances: random ones are mostly far, and the distance of an edge is that of its
+    new ends. Nor is the degree that a model sees: a window takes only its strongest partners, and random ones rarely
+    have edges among themselves (`genograph.dataset.WindowDataset.contacts_shown`). A pair that is alone with its type,
+    groups and class stays.
     """
 
     name: ClassVar[str] = "rewired"
@@ -76,9 +77,9 @@ class DistanceMatched:
     the type, such as a masked node, stays without. How many edges a node has is kept approximately only: its
     correlation with before is .57 to .99, the lower the fewer edges nodes have. Some pairs come out as they were, more
     where nodes are few: to leave them out would cost degrees (in E. coli a correlation of .47 in place of .79). Weights
-    are those of the pairs at that distance, shuffled, so that a node's strength is not kept. Pairs between chromosomes
-    have no distance and are rewired. Time grows with nodes of a chromosome times distances on it, memory with the
-    nodes.
+    and own attributes are those of the pairs at that distance, shuffled together, so that a node's strength is not
+    kept. Pairs between chromosomes have no distance and are rewired. Time grows with nodes of a chromosome times
+    distances on it, memory with the nodes.
     """
 
     name: ClassVar[str] = "distance_matched"
@@ -99,8 +100,8 @@ class DistanceMatched:
 class NodePermuted:
     """The same graph over other sequences: the nodes of a group trade places in it.
 
-    Structure, weights and distances stay, so what is left of a gain does not come from which sequences meet, nor
-    from the degree of the nodes themselves. Masked nodes stay where they are.
+    Structure, weights, distances and own attributes stay, so what is left of a gain does not come from which sequences
+    meet, nor from the degree of the nodes themselves. Masked nodes stay where they are.
     """
 
     name: ClassVar[str] = "node_permuted"
@@ -136,11 +137,12 @@ class LinearMatched:
     """As many edges of every type and two groups, but to the nearest nodes that no linear edge joins yet.
 
     Nearest first, from `min_distance` on; of the last distance that is needed, pairs are drawn at random. They have
-    weight 1, as linear edges do, and contacts that are as many as their distance makes one expect: with the
-    `min_distance` of `hic` edges these are the contacts of a map in which distance is all there is (power law,
-    Lieberman-Aiden et al. 2009, Science 326:289). A pair between chromosomes gives way to one near its end in the
-    larger group. Masked nodes get none. Windows bring along the partners that these edges give them, near ones and
-    mostly fewer, so that batches read other sequence than with the edges as they were, and less.
+    weight 1, as linear edges do, and contacts that are as many as their distance makes one expect: from the least
+    distance of `hic` edges on these are the contacts of a map in which distance is all there is (power law,
+    Lieberman-Aiden et al. 2009, Science 326:289). Own attributes are the mean of the type. A pair between chromosomes
+    gives way to one near its end in the larger group. Masked nodes get none. Windows bring along the partners that these edges
+    give them, near ones and mostly fewer, so that batches read other sequence than with the edges as they were, and
+    less.
 
     Raises:
         InputError: If the groups have fewer pairs than are to be placed, or nodes are of unequal length and there is a
@@ -149,20 +151,21 @@ class LinearMatched:
 
     name: ClassVar[str] = "linear_matched"
 
-    min_distance: int = 0  # bp
+    min_distance: int | None = 0  # bp; None: the least of the type's pairs within chromosomes
 
     def __post_init__(self) -> None:
-        if self.min_distance < 0:
+        if self.min_distance is not None and self.min_distance < 0:
             raise InputError(f"linear_matched: min_distance must not be negative; got {self.min_distance}.")
 
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
-        if self.min_distance and isinstance(graph.nodes, Regions):
+        if self.min_distance != 0 and isinstance(graph.nodes, Regions):
             raise InputError("linear_matched: min_distance counts in nodes of one size; these are not. Leave it out.")
         linear, contacts = _linear_and_contacts(self.name, graph)
-        parts, start = [linear], max(-(-self.min_distance // graph.nodes.bin_size), 1)
+        parts, contacts = [linear], _with_mean_attributes(graph, contacts)
+        starts = {kind: self._start(graph, contacts.take(contacts.kind == kind)) for kind in np.unique(contacts.kind)}
         for kind, chrom, pairs in by_type_and_chrom(graph, _within_chromosomes(graph, groups, contacts)):
             cells = group_pair(groups, pairs.first, pairs.second)
-            first, second = nearest_free(graph, chrom, cells, linear, groups, rng, start=start)
+            first, second = nearest_free(graph, chrom, cells, linear, groups, rng, start=starts[kind])
             if len(first) < len(cells):
                 raise InputError(
                     f"linear_matched: {chrom} has room for {len(first)} edges in place of its {len(cells)} "
@@ -170,6 +173,13 @@ class LinearMatched:
                 )
             parts.append(_measured(graph.nodes, pairs._replace(first=first, second=second), weight=1.0))
         return graph.with_pairs(joined(*parts))
+
+    def _start(self, graph: GenomeGraph, pairs: Pairs) -> int:
+        """The least distance in nodes at which pairs of one type are placed."""
+        if self.min_distance is not None:
+            return max(-(-self.min_distance // graph.nodes.bin_size), 1)
+        distance = graph.nodes.distance(pairs.first, pairs.second)
+        return int(distance[distance > 0].min(initial=graph.num_nodes)) if (distance > 0).any() else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +258,15 @@ def _measured(nodes: Bins, pairs: Pairs, weight: float | None = None) -> Pairs:
     attr[:, 1] = log10_distance(nodes, pairs.first, pairs.second)
     if weight is not None:
         attr[:, 0] = weight
+    return pairs._replace(attr=attr)
+
+
+def _with_mean_attributes(graph: GenomeGraph, pairs: Pairs) -> Pairs:
+    """The pairs with own attributes that are the mean of their type."""
+    attr, first = pairs.attr.copy(), len(graph.attribute_names) - len(graph.attributes)
+    for kind in np.unique(pairs.kind):
+        rows = pairs.kind == kind
+        attr[rows, first:] = attr[rows, first:].mean(axis=0, dtype=np.float64)
     return pairs._replace(attr=attr)
 
 

@@ -530,6 +530,33 @@ def test_linear_matched_keeps_the_number_of_every_chromosome_and_group_from_any_
     assert set(NODES.distance(*loops(control)).tolist()) == {7}
 
 
+def test_without_a_least_distance_linear_matched_starts_where_the_contacts_of_the_type_do():
+    nodes = Bins({"chr1": 10_000}, 1000)
+    ends = {"near": [(0, 3), (4, 9)], "far": [(1, 7), (2, 9)]}
+    kind = [name for name, pairs in ends.items() for _ in pairs]
+    source, destination = zip(*(pair for pairs in ends.values() for pair in pairs), strict=True)
+    graph = GenomeGraph.from_edges(nodes, source, destination, kind=kind)
+    control = LinearMatched(min_distance=None)(graph, np.zeros(10, dtype=int), np.random.default_rng(0))
+    for number, least in enumerate((3, 6)):
+        pairs = control.pairs().take(control.pairs().kind == number)
+        assert (pairs.second - pairs.first).tolist() == [least, least]
+
+
+def test_controls_keep_own_attributes_as_they_say():
+    rng = np.random.default_rng(0)
+    ends = rng.choice(NODES.offsets[1], (40, 2))
+    first, second = np.unique(np.sort(ends[ends[:, 0] < ends[:, 1]], axis=1), axis=0).T
+    known = {"effect": np.arange(len(first)), "reads": rng.poisson(9.0, len(first))}
+    graph = GenomeGraph.from_edges(NODES, first, second, kind="loops", attributes=known)
+    own = {name: applied(name, graph).pairs().attr[:, -2:] for name in RANDOM}
+    before = graph.pairs()
+    for name in ("rewired", "distance_matched", "node_permuted"):
+        assert sorted(own[name].tolist()) == sorted(before.attr[:, -2:].tolist())
+    np.testing.assert_allclose(
+        own["linear_matched"], np.tile(before.attr[:, -2:].mean(axis=0), (len(first), 1)), rtol=1e-6
+    )
+
+
 def test_a_least_distance_below_zero_is_refused():
     with pytest.raises(InputError, match="linear_matched: min_distance must not be negative; got -1"):
         LinearMatched(min_distance=-1)
