@@ -76,8 +76,8 @@ def _pixels(files: Sequence[MapFile]) -> Iterator[pd.DataFrame]:
 
 
 def _balance(merged: cooler.Cooler) -> None:
-    with warnings.catch_warnings(record=True) as told:
-        warnings.filterwarnings("always", message="Iteration limit reached")
-        cooler.balance_cooler(merged, store=True, store_name=COOLER_WEIGHTS, chunksize=10 * CHUNK)
-    if told:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Iteration limit reached")
+        _, found = cooler.balance_cooler(merged, store=True, store_name=COOLER_WEIGHTS, chunksize=10 * CHUNK)
+    if not found["converged"]:
         log.warning("contacts.file: balancing the merged map stopped at its limit of rounds; weights are not final.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import cooler
 import numpy as np
 import pytest
@@ -62,6 +64,33 @@ def test_the_sum_is_balanced_anew_whatever_weights_the_maps_have(tmp_path):
     inside[apart] = dense(merged)[apart]
     sums = inside.sum(axis=0) + inside.sum(axis=1)
     assert sums.std() / sums.mean() < 0.01
+
+
+def balanced(tmp_path, monkeypatch, **options):
+    """A sum of maps, balanced with further options of cooler's."""
+    balance = cooler.balance_cooler
+
+    def of_cooler(*given, **keywords):
+        warnings.warn("a warning of another kind", UserWarning, stacklevel=1)
+        return balance(*given, **keywords | options)
+
+    monkeypatch.setattr(cooler, "balance_cooler", of_cooler)
+    nodes = Bins({"chr1": 4000}, 100)
+    uri = write_map(tmp_path / "m.cool", nodes.sizes, 100, np.random.default_rng(0).poisson(9.0, (40, 40)))
+    return read([uri], tmp_path / "out", nodes)
+
+
+def test_only_balancing_that_stopped_early_is_said_to_have_stopped(tmp_path, monkeypatch, caplog):
+    with pytest.warns(UserWarning, match="a warning of another kind"):
+        balanced(tmp_path, monkeypatch)
+    assert "limit of rounds" not in caplog.text
+
+
+def test_balancing_that_stopped_early_is_told_in_one_line(tmp_path, monkeypatch, caplog):
+    with pytest.warns(UserWarning, match="of another kind") as told:
+        balanced(tmp_path, monkeypatch, max_iters=1)
+    assert {str(each.message) for each in told} == {"a warning of another kind"}
+    assert "balancing the merged map stopped at its limit of rounds; weights are not final" in caplog.text
 
 
 def test_a_list_of_one_is_that_map_balanced(tmp_path):
