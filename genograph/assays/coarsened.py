@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
-from genograph.assays.contacts import ContactMap, _contacts_by_distance
+from genograph.assays.contacts import ContactMap, DerivedMap, contacts_by_distance
 from genograph.assays.expected import expected_within
 from genograph.errors import InputError
 from genograph.genome.bins import Bins, bins_to_nodes
@@ -47,13 +47,13 @@ def coarsened(contacts: ContactMap, nodes: Bins) -> ContactMap:
     }
     coarse = _CoarseMap(**own, parts=contacts, of_node=of_node)
     valid = np.bincount(of_node, weights=np.rint(contacts.mapped * PARTS), minlength=len(nodes))
-    cis, _ = _contacts_by_distance(coarse)
+    cis, _ = contacts_by_distance(coarse)
     return replace(coarse, expected=expected_within(cis, valid, nodes, PARTS * factor, contacts.max_distance))
 
 
 @dataclass(frozen=True, kw_only=True)
-class _CoarseMap(ContactMap):
-    """Shows `pixels` and `blocks` of a map summed to larger nodes; the arrays on disk are those of that map."""
+class _CoarseMap(DerivedMap):
+    """A map summed to larger nodes."""
 
     parts: ContactMap = field(repr=False)
     of_node: np.ndarray = field(repr=False)  # (nodes of `parts`,) the node here

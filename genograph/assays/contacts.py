@@ -17,6 +17,7 @@ from genograph.assays.map_file import MapFile, bin_weights, map_bins_to_nodes, o
 from genograph.assays.replicates import merge_maps
 from genograph.genome.bins import Bins
 
+COLUMNS = {"row": np.int32, "col": np.int32, "balanced": np.float32}  # on disk
 PIXEL = np.dtype([("row", np.int32), ("col", np.int32), ("balanced", np.float64)])
 
 
@@ -53,18 +54,24 @@ class ContactMap:
             scalars["trans_expected"] = float("nan")
         return cls(folder=folder, nodes=nodes, **arrays, **scalars)
 
-    # A mapped page stays resident as long as its mapping lives, so each use maps the file anew.
     @property
     def row(self) -> np.ndarray:
-        return np.load(self.folder / "row.npy", mmap_mode="r")
+        return self._column("row")
 
     @property
     def col(self) -> np.ndarray:
-        return np.load(self.folder / "col.npy", mmap_mode="r")
+        return self._column("col")
 
     @property
     def balanced(self) -> np.ndarray:
-        return np.load(self.folder / "balanced.npy", mmap_mode="r")
+        return self._column("balanced")
+
+    def _column(self, name: str) -> np.ndarray:
+        return self._on_disk(name)
+
+    def _on_disk(self, name: str) -> np.ndarray:
+        # A mapped page stays resident as long as its mapping lives, so each use maps the file anew.
+        return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 
     @property
     def masked(self) -> np.ndarray:
@@ -83,9 +90,9 @@ class ContactMap:
 
     def pixels(self, size: int = 2_000_000) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Row, column and balanced contacts, at most `size` pairs at a time, in order."""
-        for start in range(0, len(self), size):
-            part = slice(start, start + size)
-            yield np.array(self.row[part]), np.array(self.col[part]), np.array(self.balanced[part])
+        for start in range(0, len(self._on_disk("row")), size):
+            row, col, balanced = (np.array(self._on_disk(each)[start : start + size]) for each in COLUMNS)
+            yield row, col, balanced
 
     def blocks(self, size: int = 2_000_000) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         """Row, column, balanced contacts and observed over expected, at most `size` pairs at a time, in order."""
@@ -101,15 +108,27 @@ class ContactMap:
         """
         full = {each.name: getattr(self, each.name) for each in fields(self)}
         thin = _ThinnedMap(**full, share=share, seed=seed)
-        (cis, between), (thin_cis, thin_between) = _contacts_by_distance(self), _contacts_by_distance(thin)
+        (cis, between), (thin_cis, thin_between) = contacts_by_distance(self), contacts_by_distance(thin)
         expected = self.expected * _pooled_ratio(thin_cis, cis, self.nodes)
         trans_expected = self.trans_expected * (thin_between / between if between > 0 else 1.0)
         return replace(thin, expected=expected, trans_expected=trans_expected)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _ThinnedMap(ContactMap):
-    """Shows `pixels` and `blocks` with a share of the reads; the arrays on disk are those of the full map."""
+class DerivedMap(ContactMap):
+    """A map that `pixels` makes of another while that is read; what lies in `folder` is the other's.
+
+    `row`, `col` and `balanced` are put together from `pixels` at each use, in memory.
+    """
+
+    def _column(self, name: str) -> np.ndarray:
+        number, dtype = [*COLUMNS].index(name), COLUMNS[name]
+        return np.concatenate([np.empty(0, dtype), *(pixels[number] for pixels in self.pixels())])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ThinnedMap(DerivedMap):
+    """A share of the reads of the full map."""
 
     share: float
     seed: int
@@ -123,7 +142,7 @@ class _ThinnedMap(ContactMap):
             yield row[seen], col[seen], (balanced * (kept / reads)).astype(np.float32)[seen]
 
 
-def _contacts_by_distance(contacts: ContactMap) -> tuple[np.ndarray, float]:
+def contacts_by_distance(contacts: ContactMap) -> tuple[np.ndarray, float]:
     """Summed contacts at each distance, laid out as `expected` is, and between chromosomes."""
     cis, between = np.zeros(len(contacts.nodes)), 0.0
     for row, col, balanced in contacts.pixels():
@@ -303,8 +322,7 @@ class _GrowingNpy:
 
 def _write_pixels(spool: _Spool, nodes: Bins, folder: Path) -> tuple[np.ndarray, float]:
     """Write the sorted pixels; return the contacts at each distance (see `expected_within`) and in trans."""
-    columns = {"row": np.int32, "col": np.int32, "balanced": np.float32}
-    files = {name: _GrowingNpy(folder / f"{name}.npy", dtype) for name, dtype in columns.items()}
+    files = {name: _GrowingNpy(folder / f"{name}.npy", dtype) for name, dtype in COLUMNS.items()}
     cis, between = np.zeros(len(nodes)), 0.0
     for pixels in spool.stretches():
         for name, file in files.items():

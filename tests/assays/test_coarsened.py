@@ -66,9 +66,27 @@ def test_however_few_pairs_are_read_at_a_time_their_sums_are_whole(size, tmp_pat
     assert max(len(row) for row, *_ in coarsened(fine, COARSE).pixels(size)) <= size
 
 
+def test_arrays_are_those_of_the_larger_nodes_and_not_of_the_map_that_is_summed(tmp_path):
+    found = coarsened(open_map(tmp_path, FINE, *counts_and_weights(), trans=True), COARSE)
+    row, col, balanced = pixels(found)
+    assert len(found) == len(row) < len(COARSE) ** 2
+    for ours, theirs in zip((found.row, found.col, found.balanced), (row, col, balanced), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+
+
+def test_arrays_of_a_thinned_map_are_of_the_reads_that_are_kept(tmp_path):
+    found = open_map(tmp_path, FINE, *counts_and_weights()).thinned(0.1, seed=3)
+    row, col, balanced = pixels(found)
+    assert len(found) == len(row) > 0
+    for ours, theirs in zip((found.row, found.col, found.balanced), (row, col, balanced), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_without_pairs_nothing_is_summed(tmp_path):
     found = coarsened(open_map(tmp_path, FINE, np.zeros((len(FINE), len(FINE)), dtype=int)), COARSE)
     assert [len(row) for row, *_ in found.pixels()] == []
+    assert (len(found), len(found.row)) == (0, 0)
 
 
 def test_pairs_that_lie_farther_apart_than_the_map_keeps_are_none(tmp_path):
