@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -90,6 +90,23 @@ def edge_attributes(values: Mapping[str, ArrayLike], count: int) -> dict[str, np
                 "of their own, without this attribute."
             )
     return found
+
+
+def check_parts(parts: Sequence[tuple[str, Iterable[str]]]) -> None:
+    """Refuse parts of one type, (type, attributes) each, of which not the same is known: 0 would mean two things.
+
+    Raises:
+        InputError: If there are such.
+    """
+    known: dict[str, list[str]] = {}
+    for name, attributes in parts:
+        own = sorted(attributes)
+        if known.setdefault(name, own) != own:
+            one, other = (", ".join(each) or "none" for each in (known[name], own))
+            raise InputError(
+                f"edges of type '{name}' come in parts with other attributes: {one}; {other}. "
+                "Give all the same, or make them two types."
+            )
 
 
 def check_names(edge_types: Sequence[str], attributes: Sequence[str]) -> None:

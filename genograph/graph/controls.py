@@ -140,9 +140,9 @@ class LinearMatched:
     weight 1, as linear edges do, and contacts that are as many as their distance makes one expect: from the least
     distance of `hic` edges on these are the contacts of a map in which distance is all there is (power law,
     Lieberman-Aiden et al. 2009, Science 326:289). Own attributes are the mean of the type. A pair between chromosomes
-    gives way to one near its end in the larger group. Masked nodes get none. Windows bring along the partners that these edges
-    give them, near ones and mostly fewer, so that batches read other sequence than with the edges as they were, and
-    less.
+    gives way to one near its end in the larger group. Masked nodes get none. Windows bring along the partners that
+    these edges give them, near ones and mostly fewer, so that batches read other sequence than with the edges as they
+    were, and less.
 
     Raises:
         InputError: If the groups have fewer pairs than are to be placed, or nodes are of unequal length and there is a

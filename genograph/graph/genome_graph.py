@@ -16,7 +16,7 @@ from genograph.atomic import replacing
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
 from genograph.graph.batch import EDGE_MEASURES
-from genograph.graph.checking import check_names, edge_attributes, edge_kinds, edge_weights, node_numbers
+from genograph.graph.checking import check_names, check_parts, edge_attributes, edge_kinds, edge_weights, node_numbers
 
 LINEAR = "linear"  # the edges of the genome itself; all others are contacts
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -140,12 +140,13 @@ class GenomeGraph:
             masked: (nodes,) True for masked nodes; None for none.
 
         Raises:
-            InputError: If a type or attribute has a name that it cannot have, an attribute is no number, or there are
-                too many types.
+            InputError: If a type or attribute has a name that it cannot have, an attribute is no number, parts of one
+                type have other attributes, or there are too many types.
         """
         edge_types = tuple(dict.fromkeys(name for name, _ in found))
         attributes = tuple(dict.fromkeys(name for _, edges in found for name in edges.attributes))
         check_names(edge_types, attributes)
+        check_parts([(name, edges.attributes) for name, edges in found if len(edges.source)])
         low, high, kind, attr = _unique_pairs([(edge_types.index(name), edges) for name, edges in found], attributes)
         measures = np.stack([attr[:, 0], log10_distance(nodes, low, high)], axis=1)
         is_type = kind[:, None] == np.arange(len(edge_types))

@@ -46,6 +46,14 @@ def test_of_several_edges_the_one_of_the_largest_weight_stays_with_its_attribute
     assert made.edge_attr[:, [0, -1]].tolist() == [[5, 8], [5, 8]]
 
 
+def test_parts_of_one_type_with_other_attributes_are_refused():
+    one = Edges(np.array([0]), np.array([3]), np.ones(1), {"effect": np.zeros(1)})
+    other, empty = (one._replace(attributes={}).take(np.array(rows, dtype=int)) for rows in ([0], []))
+    with pytest.raises(InputError, match=r"edges of type 'a' come in parts with other attributes: effect; none\. Give"):
+        GenomeGraph.of(NODES, [("a", one), ("a", other)])
+    assert GenomeGraph.of(NODES, [("a", one), ("b", other), ("a", empty)]).num_edges == 4
+
+
 def test_edges_of_which_it_is_not_known_have_0_and_a_type_of_their_own():
     class Signed:
         name, needs_contacts = "signed", False
