@@ -94,6 +94,22 @@ class Sites(Bins):
         held = (site >= 0) & (positions < start[np.maximum(site, 0)] + self.bin_size) if len(start) else site >= 0
         return np.where(held, span.start + site, -1)
 
+    def find(self, chrom: str, starts: np.ndarray, ends: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """The site that a place is; where there is none such, the one that holds its point; -1 where none does.
+
+        Raises:
+            InputError: As `locate`, if a place is no site.
+        """
+        span = self.span(chrom)
+        site = span.start + np.searchsorted(self.start[span], starts)
+        known = np.minimum(site, max(span.stop - 1, 0))
+        is_place = (site < span.stop) & (ends - starts == self.bin_size)
+        is_place[is_place] = self.start[known[is_place]] == starts[is_place]
+        found = np.where(is_place, site, -1)
+        if not is_place.all():
+            found[~is_place] = self.locate(chrom, points[~is_place])
+        return found
+
     def touching(self, interval: Interval) -> slice:
         span = self.span(interval.chrom)
         start = self.start[span]

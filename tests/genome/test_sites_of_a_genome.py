@@ -42,6 +42,19 @@ def test_a_base_of_overlapping_sites_has_none_of_its_own():
         make([(0, 10), (0, 19)]).locate("chr1", np.array([19]))
 
 
+def test_a_place_is_the_site_that_lies_there_though_others_overlap_it():
+    sites = make([(0, 10), (0, 19), (0, 25), (1, 0)])
+    starts = np.array([25, 19, 10])
+    assert sites.find("chr1", starts, starts + 10, starts + 5).tolist() == [2, 1, 0]
+    with pytest.raises(InputError, match="sites of 10 bp on chr1 overlap"):
+        sites.find("chr1", np.array([19, 18]), np.array([29, 29]), np.array([24, 23]))
+
+
+def test_a_place_that_is_no_site_is_the_one_that_holds_its_point():
+    starts, ends = np.array([10, 20, 61, 95]), np.array([20, 40, 70, 100])
+    assert SITES.find("chr1", starts, ends, (starts + ends) // 2).tolist() == [0, 1, 2, -1]
+
+
 @pytest.mark.parametrize("places", [[(0, 91)], [(0, -1)], [(1, 45)]])
 def test_a_site_that_leaves_its_chromosome_is_refused(places):
     with pytest.raises(InputError, match="leaves its chromosome"):
