@@ -46,17 +46,17 @@ class Arm:
 def make_arms(config: Config) -> list[Arm]:
     """The arms of a config, the reference first.
 
-    Those that `ablation.arms` names, or all of `ARMS` that the config allows: one that changes nothing, or the same as
-    an earlier one, is left out of these.
+    Those that `ablation.arms` names, or all of `arms_of` that apply. One of these that changes nothing, or the same as
+    an earlier one, is left out.
 
     Raises:
         InputError: If an arm is unknown, named twice, or does not apply to the config, or this has no contact edges.
     """
     if not contact_types(config):
         raise InputError("ablate: graph.edges has no contact edges, such as hic, whose worth could be asked for.")
-    asked = config.ablation.arms
+    asked, known = config.ablation.arms, arms_of(config)
     arms = [_named_arm(config, REFERENCE)]
-    for each in ARMS if asked is None else asked:
+    for each in known if asked is None else asked:
         name = each if isinstance(each, str) else each.name
         if each == REFERENCE:
             continue
@@ -183,6 +183,15 @@ def drop_attribute(config: Config, attribute: str) -> Config:
     return _controlled(config, "drop_attribute", attribute=attribute)
 
 
+def drop_features(config: Config) -> Config:
+    """Nothing that nodes bring along besides sequence, and no weights for it."""
+    tree = config.model_dump(mode="json")
+    tree["graph"]["features"] = None
+    tree["training"]["start_from"].pop("features", None)
+    tree["training"]["freeze"] = [part for part in tree["training"]["freeze"] if part != "features"]
+    return parse_config(tree)
+
+
 ARMS: dict[str, Callable[[Config], Config]] = {
     REFERENCE: hic,
     "no_graph": no_graph,
@@ -204,6 +213,17 @@ ARMS: dict[str, Callable[[Config], Config]] = {
 }
 
 
+def arms_of(config: Config) -> dict[str, Callable[[Config], Config]]:
+    """`ARMS`, and those that a config's own types and attributes of edges and features make: `drop_<name>`."""
+    types = {f"drop_{kind}": partial(drop_type, kind=kind) for kind in _types(config)}
+    own = dict.fromkeys(
+        name for edge in chain(*config.graph.levels) for name in getattr(edge.build(), "attributes", ())
+    )
+    attributes = {f"drop_{name}": partial(drop_attribute, attribute=name) for name in own}
+    features = {"drop_features": drop_features} if config.graph.features else {}
+    return ARMS | {name: arm for name, arm in (types | attributes | features).items() if name not in ARMS}
+
+
 def _reaching(dilated: Tree, bins: int) -> Tree:
     """A layer of dilated convolutions with as many residuals as reach over some bins, or those it has."""
     defaults = inspect.signature(Dilated).parameters
@@ -216,11 +236,12 @@ def _reaching(dilated: Tree, bins: int) -> Tree:
 
 
 def _named_arm(config: Config, name: str) -> Arm:
-    if name not in ARMS:
+    known = arms_of(config)
+    if name not in known:
         raise InputError(
-            f"ablation.arms: no arm '{name}'.{nearest(name, ARMS)} Your own are {{name: ..., set: [...]}}."
+            f"ablation.arms: no arm '{name}'.{nearest(name, known)} Your own are {{name: ..., set: [...]}}."
         )
-    change = ARMS[name]
+    change = known[name]
     function = change.func if isinstance(change, partial) else change
     extra = ", ".join(map(str, change.keywords.values())) if isinstance(change, partial) else ""
     description = (function.__doc__ or "").partition("\n")[0]
@@ -228,7 +249,7 @@ def _named_arm(config: Config, name: str) -> Arm:
 
 
 def _own_arm(config: Config, arm: ArmConfig) -> Arm:
-    if arm.name in ARMS:
+    if arm.name in arms_of(config):
         raise InputError(f"ablation.arms: '{arm.name}' is an arm already; give yours another name.")
     before, tree = (config.model_dump(mode="json") for _ in range(2))
     for change in arm.set:

@@ -211,7 +211,7 @@ class DropAttribute:
 
     name: ClassVar[str] = "drop_attribute"
 
-    attribute: str  # weight, log10_distance or an edge type
+    attribute: str  # weight, log10_distance, an edge type or an attribute of the edges' own
 
     def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
         names = graph.attribute_names

@@ -12,6 +12,7 @@ from genograph.ablate.arms import ARMS, REFERENCE, NotApplicable, basenji, make_
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
+from genograph.graph.genome_graph import GenomeGraph
 from genograph.nn.layers.dilated import Dilated
 from genograph.nn.layers.graph_block import GraphBlock
 from genograph.nn.model import count_parameters
@@ -197,6 +198,26 @@ def test_an_arm_is_described_by_its_docstring(load):
     arms = {arm.name: arm for arm in make_arms(load())}
     assert arms["rewired"].description == inspect.getdoc(ARMS["rewired"])
     assert arms["downsampled_25"].description == "Contacts from a share of the map's reads (25)."
+
+
+def test_a_config_makes_arms_of_its_own_types_attributes_and_features(load, tmp_path):
+    nodes = Experiment.open(load()).store.nodes
+    given = {"kind": ["spring", "spring"], "attributes": {"effect": [1.0, -1.0]}}
+    edges = GenomeGraph.from_edges(nodes, [0, 2], [9, 8], **given).save(tmp_path / "own.npz")
+    (tmp_path / "features.csv").write_text("chrom,start,end,age\nchrA,0,2000,1\nchrA,2000,4000,2\n")
+    own = [f"graph.edges={[{'name': 'linear'}, {'name': 'hic', 'top_k': 3}, *edges]}", "training.freeze=[features]"]
+    config = load(*own, f"graph.features={tmp_path / 'features.csv'}")
+    names = ("hic", "drop_spring", "drop_effect", "drop_features")
+    arms = {arm.name: Experiment.open(arm.config) for arm in make_arms(config) if arm.name in names}
+    assert {*arms} == {*names}
+    reference = arms["hic"]
+    assert len(pairs(arms["drop_spring"].graph)) == len(pairs(reference.graph)) - 2
+    assert same_but(reference.graph.attribute_names.index("effect"), arms["drop_effect"].graph, reference.graph)
+    assert reference.features is not None
+    assert arms["drop_features"].features is None
+    assert pairs(arms["drop_features"].graph) == pairs(reference.graph)
+    with pytest.raises(InputError, match=r"no arm 'drop_sprin'.*drop_spring"):
+        make_arms(config.model_copy(update={"ablation": config.ablation.model_copy(update={"arms": ["drop_sprin"]})}))
 
 
 def test_an_arm_that_does_not_apply_is_left_out_unless_it_is_named(load):
