@@ -149,9 +149,11 @@ def _training(experiment: Experiment, trained: Trained) -> str:
 def _limits(experiment: Experiment) -> str:
     model = experiment.config.model
     read = {
-        "sequence": model.encoder is not None,
+        "sequence": model.encoder is not None and model.embeddings is None,
+        "stored embeddings": model.embeddings is not None,
         "the CpGs beside": model.neighbours is not None,
-        "contacts": bool(experiment.graph.contact_types),
+        "features of nodes": experiment.config.graph.features is not None,
+        "contacts": any(graph.contact_types for graph in experiment.levels),
     }
     return (
         f"- For: predicting these tracks from {' and '.join(name for name in read if read[name])} of this assembly, in "

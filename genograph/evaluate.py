@@ -23,6 +23,7 @@ import pandas as pd
 from genograph.assays.assay import ASSAYS
 from genograph.assays.targets import Target
 from genograph.assays.tfrecord_folder import description_prefix
+from genograph.atomic import replacing
 from genograph.baselines import baseline_predictions
 from genograph.checkpoint import load_run, trained_config
 from genograph.config import Config
@@ -144,7 +145,8 @@ def evaluate(
         if member.is_first:
             tables = _tables(experiment, model, windows, member)
             for name, table in tables.items():
-                table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, na_rep="nan")
+                with replacing(folder / f"{name}.tsv") as written:
+                    table.to_csv(written, sep="\t", index=False, na_rep="nan")
             return tables["accuracy"]
         share_predictions(model, windows, experiment.config, member)
     return pd.read_csv(folder / "accuracy.tsv", sep="\t")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 
+import numpy as np
 import pytest
 
+from genograph.card import Trained, write_card
 from genograph.checkpoint import load_run
 from genograph.config import load_config
+from genograph.embeddings import save_embeddings
+from genograph.experiment import Experiment
 from genograph.nn.model import count_parameters
 from genograph.train import train
 from tests.tiny import write_world
@@ -83,3 +87,24 @@ def test_a_model_without_a_graph_says_nothing_of_one(run, tmp_path):
     assert "| graph |" not in card
     assert "| processor |" not in card
     assert "from sequence of this assembly" in card
+
+
+def limits(run, folder, *changes):
+    """What the card of a model that is not trained says that it predicts from."""
+    experiment = Experiment.open(load_config(run, changes))
+    path = write_card(experiment.model(), experiment, Trained(1, 1, 0.5), folder)
+    return re.search("from (.*) of this assembly", path.read_text())[1]
+
+
+def test_all_that_a_model_reads_is_named(run, tmp_path):
+    assert limits(run, tmp_path) == "sequence and contacts"
+    features = tmp_path / "features.tsv"
+    features.write_text("chrom\tstart\tend\tgc\nchrA\t0\t2000\t0.5\nchrA\t2000\t4000\t0.7\n")
+    assert limits(run, tmp_path, f"graph.features={features}") == "sequence and features of nodes and contacts"
+    larger = ["graph.edges=[]", "graph.coarse=[{node_size: 4000, edges: [{name: hic, top_k: 2, min_distance: 8000}]}]"]
+    assert limits(run, tmp_path, *larger, "batch.partners=0") == "sequence and contacts"
+    bins = load_run(run)[0].store.bins
+    path = save_embeddings(np.ones((len(bins), 4), np.float32), bins, tmp_path / "own")
+    stored = [f"model.encoder={{name: embeddings, file: {path}}}", "augment.shift=0"]
+    assert limits(run, tmp_path, *stored, "augment.reverse_complement=false") == "stored embeddings and contacts"
+    assert row((tmp_path / "card.md").read_text(), "receptive field") == ["not known, as of the stored embeddings"]

@@ -81,6 +81,20 @@ def test_baselines_do_not_depend_on_how_much_is_held_at_once(run, tmp_path, monk
     pd.testing.assert_frame_equal(*tables, rtol=1e-9)
 
 
+def test_a_table_is_written_whole_or_not_at_all(run, tmp_path, monkeypatch):
+    evaluate(run, tmp_path)
+    before = (tmp_path / "accuracy.tsv").read_text()
+
+    def torn(table, path, **options):
+        path.write_text("index\t")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", torn)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(run, tmp_path)
+    assert (tmp_path / "accuracy.tsv").read_text() == before
+
+
 def test_the_summary_averages_over_the_tracks_of_an_assay(run):
     table = pd.read_csv(run / "accuracy.tsv", sep="\t").set_index("identifier")
     summary = summarize(run).set_index(["predictor", "over", "assay"])
