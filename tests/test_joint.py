@@ -223,6 +223,12 @@ def test_a_part_of_such_a_run_starts_another_and_the_audit_knows_what_it_saw(wor
     assert all(torch.equal(each, trained[f"encoder.{name}"]) for name, each in model.encoder.state_dict().items())
 
 
+@pytest.mark.parametrize("verb", [["graph"], ["ablate"], ["study", "multitask"], ["export", "--out", "records"]])
+def test_other_verbs_say_in_one_line_that_they_take_one_genome(world, verb):
+    with pytest.raises(InputError, match=r"several genomes, human, mouse\. Only prepare, train, evaluate and predict"):
+        CliRunner().invoke(app, [*verb, str(world)], catch_exceptions=False)
+
+
 def test_each_genome_has_a_card_that_says_how_to_load_it(run):
     text = (run / "mouse" / "card.md").read_text()
     assert text.startswith("# both-mouse\n")

@@ -71,7 +71,7 @@ def study(name: str, config: Config, out: str | Path | None = None, *, workers: 
     folder = Path(out) if out is not None else Path("runs") / f"{config.name}-study"
     if name not in STUDIES:
         raise InputError(f"study: no '{name}'.{nearest(name, STUDIES)}")
-    _check(config)
+    _check(config.of(None))
     shared = config.model_copy(update={"study": StudyConfig()})  # by all tables, whatever their settings
     check_folder(folder, shared)
     plan = STUDIES[name](Experiment.open(config), folder)
