@@ -5,8 +5,7 @@ Each check looks at what a model is really fed, not at what the config promises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -21,16 +20,14 @@ from genograph.audit.exposure import (
     splits_of_nodes,
     strangers,
 )
-from genograph.audit.layout import layout_predictability
+from genograph.audit.finding import MASK, Finding, greatest, not_applicable
 from genograph.audit.likeness import likeness
+from genograph.audit.predictors import degree_predicts, features_predict, layout_predicts, mask_predicts
 from genograph.audit.shortcuts import (
     counted,
-    degree_of_levels,
     in_candidates,
     label_correlation,
-    mask_features,
     named_by_level,
-    predictability,
     signal_ratio,
     unmeasured,
 )
@@ -38,7 +35,6 @@ from genograph.audit.sketch import share_found
 from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment, groups_of
 from genograph.genome.names import shorten
-from genograph.genome.sites import Sites
 from genograph.genome.splits import NONE, SPLITS, TEST, TRAIN, VALID, runs
 from genograph.nn.model import GenomeModel
 from genograph.seen_before import seen_before
@@ -46,37 +42,12 @@ from genograph.seen_before import seen_before
 TILE = 16  # bins whose minimizers are sought together
 COPIED = 0.5  # share of a tile's minimizers found in training sequence, above which it is a copy
 MAX_COPIED = 0.05  # share of the held-out sequence
-SHORTCUT_R = 0.2  # of a predictor that sees degree or mask alone
-SHORTCUT_AUROC = 0.7  # likewise, of one that sees where sites lie
 LABEL_R = 0.3  # between degree and label, or by which labels that edges join are more alike than others
 ALIKE = (0.5, 2.0)  # signal of masked bins over that of the others
 MUCH_SIGNAL, FEW_BINS = 0.9, 0.2  # that candidates hold
 
 HOLD_OUT = "Hold out whole chromosomes, or set batch.partners=0."
 ALIGN = "Put borders at multiples of the size of the largest nodes, or set splits.gap to at least that."
-MASK = "Set contacts.mask=true."
-APART = "Leave out sites.negatives.flanking, or compare with graph.controls=[{name: isolated}]."
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        check: Its name in `CHECKS`.
-        status: `ok`, `note` (to be known when results are read) or `leak` (results would mean nothing).
-        count: How many edges, nodes, bases, bins or tracks fall foul; 0 if ok.
-        message: One line: what, with numbers and the way out.
-        values: Figures, such as the Pearson r `expression.genes`.
-        arm: Of an ablation in which it was found; empty for the config itself.
-    """
-
-    check: str
-    status: str
-    count: int
-    message: str
-    values: dict[str, float] = field(default_factory=dict)
-    arm: str = ""
 
 
 def audit(experiment: Experiment) -> list[Finding]:
@@ -92,7 +63,7 @@ def edges_across_splits(experiment: Experiment) -> Finding:
     """Do edges of a window's graph end in nodes of another split?"""
     name, levels = "edges_across_splits", experiment.levels
     if not any(graph.num_edges for graph in levels):
-        return _not_applicable(name, "the graph has no edges")
+        return not_applicable(name, "the graph has no edges")
     holds = [splits_of_nodes(experiment, level) for level in range(len(levels))]
     found = [foreign_edges(each, holds, code) for code, data in _datasets(experiment) for each in exposures(data)]
     crossing, dividing = np.sum(found, axis=0, dtype=int).tolist()
@@ -152,7 +123,7 @@ def pretrained_on_held_out(experiment: Experiment) -> Finding:
     name, config, split = "pretrained_on_held_out", experiment.config, experiment.split_of_bin
     seen = seen_before(config, experiment.store)
     if not config.training.start_from and config.model.embeddings is None and not seen.unknown:
-        return _not_applicable(name, "no part of the model was trained before")
+        return not_applicable(name, "no part of the model was trained before")
     trained = int((seen.trained & ((split == VALID) | (split == TEST))).sum())
     chosen = int((seen.chosen & (split == TEST)).sum())
     values = {"trained": float(trained), "chosen": float(chosen)}
@@ -191,7 +162,7 @@ def groups_across_splits(experiment: Experiment) -> Finding:
     """Do regions that belong into one split, of `splits.groups`, lie in different ones?"""
     name, splits, store = "groups_across_splits", experiment.config.splits, experiment.store
     if splits is None or (groups := groups_of(experiment.config, store)) is None:
-        return _not_applicable(name, "splits.groups names no regions that belong into one split")
+        return not_applicable(name, "splits.groups names no regions that belong into one split")
     found = groups.pairs_across(experiment.split_of_bin, store.bins, resolved=splits.resolve_groups)
     pairs, names = sum(found.values()), list(SPLITS)
     if not pairs:
@@ -205,7 +176,7 @@ def masked_bins_scored(experiment: Experiment) -> Finding:
     """Do bins that the contact map masks enter loss and metrics, and is their signal another?"""
     name, store = "masked_bins_scored", experiment.store
     if store.contacts is None:
-        return _not_applicable(name, "there is no contact map")
+        return not_applicable(name, "there is no contact map")
     scored = np.concatenate([counted(experiment, split) for split in SPLITS])
     is_masked = store.contacts.masked[store.node_of_bin[scored]]
     count = int(is_masked.sum())
@@ -220,47 +191,6 @@ def masked_bins_scored(experiment: Experiment) -> Finding:
     return Finding(name, "leak" if differs else "note", count, f"{message} {MASK}", values)
 
 
-def degree_predicts(experiment: Experiment) -> Finding:
-    """How well do degrees alone predict the tracks of the validation split?"""
-    name = "degree_predicts"
-    if not any(graph.contact_types for graph in experiment.levels):
-        return _not_applicable(name, "the graph has no edges but linear ones")
-    values = predictability(experiment, degree_of_levels(experiment.levels))
-    foul = sum(r > SHORTCUT_R for r in values.values())
-    message = f"Best r of degree alone on the validation split: {_first(values)}."
-    advice = " Judge contacts by what they add over rewired ones, which keep every degree." if foul else ""
-    return Finding(name, "note" if foul else "ok", foul, message + advice, values)
-
-
-def mask_predicts(experiment: Experiment) -> Finding:
-    """How well does the contact map's mask alone predict the tracks of the validation split?"""
-    name, store = "mask_predicts", experiment.store
-    if store.contacts is None:
-        return _not_applicable(name, "there is no contact map")
-    values = predictability(experiment, mask_features(store.contacts.masked, store.nodes))
-    foul = sum(r > SHORTCUT_R for r in values.values())
-    message = f"Best r of the map's mask alone on the validation split: {_first(values)}."
-    if foul and (store.mask & store.contacts.masked[store.node_of_bin]).any():
-        return Finding(name, "leak", foul, f"{message} Masked bins are scored. {MASK}", values)
-    advice = " Masked bins are not scored, but what lies beside them differs." if foul else ""
-    return Finding(name, "note" if foul else "ok", foul, message + advice, values)
-
-
-def layout_predicts(experiment: Experiment) -> Finding:
-    """How well does where sites lie, by itself, predict the tracks of the validation split?"""
-    name = "layout_predicts"
-    if not isinstance(experiment.store.bins, Sites):
-        return _not_applicable(name, "bins tile the genome")
-    values = layout_predictability(experiment)
-    limits = {"bins": SHORTCUT_R, "auroc": SHORTCUT_AUROC}
-    foul = sum(value > limits[key.rpartition(".")[2]] for key, value in values.items())
-    best = {kind: {key: each for key, each in values.items() if key.endswith(kind)} for kind in limits}
-    message = f"Best r of where sites lie alone on the validation split: {_first(best['bins'])}"
-    message += f", AUROC: {_first(best['auroc'])}." if best["auroc"] else "."
-    advice = f" A model whose sites talk can read that off their distances. {APART}" if foul else ""
-    return Finding(name, "note" if foul else "ok", foul, message + advice, values)
-
-
 def edges_depend_on_label(experiment: Experiment) -> Finding:
     """Does degree go with the label, do edges join like labels, and do candidates hold nearly all signal?
 
@@ -268,7 +198,7 @@ def edges_depend_on_label(experiment: Experiment) -> Finding:
     """
     name = "edges_depend_on_label"
     if not any(graph.contact_types for graph in experiment.levels) and experiment.candidates is None:
-        return _not_applicable(name, "the graph has no edges but linear ones, and all bins are read from sequence")
+        return not_applicable(name, "the graph has no edges but linear ones, and all bins are read from sequence")
     of_degree, ends, shares = {}, {}, {}
     for level in (number for number, graph in enumerate(experiment.levels) if graph.contact_types):
         of_degree |= named_by_level(level, label_correlation(experiment, level))
@@ -276,8 +206,8 @@ def edges_depend_on_label(experiment: Experiment) -> Finding:
     parts = [key.removesuffix(".edges") for key in ends if key.endswith(".edges")]
     beyond = {part: ends[f"{part}.edges"] - ends[f"{part}.others"] for part in parts}
     foul = sum(abs(r) > LABEL_R for r in of_degree.values()) + sum(r > LABEL_R for r in beyond.values())
-    message = f"Greatest correlation of degree and label over training nodes: {_first(of_degree, key=abs)}."
-    message += f" Greatest excess of r of the labels that edges join over others as far apart: {_first(beyond)}."
+    message = f"Greatest correlation of degree and label over training nodes: {greatest(of_degree, key=abs)}."
+    message += f" Greatest excess of r of the labels that edges join over others as far apart: {greatest(beyond)}."
     if experiment.candidates is not None:
         shares = in_candidates(experiment)
         rich = [share for key, share in shares.items() if key != "candidates.bins" and share > MUCH_SIGNAL]
@@ -311,14 +241,11 @@ CHECKS: dict[str, Callable[[Experiment], Finding]] = {
         degree_predicts,
         mask_predicts,
         layout_predicts,
+        features_predict,
         edges_depend_on_label,
         split_sizes,
     )
 }
-
-
-def _not_applicable(check: str, reason: str) -> Finding:
-    return Finding(check, "ok", 0, f"Not applicable: {reason}.")
 
 
 def _model(experiment: Experiment) -> GenomeModel:
@@ -339,9 +266,3 @@ def _codes(experiment: Experiment, stretches: Iterable[tuple[int, int]]) -> Iter
     for first, end in stretches:
         start, end = bins.starts(np.array([first, end - 1])) + np.array([0, bins.bin_size])
         yield experiment.store.codes(bins.chroms[int(bins.chrom_index(np.array(first)))], int(start), int(end))
-
-
-def _first(values: Mapping[str, float], key: Callable[[float], float] = float) -> str:
-    """The greatest value, or that whose `key` is, with its name."""
-    ranked = sorted((each for each in values.items() if np.isfinite(each[1])), key=lambda each: key(each[1]))
-    return f"{ranked[-1][1]:.2f} ({ranked[-1][0]})" if ranked else "none, for nothing varies"

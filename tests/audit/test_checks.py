@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from genograph.audit import CHECKS, audit
-from genograph.audit import checks as audit_module
+from genograph.audit import CHECKS, audit, predictors
 from genograph.config import load_config
 from genograph.dataset import WindowDataset
 from genograph.experiment import Experiment
@@ -48,7 +47,7 @@ def set_all_signals(experiment, values):
 
 
 def predicts(monkeypatch, r):
-    monkeypatch.setattr(audit_module, "predictability", lambda *_: {"coverage.bins": r, "coverage.genes": math.nan})
+    monkeypatch.setattr(predictors, "predictability", lambda *_: {"coverage.bins": r, "coverage.genes": math.nan})
 
 
 def test_the_tiny_world_has_no_leak_and_the_checks_come_in_order(opened):
@@ -63,7 +62,7 @@ def test_the_tiny_world_has_no_leak_and_the_checks_come_in_order(opened):
 def test_a_partner_in_another_split_is_a_leak(check, opened, monkeypatch):
     experiment = opened(*INSIDE)
     assert status_and_count(check, experiment) == ("ok", 0)
-    monkeypatch.setattr(WindowDataset, "_whole_nodes", lambda dataset, _: np.diff(dataset.store.bins_of_node)[:, 0] > 0)
+    monkeypatch.setattr(WindowDataset, "_whole_nodes", lambda dataset: np.diff(dataset.store.bins_of_node)[:, 0] > 0)
     status, count = status_and_count(check, experiment)
     assert status == "leak"
     assert count > 0
@@ -199,6 +198,19 @@ def test_degree_that_predicts_is_a_note_never_a_leak(r, expected, opened, monkey
     assert status_and_count("degree_predicts", opened()) == expected
 
 
+@pytest.mark.parametrize(("factor", "status"), [(1.0, "note"), (0.0, "ok")])
+def test_features_that_predict_the_tracks_are_a_note(factor, status, opened, tmp_path):
+    rng, nodes = np.random.default_rng(0), opened().store.nodes
+    value, noise = rng.normal(size=(2, len(nodes)))
+    nodes.to_frame().assign(age=value).to_csv(tmp_path / "features.csv", index=False)
+    experiment = opened(f"graph.features={tmp_path / 'features.csv'}")
+    mixed = 10 + factor * value + (1 - factor) * noise
+    set_all_signals(experiment, mixed[experiment.store.node_of_bin])
+    finding = CHECKS["features_predict"](experiment)
+    assert finding.status == status
+    assert (finding.values["coverage.bins"] > 0.9) == (status == "note")
+
+
 @pytest.mark.parametrize(("mask", "r", "status"), [(True, 0.21, "note"), (False, 0.21, "leak"), (False, 0.2, "ok")])
 def test_a_mask_that_predicts_is_a_leak_where_masked_bins_are_scored(mask, r, status, opened, monkeypatch):
     predicts(monkeypatch, r)
@@ -259,6 +271,7 @@ def test_without_contacts_what_they_could_leak_does_not_apply(world, tmp_path):
         "degree_predicts",
         "mask_predicts",
         "layout_predicts",
+        "features_predict",
         "edges_depend_on_label",
     ]
 
