@@ -217,7 +217,7 @@ def _write(
     factor = nodes.bin_size // file.resolution
 
     def node_pixels() -> Iterator[np.ndarray]:
-        for first, second, count in file.pixels():
+        for first, second, count in file.pixels(trans=trans):
             pixels = _join(node[first], node[second], count * bin_weight[first] * bin_weight[second])
             yield pixels[_is_kept(pixels, nodes, max_distance, trans)]
 

@@ -14,6 +14,7 @@ from cooler.fileops import list_coolers
 from genograph.errors import InputError
 
 CHUNK = 1_000_000  # pixels read at once
+COOLER_WEIGHTS = "weight"  # what `cooler balance` writes
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class CoolFile:
         with _readable(self.uri):
             return self.cool.extent(chrom)
 
-    def pixels(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def pixels(self, *, trans: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        # By row, those between chromosomes among the others: none are left out.
         with _readable(self.uri), self.cool.open("r") as group:
             pixels = group["pixels"]
             for start in range(0, len(pixels["bin1_id"]), CHUNK):
@@ -83,6 +85,9 @@ class CoolFile:
     def vector(self, name: str) -> np.ndarray:
         with _readable(self.uri), self.cool.open("r") as group:
             return group["bins"][name][:].astype(np.float64)
+
+    def divides(self, name: str) -> bool | None:
+        return False if name == COOLER_WEIGHTS else None
 
 
 @contextmanager

@@ -82,9 +82,10 @@ class HicFile:
             first = last
         raise KeyError(chrom)
 
-    def pixels(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def pixels(self, *, trans: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        within = ((chrom, chrom) for chrom in self.sizes)
         with _readable(self.uri):
-            for chrom, other in combinations_with_replacement(self.sizes, 2):
+            for chrom, other in combinations_with_replacement(self.sizes, 2) if trans else within:
                 found = iter(self.file.fetch(chrom, other, count_type="float64"))
                 while len(part := _taken(found)):
                     yield part["first"], part["second"], part["count"]
@@ -96,6 +97,9 @@ class HicFile:
     def vector(self, name: str) -> np.ndarray:
         with _readable(self.uri):
             return np.asarray(self.file.weights(name, divisive=True), dtype=np.float64)
+
+    def divides(self, name: str) -> bool:
+        return True
 
 
 def _taken(pixels: Iterator) -> np.ndarray:

@@ -13,8 +13,6 @@ from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
 from genograph.genome.names import match_names
 
-COOLER_WEIGHTS = "weight"  # what `cooler balance` writes: counts are multiplied by them, by definition
-
 
 class MapFile(Protocol):
     """One resolution of a contact map on disk: bins of one size, numbered through the chromosomes, and counts.
@@ -46,10 +44,11 @@ class MapFile(Protocol):
         """The first bin of a chromosome, and the one after its last."""
         ...
 
-    def pixels(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def pixels(self, *, trans: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Both bins, the lower first, and the count of every pixel that has one: (pixels,) each, in parts.
 
-        Two bins come once. Parts may be in any order, but pixels of two chromosomes come by row and column.
+        Two bins come once. Parts may be in any order, but pixels of two chromosomes come by row and column. Without
+        `trans` those between chromosomes are left out where that saves reading them.
         """
         ...
 
@@ -59,6 +58,10 @@ class MapFile(Protocol):
 
     def vector(self, name: str) -> np.ndarray:
         """Weights as the file has them: (bins,) float64."""
+        ...
+
+    def divides(self, name: str) -> bool | None:
+        """Whether counts are divided by a vector, by definition, or multiplied; None if either may be."""
         ...
 
 
@@ -75,16 +78,16 @@ def open_map_file(uri: str) -> MapFile:
 def bin_weights(file: MapFile, balance: str | None) -> np.ndarray:
     """What each bin's counts are multiplied by, NaN for a masked bin: (bins of the map,) float64.
 
-    cooler's `weight` multiplies counts. Other vectors may multiply or divide, and a file does not say which: those of
-    `.hic` files divide, as do the copies of them that cooler files carry, unless a converter has turned them over. Done
-    is what makes the sums of a bin's contacts within its chromosome more even, by their coefficient of variation.
+    Vectors of `.hic` files divide counts and cooler's `weight` multiplies them. Other vectors of cooler files may do
+    either, as copies of those of `.hic` files divide unless a converter has turned them over: done is what makes the
+    sums of a bin's contacts within its chromosome more even, by their coefficient of variation.
 
     Args:
         file: The map.
         balance: Name of the weights; None for raw counts, where a bin without any contact counts as masked.
 
     Raises:
-        InputError: If the file has no such weights, or they make sums even neither way.
+        InputError: If the file has no such weights, or of those that may do either, they make sums even neither way.
     """
     if balance is None:
         return _raw_weights(file)
@@ -94,8 +97,10 @@ def bin_weights(file: MapFile, balance: str | None) -> np.ndarray:
             f"'{file.uri}' has no weights '{balance}'. {file.how_to_balance}, "
             f"or set balance: null to use raw counts.{nearest(balance, found)}"
         )
-    vector = file.vector(balance)
-    return vector if balance == COOLER_WEIGHTS else _evening(file, balance, vector)
+    vector, divides = file.vector(balance), file.divides(balance)
+    if divides is None:
+        return _evening(file, balance, vector)
+    return 1 / _usable(vector) if divides else vector
 
 
 def _raw_weights(file: MapFile) -> np.ndarray:
@@ -109,10 +114,9 @@ def _raw_weights(file: MapFile) -> np.ndarray:
 
 def _evening(file: MapFile, balance: str, vector: np.ndarray) -> np.ndarray:
     """The weights, or one over them: whichever makes the contacts of bins more even."""
-    usable = np.isfinite(vector) & (vector > 0)
-    factor = np.where(usable, vector, np.nan)
+    factor = _usable(vector)
     choices = {"multiplied": factor, "divided": 1 / factor}
-    raw, *spread = _unevenness(file, [np.where(usable, 1.0, np.nan), *choices.values()])
+    raw, *spread = _unevenness(file, [factor / factor, *choices.values()])
     if not min(spread) <= raw * (1 + 1e-6):
         by = ", ".join(f"{name} {value:.2f}" for name, value in zip(choices, spread, strict=True))
         raise InputError(
@@ -122,6 +126,11 @@ def _evening(file: MapFile, balance: str, vector: np.ndarray) -> np.ndarray:
     return list(choices.values())[int(np.argmin(spread))]
 
 
+def _usable(vector: np.ndarray) -> np.ndarray:
+    """The vector, NaN where it is not positive and finite."""
+    return np.where(np.isfinite(vector) & (vector > 0), vector, np.nan)
+
+
 def _unevenness(file: MapFile, weights: list[np.ndarray]) -> list[float]:
     """The coefficient of variation of what bins sum to within their chromosome, under each of some weights.
 
@@ -129,7 +138,7 @@ def _unevenness(file: MapFile, weights: list[np.ndarray]) -> list[float]:
     """
     chrom = np.concatenate([np.full(np.diff(file.extent(name))[0], i) for i, name in enumerate(file.sizes)])
     sums = np.zeros((len(weights), file.num_bins))
-    for first, second, count in file.pixels():
+    for first, second, count in file.pixels(trans=False):
         is_within = chrom[first] == chrom[second]
         first, second, count = first[is_within], second[is_within], count[is_within]
         for total, weight in zip(sums, weights, strict=True):

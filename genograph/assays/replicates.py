@@ -11,8 +11,8 @@ import cooler
 import numpy as np
 import pandas as pd
 
-from genograph.assays.cool import CHUNK, CoolFile
-from genograph.assays.map_file import COOLER_WEIGHTS, MapFile, open_map_file
+from genograph.assays.cool import CHUNK, COOLER_WEIGHTS, CoolFile
+from genograph.assays.map_file import MapFile, open_map_file
 from genograph.errors import InputError
 
 log = logging.getLogger("genograph")

@@ -12,6 +12,7 @@ import pytest
 
 from genograph.assays import hic as hic_module
 from genograph.assays.contacts import ContactMap
+from genograph.assays.hic import HicFile
 from genograph.assays.map_file import open_map_file
 from genograph.errors import InputError
 from genograph.genome.bins import Bins
@@ -59,6 +60,35 @@ def test_vectors_of_a_hic_file_divide(tmp_path, counts):
     one, other = read(cool, tmp_path / "one", trans=True), read(hic, tmp_path / "other", trans=True, balance="KR")
     assert one.masked[4]
     assert_same(one, other)
+
+
+def test_what_is_between_chromosomes_is_read_only_where_it_is_kept(tmp_path, counts, monkeypatch):
+    """Elsewhere a cooler, which holds all pixels in one table, gives the same map."""
+    cool = write_map(tmp_path / "map.cool", SIZES, 100, counts, 1 / BIAS)
+    hic = write_hic(tmp_path / "map.hic", SIZES, 100, counts, {"KR": BIAS})
+    fetched, opened = [], hic_module.HicFile.open
+
+    class Spy:
+        def __init__(self, file):
+            self.file = file
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def fetch(self, chrom, other, **options):
+            fetched.append((chrom, other))
+            return self.file.fetch(chrom, other, **options)
+
+    monkeypatch.setattr(hic_module.HicFile, "open", lambda uri: HicFile(opened(uri).path, Spy(opened(uri).file)))
+    for trans, expected in ((False, {("chr1", "chr1"), ("chr2", "chr2")}), (True, {("chr1", "chr2")})):
+        fetched.clear()
+        maps = [
+            read(uri, tmp_path / f"{name}_{trans}", trans=trans, balance=balance)
+            for uri, name, balance in ((cool, "cool", "weight"), (hic, "hic", "KR"))
+        ]
+        assert set(fetched) - ({("chr1", "chr1"), ("chr2", "chr2")} if trans else set()) == expected
+        for column in ("row", "col", "balanced", "weight"):
+            np.testing.assert_array_equal(getattr(maps[0], column), getattr(maps[1], column), err_msg=column)
 
 
 def test_chunks_do_not_change_what_is_read(tmp_path, counts, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genograph.assays.hic import HicFile
 from genograph.assays.map_file import bin_weights, open_map_file
 from genograph.errors import InputError
 from tests.maps import SIZES, write_hic
@@ -25,12 +26,18 @@ def write_cool(path, **vectors) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("write", [write_cool, lambda path, **vectors: write_hic(path, SIZES, 100, COUNTS, vectors)])
-def test_a_vector_divides_or_multiplies_by_what_makes_the_sums_of_bins_even(tmp_path, write):
-    name = "map.cool" if write is write_cool else "map.hic"
-    file = open_map_file(write(tmp_path / name, KR=BIAS, ICE=1 / BIAS))
+def test_a_vector_of_a_cooler_divides_or_multiplies_by_what_makes_the_sums_of_bins_even(tmp_path):
+    file = open_map_file(write_cool(tmp_path / "map.cool", KR=BIAS, ICE=1 / BIAS))
     for vector in ("KR", "ICE"):
         np.testing.assert_allclose(bin_weights(file, vector), 1 / BIAS, rtol=1e-6)
+
+
+def test_vectors_of_hic_files_divide_whatever_their_sums(tmp_path, monkeypatch):
+    zero = np.where(np.arange(NUM_BINS) == 3, 0, BIAS)
+    file = open_map_file(write_hic(tmp_path / "map.hic", SIZES, 100, COUNTS, {"KR": zero, "ODD": 1 / BIAS}))
+    monkeypatch.setattr(HicFile, "pixels", None)  # nothing is read to find that out
+    np.testing.assert_allclose(bin_weights(file, "KR"), np.where(zero == 0, np.nan, 1 / BIAS), rtol=1e-6)
+    np.testing.assert_allclose(bin_weights(file, "ODD"), BIAS, rtol=1e-6)
 
 
 def test_coolers_own_weights_multiply_whatever_their_sums(tmp_path):
