@@ -112,7 +112,7 @@ def test_the_small_model_reads_16430_bp_and_not_one_more(tiny):
     model = build("basenji_small").double().eval()
     tiny.randomise(model)
     bins, bin_size, middle = 132, 128, 66
-    batch = replace(tiny.batch(0), layout=((1, bins),), source=torch.arange(bins), crop=0)
+    batch = replace(tiny.batch(0), layout=((1, bins),), source=torch.arange(bins), crop=0, target={})
     reads = torch.zeros(bins * bin_size, dtype=torch.bool)
     for _ in range(3):  # a max pool hides what is not its maximum
         codes = torch.randint(0, 4, (1, bins * bin_size), dtype=torch.uint8)
@@ -129,7 +129,7 @@ def test_the_small_models_output_is_that_of_a_literal_transcription(tiny):
     torch.manual_seed(0)
     model = build("basenji_small").eval()
     tiny.randomise(model)
-    batch = replace(tiny.batch(0), layout=((1, 8),), source=torch.arange(8), crop=0)
+    batch = replace(tiny.batch(0), layout=((1, 8),), source=torch.arange(8), crop=0, target={})
     one_hot = model.one_hot(torch.randint(0, 5, (1, 8 * 128), dtype=torch.uint8))
     prediction = model.rates(model.decode(model.encode(one_hot), batch))["expression"]
     torch.testing.assert_close(prediction, transcription(model, one_hot), rtol=1e-4, atol=1e-4)
