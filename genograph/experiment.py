@@ -27,7 +27,7 @@ from genograph.graph.features import FeatureScale, NodeFeatures, read_features
 from genograph.graph.levels import build_levels, control_levels, larger_nodes
 from genograph.nn.model import GenomeModel, build_model
 from genograph.prepare import prepare
-from genograph.prepare_tfrecords import split_of_contigs
+from genograph.prepare.tfrecords import split_of_contigs
 from genograph.rebuild import fingerprint
 from genograph.store import Store
 

@@ -9,7 +9,7 @@ import yaml
 
 from genograph.assays.targets import Target
 from genograph.genome.sites import Sites
-from genograph.prepare_sites import write_covered
+from genograph.prepare.sites import write_covered
 from genograph.store import Store, write_manifest
 from tests.tiny import write_fasta
 

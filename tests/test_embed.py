@@ -24,7 +24,7 @@ from genograph.experiment import Experiment
 from genograph.predict import predict
 from genograph.train import train
 from tests import tiny
-from tests.test_prepare_sites import world
+from tests.prepare.test_prepare_sites import world
 
 __all__ = ["world"]
 

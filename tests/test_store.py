@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-import genograph.prepare_tracks
+import genograph.prepare.tracks
 from genograph.assays.targets import strand_permutation
 from genograph.config import load_config, parse_config
 from genograph.errors import InputError
@@ -189,7 +189,7 @@ def test_tracks_that_are_not_there_or_lack_their_strand_cannot_be_used(store, na
 
 
 def test_tracks_turned_from_columns_to_rows_in_small_blocks_are_the_same(source, world, monkeypatch):
-    monkeypatch.setattr(genograph.prepare_tracks, "_BLOCK", 40)
+    monkeypatch.setattr(genograph.prepare.tracks, "_BLOCK", 40)
     (world.parent / "store").rename(world.parent / "before")
     now = prepare(load_config(world))
     for file in ("signals/coverage", "signals/expression", "signals/methylation", "coverage/methylation"):

@@ -18,7 +18,7 @@ from genograph.experiment import Experiment
 from genograph.nn.optimizer import build_optimizer, limit_norms, weight_penalty
 from genograph.train import train
 from genograph.trainer import TrainingModule
-from tests.test_prepare_sites import world
+from tests.prepare.test_prepare_sites import world
 
 __all__ = ["world"]
 SHORT = "training.max_epochs=2"

@@ -11,7 +11,7 @@ from genograph.config import load_config
 from genograph.experiment import Experiment
 from genograph.genome.splits import VALID
 from genograph.pieces import PieceReader
-from tests.test_prepare_sites import SIZES, world
+from tests.prepare.test_prepare_sites import SIZES, world
 from tests.tiny import write_cool
 
 __all__ = ["world"]

@@ -13,7 +13,7 @@ from genograph.config import load_config
 from genograph.experiment import Experiment
 from genograph.genome.sites import SITE_KINDS, Sites
 from tests.audit.test_shortcuts import set_signal
-from tests.test_prepare_sites import world
+from tests.prepare.test_prepare_sites import world
 from tests.tiny import write_world
 
 __all__ = ["world"]

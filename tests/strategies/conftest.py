@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.test_prepare_sites import EVERY, SIZES, world
+from tests.prepare.test_prepare_sites import EVERY, SIZES, world
 
 __all__ = ["world"]
 SHORT = ("training.max_epochs=1", "study.seeds=1")

@@ -25,7 +25,7 @@ from genograph.assays.targets import Target
 from genograph.genome.bins import Bins
 from genograph.genome.genes import Genes
 from genograph.genome.names import shorten
-from genograph.prepare_sites import SiteList
+from genograph.prepare.sites import SiteList
 from genograph.rebuild import finish, finished
 from genograph.store import read_codes
 

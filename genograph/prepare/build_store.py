@@ -1,4 +1,4 @@
-"""`genograph prepare`: read genome, tracks, contacts and genes once and write the store."""
+"""The store of a config: what it is built from, and the genome, tracks, contacts and genes that are written into it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from genograph.genome.bins import Bins, bins_to_nodes
 from genograph.genome.genes import read_genes
 from genograph.genome.names import match_names, read_aliases, shorten
 from genograph.genome.regions import read_regions
-from genograph.prepare_sites import make_sites, write_covered
-from genograph.prepare_statistics import ASSAY as STATISTICS
-from genograph.prepare_statistics import wanted_statistics, write_statistics
-from genograph.prepare_tfrecords import Plan, plan_tfrecords
-from genograph.prepare_tracks import chroms_without, measured_bins, write_tracks
+from genograph.prepare.sites import make_sites, write_covered
+from genograph.prepare.statistics import ASSAY as STATISTICS
+from genograph.prepare.statistics import wanted_statistics, write_statistics
+from genograph.prepare.tfrecords import Plan, plan_tfrecords
+from genograph.prepare.tracks import chroms_without, measured_bins, write_tracks
 from genograph.rebuild import building, fingerprint, finish, finished, locked, restamp, unfinished, what_changed
 from genograph.store import Store, read_codes, read_manifest, write_manifest
 

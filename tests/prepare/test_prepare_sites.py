@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import yaml
 
-from genograph import prepare_sites
 from genograph.assays.cpg_neighbours import CoveredSites
 from genograph.assays.cpg_states import CpgStates
 from genograph.config import load_config
@@ -18,7 +17,7 @@ from genograph.export import export
 from genograph.genome.sites import SITE_KINDS, Sites
 from genograph.genome.splits import TRAIN
 from genograph.predict import predict
-from genograph.prepare import prepare
+from genograph.prepare import prepare, sites
 from genograph.train import train
 from tests.tiny import write_fasta
 
@@ -225,8 +224,8 @@ def test_covered_sites_are_written_block_by_block_as_they_are_from_a_matrix(tmp_
     start = np.concatenate([np.sort(rng.permutation(300)[:40]), np.sort(rng.permutation(200)[:25])])
     states = np.where(rng.random((65, 3)) < 0.4, rng.random((65, 3)), np.nan).astype(np.float32)
     states[:, 1] = np.nan
-    monkeypatch.setattr(prepare_sites, "_PIECE", 30)
-    prepare_sites.write_covered(Sites(sizes, 1, chrom=chrom, start=start), states, tmp_path / "covered")
+    monkeypatch.setattr(sites, "_PIECE", 30)
+    sites.write_covered(Sites(sizes, 1, chrom=chrom, start=start), states, tmp_path / "covered")
     expected = CoveredSites.of(CpgStates(tuple(sizes), ("x", "y", "z"), chrom, start, states))
     for name in ("span", "position", "state"):
         np.testing.assert_array_equal(np.load(tmp_path / "covered" / f"{name}.npy"), getattr(expected, name))

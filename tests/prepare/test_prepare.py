@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-import genograph.prepare
+import genograph.prepare.build_store
 import genograph.rebuild
 from genograph.config import load_config
 from genograph.errors import InputError
@@ -236,10 +236,10 @@ def test_a_build_that_fails_leaves_the_old_store_and_nothing_else(world):
 
 KILLED = """
 import os, signal, sys
-import genograph.prepare
+import genograph.prepare.build_store
 from genograph.config import load_config
-genograph.prepare.write_tracks = lambda *args, **options: os.kill(os.getpid(), signal.SIGKILL)
-genograph.prepare.prepare(load_config(sys.argv[1], ["bins.bin_size=256"]))
+genograph.prepare.build_store.write_tracks = lambda *args, **options: os.kill(os.getpid(), signal.SIGKILL)
+genograph.prepare.build_store.prepare(load_config(sys.argv[1], ["bins.bin_size=256"]))
 """
 
 
@@ -272,14 +272,14 @@ def test_a_stores_name_may_hold_any_character(source, tmp_path):
 
 
 def test_of_two_processes_at_once_one_builds_and_both_get_the_store(world, monkeypatch):
-    write_codes, builds = genograph.prepare._write_codes, world.parent / "builds"
+    write_codes, builds = genograph.prepare.build_store._write_codes, world.parent / "builds"
 
     def counted(*args):
         with builds.open("a") as file:
             file.write("x")
         return write_codes(*args)
 
-    monkeypatch.setattr(genograph.prepare, "_write_codes", counted)
+    monkeypatch.setattr(genograph.prepare.build_store, "_write_codes", counted)
     context = multiprocessing.get_context("fork")
     barrier, shapes = context.Barrier(2), context.Queue()
 

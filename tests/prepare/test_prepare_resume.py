@@ -8,8 +8,8 @@ import signal
 import numpy as np
 import pytest
 
-import genograph.prepare
-import genograph.prepare_tracks
+import genograph.prepare.build_store
+import genograph.prepare.tracks
 import genograph.rebuild
 from genograph.config import load_config
 from genograph.prepare import prepare
@@ -60,9 +60,9 @@ def read(monkeypatch):
     """The chromosomes and tracks that are read, in order."""
     names = []
     fasta, signals, methylation = (
-        genograph.prepare.read_fasta,
-        genograph.prepare_tracks.read_signal,
-        genograph.prepare_tracks.read_methylation,
+        genograph.prepare.build_store.read_fasta,
+        genograph.prepare.tracks.read_signal,
+        genograph.prepare.tracks.read_methylation,
     )
 
     def read_fasta(*args, **options):
@@ -73,9 +73,9 @@ def read(monkeypatch):
     def noting(reader):
         return lambda target, *args, **options: names.append(target.identifier) or reader(target, *args, **options)
 
-    monkeypatch.setattr(genograph.prepare, "read_fasta", read_fasta)
-    monkeypatch.setattr(genograph.prepare_tracks, "read_signal", noting(signals))
-    monkeypatch.setattr(genograph.prepare_tracks, "read_methylation", noting(methylation))
+    monkeypatch.setattr(genograph.prepare.build_store, "read_fasta", read_fasta)
+    monkeypatch.setattr(genograph.prepare.tracks, "read_signal", noting(signals))
+    monkeypatch.setattr(genograph.prepare.tracks, "read_methylation", noting(methylation))
     return names
 
 
@@ -106,7 +106,7 @@ def test_what_was_whole_is_not_read_again_after_a_kill(world, read, number, rest
 
 def test_the_map_is_not_read_again_after_a_kill_among_the_tracks(world, monkeypatch):
     kill_at(world, 4)
-    monkeypatch.setattr(genograph.prepare, "write_contacts", None)
+    monkeypatch.setattr(genograph.prepare.build_store, "write_contacts", None)
     assert len(prepare(load_config(world)).contacts) > 0
 
 
@@ -135,7 +135,7 @@ def test_an_interrupted_build_goes_on_too(whole, world, read, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(genograph.prepare_tracks, "read_methylation", interrupt)
+        patched.setattr(genograph.prepare.tracks, "read_methylation", interrupt)
         with pytest.raises(KeyboardInterrupt):
             prepare(load_config(world))
     read.clear()
