@@ -65,8 +65,6 @@ ORDER = (
     "comparison",
     "scores",
     "estimate",
-    "annotations",
-    "classification",
     "metrics",
     "graph",
     "embeddings",

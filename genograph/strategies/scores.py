@@ -11,11 +11,10 @@ import pandas as pd
 from scipy.stats import t
 
 from genograph.ablate.judged import Judged
-from genograph.classification import recall_at_fdr
 from genograph.config import Config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
-from genograph.metrics import POSITIVE, auroc, average_precision
+from genograph.metrics import POSITIVE, auroc, average_precision, recall_at_fdr
 
 MEASURES = {"auroc": auroc, "auprc": average_precision, "recall": recall_at_fdr}
 MEAN, TOGETHER = "mean over tasks", "all tasks together"  # rows beside those of single tasks

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as skm
 
-from genograph.classification import (
+from genograph.errors import InputError
+from genograph.metrics.classification import (
     binary_accuracy,
     category_accuracy,
     curve,
@@ -18,7 +19,6 @@ from genograph.classification import (
     regression_accuracy,
     trapezoid_auprc,
 )
-from genograph.errors import InputError
 
 NAN = np.nan
 

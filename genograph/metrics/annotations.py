@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from genograph.classification import BINARY, CURVES, curve, kind_of, output_accuracy
 from genograph.genome.bed import read_bed
+from genograph.metrics.classification import BINARY, CURVES, curve, kind_of, output_accuracy
 
 _LOGGER = logging.getLogger("genograph")
 GLOBAL = "global"

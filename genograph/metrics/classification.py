@@ -15,7 +15,7 @@ from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
 from genograph.assays.cpg_states import binary
 from genograph.errors import InputError, nearest
-from genograph.metrics import TrackSums, auroc, checked_labels, without_missing
+from genograph.metrics.tracks import TrackSums, auroc, checked_labels, without_missing
 
 _NAN = float("nan")
 

@@ -7,9 +7,9 @@ import logging
 import numpy as np
 import pytest
 
-from genograph.annotations import accuracy_by_annotation, annotate, curves_by_annotation
 from genograph.assays.cpg_states import read_cells
 from genograph.assays.targets import Target
+from genograph.metrics.annotations import accuracy_by_annotation, annotate, curves_by_annotation
 
 NAN = np.nan
 

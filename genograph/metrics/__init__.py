@@ -1,0 +1,41 @@
+"""How well predictions fit what was measured: of tracks, of the states of single sites, and by annotation."""
+
+from genograph.metrics.annotations import accuracy_by_annotation, annotate, curves_by_annotation
+from genograph.metrics.classification import (
+    binary_accuracy,
+    category_accuracy,
+    curve,
+    output_accuracy,
+    recall_at_fdr,
+    regression_accuracy,
+)
+from genograph.metrics.tracks import (
+    POSITIVE,
+    RANKING,
+    TrackSums,
+    auroc,
+    average_precision,
+    spearmanr,
+    track_accuracy,
+    warn_of_undefined,
+)
+
+__all__ = [
+    "POSITIVE",
+    "RANKING",
+    "TrackSums",
+    "accuracy_by_annotation",
+    "annotate",
+    "auroc",
+    "average_precision",
+    "binary_accuracy",
+    "category_accuracy",
+    "curve",
+    "curves_by_annotation",
+    "output_accuracy",
+    "recall_at_fdr",
+    "regression_accuracy",
+    "spearmanr",
+    "track_accuracy",
+    "warn_of_undefined",
+]
