@@ -23,7 +23,7 @@ import pyBigWig
 
 from genograph.ablate import ablate
 from genograph.config import Config, parse_config
-from genograph.verdict import Verdict
+from genograph.statistics.verdict import Verdict
 
 NODE, BIN, READS = 2000, 500, 10
 SIZES = {"chr1": 240_000, "chr2": 240_000, "chr3": 240_000, "chr4": 120_000, "chr5": 320_000}

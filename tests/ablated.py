@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from genograph.comparison import Comparison
-from genograph.scores import Points
+from genograph.statistics.comparison import Comparison
+from genograph.statistics.scores import Points
 
 BLOCK_SD, SEED_SD = 0.15, 0.1  # how an arm's slope on the target varies with the block, and with the seed
 

@@ -14,7 +14,7 @@ import pytest
 
 from genograph.report import Ablation, Locus, render, write_report
 from genograph.report.tables import duration, p_value
-from genograph.verdict import Verdict
+from genograph.statistics.verdict import Verdict
 
 NAN = float("nan")
 VOID = {"meta", "br", "link", "img", "hr", "input"}

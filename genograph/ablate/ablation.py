@@ -33,8 +33,8 @@ from genograph.audit import CHECKS, Finding, audit
 from genograph.config import Config, parse_config
 from genograph.errors import InputError, nearest
 from genograph.experiment import Experiment
-from genograph.scores import Points, pearsonr
-from genograph.verdict import Verdict
+from genograph.statistics.scores import Points, pearsonr
+from genograph.statistics.verdict import Verdict
 
 log = logging.getLogger("genograph")
 

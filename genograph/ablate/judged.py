@@ -13,7 +13,7 @@ from genograph.experiment import Experiment
 from genograph.genome.bed import read_bed
 from genograph.genome.names import read_aliases
 from genograph.genome.splits import TEST, runs
-from genograph.scores import Points
+from genograph.statistics.scores import Points
 
 MAX_BLOCK = 1_000_000  # bp
 BLOCKS = 20  # that a fold is to have, if that leaves them as long as a window

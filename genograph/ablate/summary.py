@@ -21,11 +21,11 @@ from genograph.assays.assay import ASSAYS
 from genograph.atomic import replacing
 from genograph.audit import Finding
 from genograph.checkpoint import PACKAGES
-from genograph.comparison import Comparison, OnDisk
 from genograph.config import Config
 from genograph.experiment import Experiment
 from genograph.report import Ablation, Locus, write_report
-from genograph.verdict import DILATED, WITHOUT_EDGES, Verdict, verdict
+from genograph.statistics.comparison import Comparison, OnDisk
+from genograph.statistics.verdict import DILATED, WITHOUT_EDGES, Verdict, verdict
 
 SCATTERED = 400  # points of an arm in the scatter plot
 SHOWN = 100_000  # bp of the example on each side

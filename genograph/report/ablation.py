@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from genograph.verdict import Verdict
+    from genograph.statistics.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from genograph import scores
-from genograph.comparison import Comparison, OnDisk
 from genograph.errors import InputError
-from genograph.scores import Points
+from genograph.statistics import scores
+from genograph.statistics.comparison import Comparison, OnDisk
+from genograph.statistics.scores import Points
 from tests.ablated import ablation
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genograph.comparison import Comparison
-from genograph.estimate import LEVEL, MOST_SEEDS, MOST_TIMES, enough
+from genograph.statistics.comparison import Comparison
+from genograph.statistics.estimate import LEVEL, MOST_SEEDS, MOST_TIMES, enough
 
 WITHOUT_EDGES = ("features_only", "no_graph")
 REWIRED, DISTANCE_MATCHED = "rewired", "distance_matched"

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from genograph.errors import InputError
-from genograph.estimate import Estimate, Run, estimate, nothing
+from genograph.statistics.estimate import Estimate, Run, estimate, nothing
 
 RESAMPLES = 2000
 FLAT = 1e-12  # a variance this small beside the mean square is rounding

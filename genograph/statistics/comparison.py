@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from genograph.errors import InputError, nearest
-from genograph.estimate import LEVEL, Contrast, Estimate, Run, fieller, holm
-from genograph.scores import Points, Scores
+from genograph.statistics.estimate import LEVEL, Contrast, Estimate, Run, fieller, holm
+from genograph.statistics.scores import Points, Scores
 
 Key = tuple[str, Run]  # arm and run
 Level = tuple[str, int]  # of a stratum

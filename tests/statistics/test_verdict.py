@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genograph import scores
-from genograph.verdict import (
+from genograph.statistics import scores
+from genograph.statistics.verdict import (
     ASKED,
     DEGREE,
     DISTANCE,
@@ -23,7 +23,7 @@ from genograph.verdict import (
 )
 from tests.ablated import ablation
 
-DOCS = (Path(__file__).parents[1] / "docs" / "ablation.md").read_text()
+DOCS = (Path(__file__).parents[2] / "docs" / "ablation.md").read_text()
 ALL = {"hic": 1.6, "no_graph": 0.8, "rewired": 1.0, "distance_matched": 0.9}
 
 

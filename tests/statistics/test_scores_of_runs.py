@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from genograph.errors import InputError
-from genograph.scores import Points, Scores, pearsonr
+from genograph.statistics.scores import Points, Scores, pearsonr
 
 
 def test_r_from_sums_of_blocks_is_that_of_scipy():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from genograph.estimate import Contrast, Estimate, enough, estimate, fieller, holm
+from genograph.statistics.estimate import Contrast, Estimate, enough, estimate, fieller, holm
 
 STILL = np.zeros((1, 3))
 
