@@ -21,12 +21,12 @@ from torch import Tensor
 
 from genograph.atomic import replacing
 from genograph.config import Config, changed_keys, parse_config
+from genograph.config.own_class import label
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.graph.features import FeatureScale
 from genograph.joint import JointExperiment
 from genograph.nn.model import GenomeModel
-from genograph.own_class import label
 
 WEIGHTS = "model.safetensors"
 HEADS = "heads."  # how names of their weights begin

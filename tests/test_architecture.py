@@ -49,12 +49,6 @@ ORDER = (
     "simulate",
     "config",
     "overrides",
-    "genomes_config",
-    "component_config",
-    "data_config",
-    "baskerville",
-    "components",
-    "own_class",
     "sections",
     "ported",
     "stored_encoder",
@@ -136,6 +130,10 @@ def test_what_reads_files_never_imports_torch(module):
 
 def test_a_store_is_opened_without_torch():
     assert not imports_torch(f"import {', '.join(WITHOUT_TORCH)}")
+
+
+def test_the_simulation_is_imported_without_torch():
+    assert not imports_torch("import genograph.simulate")  # so its settings are read beside `config`, not in it
 
 
 def test_help_answers_without_torch():

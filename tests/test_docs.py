@@ -17,10 +17,8 @@ from genograph.ablate.launchers import LAUNCHERS
 from genograph.assays.assay import ASSAYS
 from genograph.assays.targets import COLUMNS, REQUIRED, SUM_STATS, Target, read_targets
 from genograph.audit import CHECKS
-from genograph.component_config import CoarseConfig, EncoderConfig
-from genograph.components import _options_model
-from genograph.config import ArmConfig, Config, Section, parse_config
-from genograph.data_config import NegativesConfig
+from genograph.config import ArmConfig, CoarseConfig, Config, EncoderConfig, NegativesConfig, parse_config
+from genograph.config.components import _options_model
 from genograph.graph import CONTROLS, EDGES
 from genograph.nn.blocks import ConvSpec
 from genograph.nn.encoders.recurrent import RecurrentSpec
@@ -29,6 +27,7 @@ from genograph.nn.layers import LAYERS
 from genograph.nn.neighbours import NEIGHBOURS
 from genograph.nn.trunk import Trunk
 from genograph.overrides import apply_override
+from genograph.sections import Section
 from genograph.strategies import STUDIES
 from tests.tiny import config_tree
 

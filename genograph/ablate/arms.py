@@ -13,8 +13,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from genograph.component_config import LayerConfig
-from genograph.config import ArmConfig, Config, changed_keys, parse_config
+from genograph.config import ArmConfig, Config, LayerConfig, changed_keys, parse_config
 from genograph.errors import InputError, nearest
 from genograph.experiment import Experiment
 from genograph.graph import HiCEdges, TransEdges

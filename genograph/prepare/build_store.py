@@ -18,8 +18,7 @@ from rich.progress import track
 from genograph.assays.contacts import ContactMap, write_contacts
 from genograph.assays.peaks import files_of
 from genograph.assays.targets import Target, read_targets
-from genograph.config import Config, ContactsConfig
-from genograph.data_config import GenomeConfig
+from genograph.config import Config, ContactsConfig, GenomeConfig
 from genograph.errors import InputError, nearest
 from genograph.genome.assembly import is_sequenced, read_chrom_sizes, read_fasta
 from genograph.genome.bed import read_bed

@@ -17,7 +17,7 @@ from genograph.assays.peak_sites import merge_peaks, tile_peaks
 from genograph.assays.peaks import is_peaks, peaks_by_chrom
 from genograph.assays.signals import read_signal
 from genograph.assays.targets import Target
-from genograph.data_config import NegativesConfig, SitesConfig
+from genograph.config import NegativesConfig, SitesConfig
 from genograph.errors import InputError
 from genograph.genome.bed import read_bed
 from genograph.genome.interval import Interval

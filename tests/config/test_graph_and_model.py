@@ -15,15 +15,14 @@ import yaml
 
 from genograph.ablate.arms import make_arms
 from genograph.checkpoint import load_run
-from genograph.component_config import EdgeConfig, LayerConfig, NeighboursConfig
-from genograph.config import load_config, parse_config
+from genograph.config import EdgeConfig, LayerConfig, NeighboursConfig, load_config, parse_config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.predict import predict
 from genograph.train import train
 from tests.tiny import write_world
 
-OWN = Path(__file__).with_name("own_parts.py")
+OWN = Path(__file__).parents[1] / "own_parts.py"
 CHANGES = [
     "model.encoder={name: own/parts.py:BaseShares, filters: 5}",
     "model.processor=[{name: own/parts.py:Summed, dropout: 0.1}]",

@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, create_model, model_validator
 from pydantic.errors import PydanticSchemaGenerationError
 
+from genograph.config.own_class import is_own, label, located, own_class, own_file
 from genograph.errors import InputError, nearest
-from genograph.own_class import is_own, label, located, own_class, own_file
 
 
 @dataclass(frozen=True)

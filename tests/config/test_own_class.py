@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from genograph.config.own_class import located, own_class
 from genograph.errors import InputError
-from genograph.own_class import located, own_class
 
 
 def write(folder, text, name="mine.py"):

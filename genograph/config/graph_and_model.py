@@ -1,6 +1,6 @@
 """The sections of a config that are made of components, graph and model, and the kinds of these.
 
-A component is `{name: gat, heads: 4}`, see `genograph.components`. Each kind has a registry, and a contract that
+A component is `{name: gat, heads: 4}`, see `genograph.config.components`. Each kind has a registry, and a contract that
 classes of one's own keep.
 """
 
@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from torch import nn
 
-from genograph.components import Component, Contract, check_options
-from genograph.data_config import FilePath
+from genograph.config.components import Component, Contract, check_options
+from genograph.config.data import FilePath
 from genograph.embeddings import Description
 from genograph.errors import InputError, nearest
 from genograph.graph import CONTROLS, EDGES

@@ -1,8 +1,8 @@
 """The config tree: what a run is, as YAML, checked before anything is read or written.
 
-Sections follow the road: genome, tracks, contacts, bins and sites make the store (`genograph.data_config`); splits,
+Sections follow the road: genome, tracks, contacts, bins and sites make the store (`genograph.config.data`); splits,
 graph and batch make the batches; model, augment and training make the run. Graph and model are made of components, see
-`genograph.component_config`.
+`genograph.config.graph_and_model`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, field_validator, model_validator
 
-from genograph.baskerville import read_params
-from genograph.component_config import GraphConfig, ModelConfig
-from genograph.data_config import (
+from genograph.config.baskerville import read_params
+from genograph.config.data import (
     BinsConfig,
     ContactsConfig,
     FilePath,
@@ -27,8 +26,9 @@ from genograph.data_config import (
     TfrecordsConfig,
     TracksConfig,
 )
+from genograph.config.genomes import OwnConfig, check_together, sections_of
+from genograph.config.graph_and_model import GraphConfig, ModelConfig
 from genograph.errors import InputError, nearest
-from genograph.genomes_config import OwnConfig, check_together, sections_of
 from genograph.nn.model import ModelPart
 from genograph.overrides import apply_override
 from genograph.sections import Section, parse_section

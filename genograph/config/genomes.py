@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from genograph.component_config import GraphConfig, Heads
-from genograph.data_config import (
+from genograph.config.data import (
     BinsConfig,
     ContactsConfig,
     FilePath,
@@ -17,6 +16,7 @@ from genograph.data_config import (
     TfrecordsConfig,
     TracksConfig,
 )
+from genograph.config.graph_and_model import GraphConfig, Heads
 from genograph.errors import InputError
 from genograph.sections import Section
 
