@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from genograph.covered import CoveredReader
+from genograph.dataset import CoveredReader, Stretches
 from genograph.experiment import Experiment
 from genograph.genome.splits import SPLITS, runs
 from genograph.kmer import KmerRidge, kmer_counts
-from genograph.pieces import Stretches
 from genograph.store import Store
 
 RIDGE_BINS = 200_000  # that the k-mer ridge is fitted on, at most

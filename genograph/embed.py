@@ -20,6 +20,7 @@ from rich.progress import track
 
 from genograph.checkpoint import WEIGHTS, load_run
 from genograph.config import Config
+from genograph.dataset import PieceReader, Stretches
 from genograph.embeddings import DESCRIPTION, DTYPES, Description, Embeddings, finish, layout, stretches
 from genograph.errors import InputError
 from genograph.experiment import Experiment
@@ -27,7 +28,6 @@ from genograph.genome.assembly import N
 from genograph.genome.bins import Bins
 from genograph.genome.splits import NONE, SPLITS, runs
 from genograph.nn.model import GenomeModel
-from genograph.pieces import PieceReader, Stretches
 from genograph.rebuild import sha256
 from genograph.seen_before import seen_by_run
 from genograph.store import write_json

@@ -11,12 +11,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from genograph.assays.targets import Target
 from genograph.config import Config
-from genograph.dataset import WindowDataset
+from genograph.dataset import TurnSampler, WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.graph.batch import GenomeBatch
 from genograph.nn.model import GenomeModel
-from genograph.sampler import TurnSampler
 
 
 class JointWindows(Dataset):

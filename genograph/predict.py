@@ -21,10 +21,9 @@ from rich.progress import track
 from torch import Tensor
 
 from genograph.assays.bigwig import write_bigwig
-from genograph.augment import reverse_complement, turned
 from genograph.checkpoint import load_run, trained_config
 from genograph.config import Config
-from genograph.dataset import WindowDataset
+from genograph.dataset import WindowDataset, reverse_complement, turned
 from genograph.experiment import Experiment
 from genograph.graph.batch import GenomeBatch
 from genograph.nn.model import GenomeModel

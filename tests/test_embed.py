@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from genograph.ablate import ablate, launchers
 from genograph.ablate.grid import finish
 from genograph.audit import audit
-from genograph.augment import reverse_complement
 from genograph.checkpoint import begin_with, load_run
 from genograph.config import load_config
+from genograph.dataset import reverse_complement
 from genograph.embed import _Encoder, embed
 from genograph.embeddings import Description, Embeddings, marked
 from genograph.errors import InputError

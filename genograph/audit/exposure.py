@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genograph.audit.shortcuts import drawn
-from genograph.dataset import WindowDataset
+from genograph.dataset import EmbeddingReader, WindowDataset
 from genograph.experiment import Experiment
 from genograph.genome.assembly import N
 from genograph.genome.interval import Interval
@@ -16,7 +16,6 @@ from genograph.genome.sites import Sites
 from genograph.genome.splits import SPLITS
 from genograph.graph.batch import GenomeBatch
 from genograph.graph.genome_graph import GenomeGraph
-from genograph.stored_pieces import EmbeddingReader
 
 MAX_WINDOWS = 200  # looked at: half drawn evenly, half where a run of bins begins or ends, where other splits are near
 BLOCK = 2**20  # edges at a time

@@ -11,12 +11,11 @@ from sklearn.ensemble import RandomForestClassifier
 from genograph.ablate.grid import PREDICTIONS, Run, locked
 from genograph.ablate.judged import Judged
 from genograph.atomic import replacing
-from genograph.dataset import WindowDataset
+from genograph.dataset import Stretches, WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.genome.splits import TRAIN
 from genograph.metrics import POSITIVE
-from genograph.pieces import Stretches
 
 LETTERS = 5  # A C G T, and a gap
 K = 6

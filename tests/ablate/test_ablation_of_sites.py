@@ -8,9 +8,9 @@ import pytest
 from genograph.ablate import ablate
 from genograph.audit import audit
 from genograph.config import load_config
+from genograph.dataset import PieceReader
 from genograph.experiment import Experiment
 from genograph.genome.splits import VALID
-from genograph.pieces import PieceReader
 from tests.prepare.test_prepare_sites import SIZES, world
 from tests.tiny import write_cool
 

@@ -9,9 +9,8 @@ import yaml
 
 from genograph.audit import CHECKS, audit, predictors
 from genograph.config import load_config
-from genograph.dataset import WindowDataset
+from genograph.dataset import PieceReader, WindowDataset
 from genograph.experiment import Experiment
-from genograph.pieces import PieceReader
 from tests import records, tiny
 from tests.audit.test_shortcuts import set_signal
 

@@ -7,8 +7,8 @@ import pytest
 
 from genograph.audit import exposure
 from genograph.audit.exposure import Exposure, bins_shown, edges_between, exposures, strangers
+from tests.dataset.test_windows import bins, make_dataset
 from tests.numbered import BIN, make_graph, write_store
-from tests.test_dataset import bins, make_dataset
 
 # `line` has bins 0 to 29 in nodes 0 to 12, of two or three bins each; `ring` has bins 30 to 46.
 

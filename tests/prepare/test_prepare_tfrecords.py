@@ -10,8 +10,8 @@ import torch
 import yaml
 
 from genograph.assays.tfrecords import write_records
-from genograph.augment import reverse_complement
 from genograph.config import load_config
+from genograph.dataset import reverse_complement
 from genograph.errors import InputError
 from genograph.evaluate import evaluate, summarize
 from genograph.experiment import Experiment

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import BatchSampler
 
-from genograph.sampler import FILL, EpochSampler, TurnSampler
+from genograph.dataset.sampler import FILL, EpochSampler, TurnSampler
 
 
 def draws(count, epoch=0, **options):

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from genograph.assays.cpg_neighbours import CoveredSites, neighbours
+from genograph.dataset.pieces import Stretches
 from genograph.genome.sites import Sites
-from genograph.pieces import Stretches
 from genograph.store import Store
 
 

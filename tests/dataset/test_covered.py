@@ -10,13 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genograph.augment import reverse_complement
 from genograph.config import BatchConfig
-from genograph.covered import CoveredReader
 from genograph.dataset import WindowDataset
+from genograph.dataset.augment import reverse_complement
+from genograph.dataset.covered import CoveredReader
+from genograph.dataset.pieces import Stretches
 from genograph.genome.splits import runs
 from genograph.graph import LinearEdges, build_graph
-from genograph.pieces import Stretches
 from tests.cpgs import NAN, PLACES, STATES, write_store
 from tests.numbered import Pairs
 

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genograph.augment import reverse_complement
 from genograph.config import BatchConfig
 from genograph.dataset import WindowDataset
+from genograph.dataset.augment import reverse_complement
 from tests.numbered import TARGETS, bin_codes, make_graph, write_store
 
 NUM_BINS = 52

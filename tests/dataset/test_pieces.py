@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genograph.dataset.pieces import PieceReader, Stretches
 from genograph.genome.splits import runs
-from genograph.pieces import PieceReader, Stretches
 from tests.numbered import BIN, NOT_READ, UNKNOWN, read_numbers, write_store
 
 N = [4] * BIN

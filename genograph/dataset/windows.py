@@ -18,9 +18,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from genograph.augment import reverse_complement
 from genograph.config import AugmentConfig, BatchConfig
-from genograph.covered import CoveredReader
+from genograph.dataset.augment import reverse_complement
+from genograph.dataset.covered import CoveredReader
+from genograph.dataset.pieces import PieceReader, Stretches
+from genograph.dataset.sampler import FILL, EpochSampler
+from genograph.dataset.stored_pieces import EmbeddingReader
 from genograph.embeddings import Embeddings
 from genograph.errors import InputError
 from genograph.genome.splits import runs
@@ -29,10 +32,7 @@ from genograph.graph.genome_graph import GenomeGraph
 from genograph.graph.levels import LevelReader
 from genograph.graph.neighbours import edges_into, edges_of_samples, strongest_partners
 from genograph.metrics import POSITIVE
-from genograph.pieces import PieceReader, Stretches
-from genograph.sampler import FILL, EpochSampler
 from genograph.store import Store
-from genograph.stored_pieces import EmbeddingReader
 
 COUNTED_WINDOWS = 50  # to tell how many contacts windows show
 NO_AUGMENTATION = AugmentConfig(reverse_complement=False, shift=0)

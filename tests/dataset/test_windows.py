@@ -361,7 +361,7 @@ def test_contacts_shown_are_those_of_a_windows_own_nodes_that_reach_its_partners
 
 
 def test_contacts_shown_are_counted_in_few_windows_drawn_evenly(store, monkeypatch):
-    monkeypatch.setattr("genograph.dataset.COUNTED_WINDOWS", 2)
+    monkeypatch.setattr("genograph.dataset.windows.COUNTED_WINDOWS", 2)
     dataset = make_dataset(store, pairs=[(0, 9, 1.0), (4, 9, 1.0), (11, 0, 1.0)], window=1, crop=0, chunk=1)
     assert len(dataset) == 30
     assert dataset.contacts_shown()[0] == pytest.approx((2 + 1) / 2)  # the first window and the last: nodes 0 and 11

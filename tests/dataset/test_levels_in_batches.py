@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genograph.augment import reverse_complement
 from genograph.config import AugmentConfig, BatchConfig
 from genograph.dataset import WindowDataset
+from genograph.dataset.augment import reverse_complement
 from genograph.graph import build_graph
 from genograph.graph.building import Known
 from genograph.graph.levels import build_levels, larger_nodes

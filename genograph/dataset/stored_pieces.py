@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genograph.dataset.pieces import PieceReader, Stretches
 from genograph.embeddings import Embeddings
-from genograph.pieces import PieceReader, Stretches
 
 
 @dataclass(frozen=True, kw_only=True)
