@@ -113,6 +113,7 @@ class JointExperiment:
             genome: {name: each.shape for name, each in model.state_dict().items() if not name.startswith("heads.")}
             for genome, model in models.items()
         }
+        scales = {genome: part.scale for genome, part in self.parts.items()}
         first, *others = self.parts
         for other in others:
             if columns[first] != columns[other]:
@@ -120,9 +121,18 @@ class JointExperiment:
                     f"genomes: edges of {first} have the attributes {columns[first]}, those of {other} "
                     f"{columns[other]}. Give both the same types of edges."
                 )
+            features = {
+                genome: scale and [*scale.names, *(f"{name} missing" for name in scale.missing)]
+                for genome, scale in scales.items()
+            }
+            if features[first] != features[other]:
+                raise InputError(
+                    f"genomes: the columns of graph.features differ: {features[first]} of {first}, {features[other]} "
+                    f"of {other}. Genomes share their weights, so give both the same, in the same order."
+                )
             differing = sorted({*shapes[first].items()} ^ {*shapes[other].items()})
             if differing:
                 raise InputError(
                     f"genomes: {first} and {other} cannot share {differing[0][0]}, which would have other shapes. Give "
-                    "both the same columns of graph.features, and both graph.candidates or neither."
+                    "both graph.candidates or neither."
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -34,10 +35,16 @@ class Launched(NamedTuple):
 
 
 def launched() -> Launched | None:
-    """Where this process stands among those that torchrun or srun started; None if it was started by itself."""
+    """Where this process stands among those that torchrun or srun started; None if it was started by itself.
+
+    Raises:
+        InputError: If srun started several and was not told how many a machine.
+    """
     for names in (TORCHRUN, SRUN):
         if all(name in os.environ for name in names):
             return Launched(*(int(os.environ[name]) for name in names))
+    if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+        raise InputError("srun started several processes and does not say how many a machine: give --ntasks-per-node.")
     return None
 
 
@@ -103,18 +110,20 @@ def crew(folder: Path, workers: int, help_with: Callable[[Crew], None]) -> Itera
         distributed.broadcast_object_list(told)
         yield Crew(Path(told[0]), here.rank, here.count, here.local_rank, distributed.barrier)
         distributed.barrier()
-    distributed.destroy_process_group()
 
 
 def _connected(here: Launched):
-    """torch.distributed, once it has joined all processes."""
+    """torch.distributed, once it has joined all processes; they part when they end, as they cannot join twice."""
     from pytorch_lightning.plugins.environments import SLURMEnvironment
     from torch import distributed
 
+    if distributed.is_initialized():
+        return distributed
     if "MASTER_ADDR" not in os.environ:  # of srun, which leaves the choice to who uses it
         slurm = SLURMEnvironment()
         os.environ |= {"MASTER_ADDR": slurm.main_address, "MASTER_PORT": str(slurm.main_port)}
     distributed.init_process_group("gloo", rank=here.rank, world_size=here.count, timeout=PATIENCE)
+    atexit.register(distributed.destroy_process_group)
     return distributed
 
 

@@ -174,6 +174,11 @@ class TrainingModule(pl.LightningModule):
 
     def _loader(self, windows: WindowDataset | JointWindows | None, *, shuffle: bool) -> DataLoader:
         assert windows is not None, "only a module that trains has datasets"
+        if len(windows) < self.trainer.world_size:
+            raise InputError(
+                f"a split of {len(windows)} windows for {self.trainer.world_size} processes: each needs one. "
+                "Start fewer, make batch.window smaller, or choose a larger split."
+            )
         return windows.loader(
             shuffle=shuffle,
             workers=self.config.workers,
@@ -213,7 +218,7 @@ class TrainingModule(pl.LightningModule):
             everyone = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(everyone, mine)
         values = {_genome(assay): [] for assay in self.model.heads}
-        for assay in mine:
+        for assay in (assay for assay in self.model.heads if any(assay in each for each in everyone)):
             prediction, target = np.concatenate([each[assay] for each in everyone if assay in each], axis=1)
             label = np.where(np.isnan(target), np.nan, target >= POSITIVE)
             tracks = range(label.shape[1])

@@ -240,8 +240,21 @@ def test_edges_with_other_attributes_cannot_share_a_model(world):
     table = world.parent / "features.tsv"
     table.write_text("chrom\tstart\tend\tage\nchrA\t0\t2000\t1\nchrA\t2000\t4000\t2\n")
     config = load_config(world, [change.replace("FILE", str(table))])
-    with pytest.raises(InputError, match=r"human and mouse cannot share features\.weight"):
+    with pytest.raises(InputError, match=r"graph\.features differ: None of human, \['age', 'age missing'\] of mouse"):
         JointExperiment.open(config).model()
+
+
+def test_features_of_other_names_share_no_weights(world):
+    for name in ("age", "size"):
+        table = world.parent / f"{name}.tsv"
+        table.write_text(f"chrom\tstart\tend\t{name}\nchrA\t0\t2000\t1\nchrA\t2000\t4000\t2\n")
+    edges = "edges: [{name: linear}, {name: hic, top_k: 3, min_distance: 4000}]"
+    changes = [
+        f"genomes.{genome}.graph={{{edges}, features: {world.parent / name}.tsv}}"
+        for genome, name in (("human", "age"), ("mouse", "size"))
+    ]
+    with pytest.raises(InputError, match=r"features differ: \['age', 'age missing'\] of human, \['size', "):
+        JointExperiment.open(load_config(world, changes)).model()
 
 
 def test_an_error_in_the_data_of_a_genome_names_it(world):

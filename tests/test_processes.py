@@ -17,9 +17,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from genograph.config import load_config
 from genograph.errors import InputError
+from genograph.predict import predict
 from genograph.processes import Launched, is_first, launched
 from genograph.train import train
 from tests.tiny import write_world
+from tests.two_genomes import write_genomes
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
 # Half of each chromosome has no methylation, so that windows measure unequally much.
@@ -142,6 +144,14 @@ def test_a_batch_script_is_one_process_whatever_its_job_asked_for(monkeypatch):
     assert launched() is None
 
 
+def test_srun_that_does_not_say_how_many_processes_a_machine_has_is_an_error(monkeypatch):
+    for name, value in SRUNS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("SLURM_NTASKS_PER_NODE")
+    with pytest.raises(InputError, match="give --ntasks-per-node"):
+        launched()
+
+
 def test_other_devices_than_were_started_are_an_input_error(world, tmp_path, monkeypatch):
     for name, value in TORCHRUNS.items():
         monkeypatch.setenv(name, value)
@@ -154,3 +164,34 @@ def test_normalisation_over_processes_needs_something_to_read_in_all(world, tmp_
     overrides = ["training.sync_norm=true", "training.devices=2", f"graph.candidates={tmp_path}/few.bed"]
     with pytest.raises(InputError, match=r"training.sync_norm: with graph.candidates"):
         train(load_config(world, overrides), tmp_path / "run")
+
+
+def test_fewer_windows_than_processes_are_one_clear_line(world, tmp_path):
+    short = [*ODD, "splits.valid=['chrB:0-1500']"]
+    process = begin([sys.executable, *in_two(world, short, tmp_path / "run")])
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "a split of 1 windows for 2 processes: each needs one" in errors
+    assert "Traceback" not in errors
+
+
+def test_two_processes_of_torchrun_predict_every_genome(tmp_path):
+    both = write_genomes(tmp_path)
+    run = train(load_config(both, ["training.max_epochs=1"]), tmp_path / "run")
+    finish([*TORCHRUN, "-m", "genograph", "predict", str(run), "--out", str(tmp_path / "two")])
+    predict(run, tmp_path / "one")
+    one, two = (
+        {str(file.relative_to(tmp_path / each)): file.read_bytes() for file in (tmp_path / each).rglob("*.bw")}
+        for each in ("one", "two")
+    )
+    assert one == two
+    assert len(one) > 4
+
+
+def test_a_process_without_validation_windows_of_a_genome_scores_it_too(tmp_path):
+    both = write_genomes(tmp_path)
+    few = ["training.monitor=auroc", "genomes.human.splits.valid=['chrB:0-5000']", "training.max_epochs=2"]
+    process = begin([sys.executable, *in_two(both, few, tmp_path / "run")])
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert len(rows(tmp_path / "run")) == 2

@@ -116,9 +116,11 @@ def _check(config: Config) -> None:
     if settings.assay is not None and settings.assay not in config.model.heads:
         heads = config.model.heads
         raise InputError(f"ablation.assay: no head '{settings.assay}'.{nearest(settings.assay, heads)}")
-    for check in settings.allow_leakage:
+    for check, reason in settings.allow_leakage.items():
         if check not in CHECKS:
             raise InputError(f"ablation.allow_leakage: no check '{check}'.{nearest(check, CHECKS)}")
+        if not reason.strip():
+            raise InputError(f"ablation.allow_leakage: '{check}' has no reason. Say why; the report shows it.")
 
 
 def _judged(fold: Experiment) -> Judged:

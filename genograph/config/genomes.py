@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,11 +75,12 @@ def check_together(configs: Mapping[str, OfGenome]) -> None:
         "types of graph.edges": lambda each: [*each.graph.edge_types],
         "types of graph.coarse edges": lambda each: [[*types] for types in each.graph.coarse_edge_types],
         "splits.groups": lambda each: each.splits and each.splits.groups and each.splits.groups.name,
+        "splits.resolve_groups": lambda each: each.splits and each.splits.resolve_groups,
     }
+    for one, other in combinations(configs, 2):
+        if configs[one].store == configs[other].store:
+            raise InputError(f"genomes: {one} and {other} have one store, {configs[one].store}. Give each its own.")
     first, *others = configs
-    for other in others:
-        if configs[other].store == configs[first].store:
-            raise InputError(f"genomes: {first} and {other} have one store, {configs[first].store}. Give each its own.")
     for what, of in alike.items():
         for other in others:
             if of(configs[first]) != of(configs[other]):

@@ -67,7 +67,8 @@ class Groups:
             whole_genome: Whether `sizes` are all chromosomes; else those of others are left out.
 
         Raises:
-            InputError: If a line has no group, or names an unknown genome or chromosome, or no region is of the genome.
+            InputError: If a line has no group, or names an unknown genome or chromosome, no region is of the genome,
+                or one lies beyond its chromosome.
         """
         members = _read_members(path, held_out if genome is not None else None)
         own = {member.place.chrom for member in members if member.genome == genome}
@@ -76,6 +77,12 @@ class Groups:
             told = f"no chromosome '{unknown[0]}' in" if unknown else "no region is of"
             near = nearest(unknown[0], sizes) if unknown else ""
             raise InputError(f"splits.groups: {path}: {told} this genome{f', {genome}' if genome else ''}.{near}")
+        for place in (member.place for member in members if member.genome == genome):
+            if place.start >= sizes.get(place.chrom, place.end):
+                raise InputError(
+                    f"splits.groups: {path}: {place} lies beyond the end of {place.chrom}, {sizes[place.chrom]:,} bp. "
+                    "Is it of another assembly?"
+                )
         touched = _touched(members, held_out)
         last: dict[str, int] = {}
         for member, code in zip(members, touched.tolist(), strict=True):
@@ -160,5 +167,6 @@ def _touched(members: Sequence[Member], held_out: Mapping[str | None, HeldOut]) 
 
 def _region(text: str, ends: Mapping[str, int]) -> Interval | None:
     """A region of splits, on chromosomes of which only the last base of interest is known; None on another one."""
+    text = text.strip()
     chrom = text if text in ends else text.rpartition(":")[0]
     return parse_region(text, {chrom: 2**62 if chrom != text else ends[chrom]}) if chrom in ends else None

@@ -186,6 +186,7 @@ def test_another_arm_of_the_same_name_is_refused(world, copied):
     [
         ("ablation.assay=coverag", r"ablation\.assay: no head 'coverag'\. Did you mean 'coverage'\?"),
         ("ablation.allow_leakage={mask_predict: x}", r"no check 'mask_predict'\. Did you mean 'mask_predicts'\?"),
+        ("ablation.allow_leakage={mask_predicts: ' '}", r"'mask_predicts' has no reason\. Say why"),
         ("ablation.arms=[hic,no_grap]", r"no arm 'no_grap'\. Did you mean 'no_graph'\?"),
         ("ablation.folds=2", r"at least 3, to train, choose and judge; got 2"),
     ],
@@ -291,7 +292,8 @@ def test_an_arm_of_ones_own_that_leaks_is_refused_too(hiding_world, tmp_path):
 def test_an_allowed_leak_goes_on_and_the_report_shows_the_reason(hiding_world, tmp_path):
     allowed = "ablation.allow_leakage={mask_predicts: it is the point, masked_bins_scored: to show the trap}"
     settings = ["ablation.arms=[hic,no_graph]", "ablation.seeds=1", "contacts.mask=false", allowed]
-    ablate(load_config(hiding_world, settings), tmp_path)
+    reasons = ablate(load_config(hiding_world, settings), tmp_path).reasons
+    assert "a leak was allowed, scores may be too high: mask_predicts: it is the point" in reasons
     page = (tmp_path / "report.html").read_text()
     assert "it is the point" in page
     assert "to show the trap" in page

@@ -78,6 +78,12 @@ def test_genomes_that_cannot_share_a_model_are_refused_with_what_differs(tree, o
         parse_config(tree)
 
 
+def test_no_two_of_three_genomes_have_one_store(tree):
+    tree["genomes"]["rat"] = tree["genomes"]["mouse"] | {"store": "stores/mouse"}
+    with pytest.raises(InputError, match="genomes: mouse and rat have one store"):
+        parse_config(tree)
+
+
 def test_a_genome_knows_what_others_hold_out(tree):
     for genome, valid in (("human", "chrB"), ("mouse", "chrA")):
         tree["genomes"][genome]["splits"] = {"valid": [valid], "test": ["chrC"], "groups": "homologs.bed"}

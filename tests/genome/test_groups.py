@@ -92,6 +92,18 @@ def test_an_unknown_chromosome_is_an_error_unless_the_genome_is_a_part(tmp_path)
     assert (groups.apart(SPLIT, BINS) == SPLIT).all()
 
 
+def test_a_region_beyond_its_chromosome_is_of_another_assembly(tmp_path):
+    with pytest.raises(InputError, match="lies beyond the end of a, 100 bp"):
+        read(tmp_path, "a\t100\t110\tg1\nc\t0\t5\tg1\n")
+
+
+def test_spaces_around_a_held_out_region_do_not_matter(tmp_path):
+    (tmp_path / "groups.bed").write_text("a\t0\t10\tg1\nc\t0\t5\tg1\n")
+    held_out = {None: {"valid": ["b"], "test": [" c"]}}
+    groups = Groups.read(tmp_path / "groups.bed", BINS.sizes, genome=None, held_out=held_out)
+    assert groups.apart(SPLIT, BINS)[0] == NONE
+
+
 def test_a_file_without_a_region_of_the_genome_is_an_error(tmp_path):
     with pytest.raises(InputError, match="no region is of this genome, human"):
         read(tmp_path, "a\t0\t10\tg1\tmouse\n", genome="human", elsewhere={"mouse": {}})
