@@ -51,7 +51,7 @@ def write_card(
         "Model": _model(model, experiment),
         "Data": _data(experiment),
         "Splits": _splits(experiment),
-        "Training": _training(experiment, trained),
+        "Training": _training(experiment, trained, genome),
         "Use and limits": _limits(experiment),
         "To load it": _loading(folder, genome),
         "Versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES) + ".",
@@ -129,7 +129,8 @@ def _splits(experiment: Experiment) -> str:
     return _table(("split", "regions", "bins that count"), rows)
 
 
-def _training(experiment: Experiment, trained: Trained) -> str:
+def _training(experiment: Experiment, trained: Trained, genome: str | None) -> str:
+    over = ", mean over genomes" if genome else ""
     config, batch = experiment.config.training, experiment.config.batch
     rows = {
         "optimizer": f"{config.optimizer}, learning rate {config.learning_rate:g}, {config.schedule}",
@@ -137,7 +138,7 @@ def _training(experiment: Experiment, trained: Trained) -> str:
         "seed": str(experiment.config.seed),
         "precision": config.precision,
         "epochs": f"{trained.epochs}, of which number {trained.best} is kept",
-        f"valid {config.monitor} of that epoch": f"{trained.score:.4f}",
+        f"valid {config.monitor} of that epoch{over}": f"{trained.score:.4f}",
     }
     return (
         _table(("setting", "value"), rows.items())

@@ -127,18 +127,23 @@ def read_metadata(folder: str | Path) -> tuple[Path, dict[str, str]]:
         raise InputError(f"{path} is damaged or no safetensors file: {error}") from None
 
 
-def scaled_as(experiment: Experiment | JointExperiment, run: Path) -> Experiment | JointExperiment:
+def scaled_as(
+    experiment: Experiment | JointExperiment, run: Path, genome: str | None = None
+) -> Experiment | JointExperiment:
     """The experiment with features scaled as in a run, whose weights of them its model begins with.
+
+    A genome of several is scaled as the run's genome of that name, or as the run's only one.
 
     Raises:
         InputError: If there is no finished run, or it has no features.
     """
     if isinstance(experiment, JointExperiment):
-        return replace(experiment, parts={genome: scaled_as(part, run) for genome, part in experiment.parts.items()})
+        return replace(experiment, parts={name: scaled_as(part, run, name) for name, part in experiment.parts.items()})
     inputs = json.loads(read_metadata(run)[1].get("inputs", "{}"))
-    features = next((each for key, each in inputs.items() if key.endswith("features")), None)
+    features = (entries_of(inputs, genome) or inputs).get("features")
     if not features:
-        raise InputError(f"training.start_from.features: the run at {run} has no features. Leave it out.")
+        own = f" of {genome}" if genome else ""
+        raise InputError(f"training.start_from.features: the run at {run} has no features{own}. Leave it out.")
     return replace(experiment, learned=FeatureScale(**features))
 
 

@@ -255,12 +255,15 @@ def export(
 @app.command()
 def export_model(
     run: Where,
+    overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = ...,
+    genome: Annotated[str | None, typer.Option("--genome", help="Which one, of a run of several genomes.")] = None,
 ) -> None:
     """Write a trained model as a program that runs without genograph, into --out FOLDER."""
+    from genograph.config import load_config
     from genograph.export_model import export_model
 
-    folder = export_model(run, out)
+    folder = export_model(run, out, config=load_config(run, overrides or []), genome=genome)
     print(f"model      {folder / 'model.pt2'}")
     print(f"next       python {folder / 'example.py'}")
 

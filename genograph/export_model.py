@@ -25,6 +25,7 @@ from torch.export import Dim, ExportedProgram
 
 from genograph.atomic import new_folder
 from genograph.checkpoint import PACKAGES, WEIGHTS, load_run
+from genograph.config import Config
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
@@ -92,24 +93,27 @@ class Program(nn.Module):
         return self.model(batch)
 
 
-def export_model(run: str | Path, out: str | Path) -> Path:
+def export_model(run: str | Path, out: str | Path, *, config: Config | None = None, genome: str | None = None) -> Path:
     """Write the model of a run as a program that needs torch alone; returns the folder.
 
-    The program predicts one window at a time, as `genograph predict` does before it blends windows. Numbers of pieces,
-    partners, nodes and edges may vary, if torch can keep them open; else they are those of the example, and that is
-    logged.
+    The program predicts one window at a time, as `genograph predict` does of one view before it blends windows. Numbers
+    of pieces, partners, nodes and edges may vary, if torch can keep them open; else they are those of the example, and
+    that is logged.
 
     Args:
         run: A run folder.
         out: The folder to write; there must be none. It appears whole or not at all.
+        config: The run's config, perhaps with changes, such as where its data are now.
+        genome: Which one, of a run of several.
 
     Raises:
-        InputError: If the run is not finished, its data are gone, the folder is there, or nodes are of several sizes.
+        InputError: If the run is not finished, or of several genomes and none is named, its data are gone, the folder
+            is there, or nodes are of several sizes.
     """
     out = Path(out)
     if out.exists():
         raise InputError(f"{out} is there already. Name another folder: --out FOLDER")
-    experiment, model = load_run(run)
+    experiment, model = load_run(run, config, genome)
     if experiment.config.graph.coarse:
         raise InputError("graph.coarse: a program has nodes of one size only; a model of several sizes has none yet.")
     path = Path(run)

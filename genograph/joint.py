@@ -50,6 +50,15 @@ class JointWindows(Dataset):
         return DataLoader(self, batch_size=None, sampler=sampler, num_workers=workers)
 
 
+def _open(config: Config, genome: str) -> Experiment:
+    """The experiment of one genome, which an error names."""
+    own = config.of(genome)
+    try:
+        return Experiment.open(own)
+    except InputError as error:
+        raise InputError(f"genomes.{genome}: {error}") from None
+
+
 @dataclass(frozen=True)
 class JointExperiment:
     """A config of several genomes, and the experiment of each."""
@@ -60,7 +69,7 @@ class JointExperiment:
     @classmethod
     def open(cls, config: Config) -> JointExperiment:
         """As `Experiment.open` does, for every genome."""
-        return cls(config, {genome: Experiment.open(config.of(genome)) for genome in config.genomes})
+        return cls(config, {genome: _open(config, genome) for genome in config.genomes})
 
     @property
     def targets(self) -> dict[str, list[Target]]:

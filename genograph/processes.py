@@ -145,7 +145,8 @@ def _workers(count: int, scratch: Path, help_with: Callable[[Crew], None]) -> It
             process.join()
             if process.exitcode:
                 raise InputError(
-                    f"worker {rank} of {count} ended with code {process.exitcode}. Is there enough memory?"
+                    f"worker {rank} of {count} ended with code {process.exitcode}. Is there enough memory? "
+                    "A script that starts workers needs `if __name__ == '__main__':`."
                 )
 
     try:

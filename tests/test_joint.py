@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 
 import numpy as np
@@ -13,12 +14,13 @@ import torch
 from typer.testing import CliRunner
 
 from genograph.audit import CHECKS
-from genograph.checkpoint import begin_with, load_run, save_model
+from genograph.checkpoint import begin_with, load_run, save_model, scaled_as
 from genograph.cli import app
 from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
+from genograph.export_model import export_model
 from genograph.joint import JointExperiment
 from genograph.predict import predict
 from genograph.train import train
@@ -229,10 +231,18 @@ def test_other_verbs_say_in_one_line_that_they_take_one_genome(world, verb):
         CliRunner().invoke(app, [*verb, str(world)], catch_exceptions=False)
 
 
+def test_the_model_of_one_genome_is_a_program(run, tmp_path):
+    with pytest.raises(InputError, match="has several genomes"):
+        export_model(run, tmp_path / "program")
+    folder = export_model(run, tmp_path / "program", genome="mouse")
+    assert list(json.loads((folder / "model.json").read_text())["outputs"]) == ["coverage"]
+
+
 def test_each_genome_has_a_card_that_says_how_to_load_it(run):
     text = (run / "mouse" / "card.md").read_text()
     assert text.startswith("# both-mouse\n")
     assert 'load_run("both", genome="mouse")' in text
+    assert "of that epoch, mean over genomes |" in text
 
 
 def test_edges_with_other_attributes_cannot_share_a_model(world):
@@ -255,6 +265,21 @@ def test_features_of_other_names_share_no_weights(world):
     ]
     with pytest.raises(InputError, match=r"features differ: \['age', 'age missing'\] of human, \['size', "):
         JointExperiment.open(load_config(world, changes)).model()
+
+
+def test_a_file_that_a_genome_lacks_is_named_with_it(world):
+    with pytest.raises(InputError, match=r"^genomes\.mouse: .*no\.tsv"):
+        JointExperiment.open(load_config(world, ["genomes.mouse.tracks.targets=no.tsv"]))
+
+
+def test_features_of_each_genome_are_scaled_as_in_the_run_that_weights_are_of(world, run, monkeypatch):
+    scale = {"deviation": [1.0], "names": ["age"], "missing": []}
+    inputs = {"human/features": scale | {"mean": [1.0]}, "mouse/features": scale | {"mean": [7.0]}}
+    monkeypatch.setattr("genograph.checkpoint.read_metadata", lambda run: (run, {"inputs": json.dumps(inputs)}))
+    joint = scaled_as(JointExperiment.open(load_config(world)), run)
+    assert {genome: part.learned.mean for genome, part in joint.parts.items()} == {"human": [1.0], "mouse": [7.0]}
+    with pytest.raises(InputError, match="has no features"):
+        scaled_as(joint.parts["mouse"], run)
 
 
 def test_an_error_in_the_data_of_a_genome_names_it(world):

@@ -271,7 +271,7 @@ class Config(Section):
             raise InputError(f"config '{self.name}' has no genomes.{genome}.{nearest(genome, self.genomes)}")
         raise InputError(
             f"config '{self.name}' has several genomes, {', '.join(self.genomes)}. Only prepare, train, evaluate and "
-            "predict take several at once; elsewhere give a config of one."
+            "predict take several at once; elsewhere give a config of one, or --genome where there is that option."
         )
 
     @property
