@@ -18,7 +18,7 @@ from tests.tiny import SIZES, write_bigwig, write_world
 # In order: three chromosomes; a track, its rows; two tracks, their rows; values and reads of one, their rows each.
 WRITTEN = 12
 SERVER = multiprocessing.get_context("forkserver")  # a fork of a process with threads may hang
-SERVER.set_forkserver_preload(["genograph.prepare"])
+SERVER.set_forkserver_preload(["genograph.ablate.launchers"])  # as ablations ask of the same server
 
 
 @pytest.fixture(scope="module")
