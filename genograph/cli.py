@@ -60,13 +60,18 @@ def download(config: Where, overrides: Overrides = None) -> None:
 
 @app.command()
 def prepare(config: Where, overrides: Overrides = None) -> None:
-    """Read genome, tracks and contacts once into a store (default: stores/NAME)."""
+    """Read genome, tracks and contacts once into a store, and build the graph over it (default: stores/NAME)."""
     from genograph.config import load_config
+    from genograph.experiment import Experiment
     from genograph.prepare import prepare
 
     settings = load_config(config, overrides or [])
     for genome in settings.genomes or [None]:
-        _tell_store(prepare(settings.of(genome)))
+        one = settings.of(genome)
+        store = prepare(one)
+        _tell_store(store)
+        graph = Experiment(one, store).graph  # a large one is kept, so that no training has to build it
+        print(f"graph      {graph.num_edges // 2:,} pairs of nodes: {', '.join(graph.edge_types) or 'none'}")
 
 
 def _tell_store(store: Store) -> None:

@@ -94,7 +94,8 @@ class Experiment:
         names = {"aliases": self._aliases, "whole_genome": self._whole_genome}
         known = Known(contacts=store.contacts, genes=store.genes, **names)
         builders = [[edge.build() for edge in edges] for edges in config.levels]
-        levels = build_levels(builders, store.nodes, [each.node_size for each in config.coarse], known)
+        sizes = [each.node_size for each in config.coarse]
+        levels = build_levels(builders, store.nodes, sizes, known, store.path / "graphs")
         controls = [control.build() for control in config.controls]
         if not controls:
             return levels

@@ -11,6 +11,7 @@
       nodes.npy                (nodes, 3) chromosome, first base and end of each node, if nodes are places of a file
       contacts/                the contact map over nodes, if there is one
       genes.tsv                if there are any
+      graphs/                  large graphs over nodes, kept as they are built (`genograph.graph.stored`)
 
 A store is built beside its place and moved there whole (`genograph.rebuild`), so a half-written one is never opened.
 """

@@ -212,6 +212,7 @@ def test_every_verb_takes_one_step_of_the_road(world, genograph):
     assert code == 0
     assert "fwd: 0 bins missing" in out
     assert re.search(r"^track      meth: [1-9][\d,]* bins missing$", out, re.MULTILINE)  # bins without a covered CpG
+    assert re.search(r"^graph      [1-9][\d,]* pairs of nodes: linear", out, re.MULTILINE)
     code, out, _ = genograph("graph", world, "--out", world.parent / "graph.bedpe")
     assert code == 0
     assert "linear: " in out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,12 +17,13 @@ from genograph.graph.building import EdgeBuilder, Known, build_graph
 from genograph.graph.controls import NothingToChange, node_groups
 from genograph.graph.genome_graph import GenomeGraph
 from genograph.graph.neighbours import edges_of_samples
+from genograph.graph.stored import graph_key, stored_graph
 
 Control = Callable[[GenomeGraph, np.ndarray, np.random.Generator], GenomeGraph]
 
 
 def build_levels(
-    edges: Sequence[Sequence[EdgeBuilder]], nodes: Bins, sizes: Sequence[int], known: Known
+    edges: Sequence[Sequence[EdgeBuilder]], nodes: Bins, sizes: Sequence[int], known: Known, folder: Path | None = None
 ) -> list[GenomeGraph]:
     """The graph of the smallest nodes of a genome, and those of larger ones.
 
@@ -32,6 +35,7 @@ def build_levels(
         nodes: The smallest ones.
         sizes: bp of the larger ones, level by level, multiples of the size of the smallest.
         known: Of the smallest nodes, as `build_graph` takes it.
+        folder: Where large graphs are kept, see `stored_graph`; None for nowhere.
 
     Raises:
         InputError: As `build_graph`, and if a size is no multiple.
@@ -39,9 +43,17 @@ def build_levels(
     levels = []
     for builders, size in zip(edges, [None, *sizes], strict=True):
         tiles = nodes if size is None else Bins(nodes.sizes, size, partial=True, circular=nodes.circular)
-        contacts = known.contacts if known.contacts is None or size is None else coarsened(known.contacts, tiles)
-        levels.append(build_graph(builders, tiles, contacts, genes=known.genes, **known.names))
+        key = folder and graph_key(builders, known, size)
+        build = partial(_build_level, builders, tiles, size, known)
+        levels.append(stored_graph(folder / key, tiles, build) if folder and key else build())
     return levels
+
+
+def _build_level(builders: Sequence[EdgeBuilder], nodes: Bins, size: int | None, known: Known) -> GenomeGraph:
+    contacts = known.contacts
+    if contacts is not None and size is not None:
+        contacts = coarsened(contacts, nodes)
+    return build_graph(builders, nodes, contacts, genes=known.genes, **known.names)
 
 
 def larger_nodes(node: np.ndarray, nodes: Bins, level: GenomeGraph) -> np.ndarray:
