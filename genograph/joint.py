@@ -12,7 +12,6 @@ from torch.utils.data import DataLoader, Dataset
 from genograph.assays.targets import Target
 from genograph.config import Config
 from genograph.dataset import TurnSampler, WindowDataset
-from genograph.dataset.windows import start_method
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.graph.batch import GenomeBatch
@@ -48,13 +47,7 @@ class JointWindows(Dataset):
         }
         batches = {genome: loader.batch_sampler for genome, loader in loaders.items()}
         sampler = TurnSampler(batches, seed=self.seed, shuffle=shuffle)  # pyright: ignore[reportArgumentType]
-        return DataLoader(
-            self,
-            batch_size=None,
-            sampler=sampler,
-            num_workers=workers,
-            multiprocessing_context=start_method(workers),
-        )
+        return DataLoader(self, batch_size=None, sampler=sampler, num_workers=workers)
 
 
 def _open(config: Config, genome: str) -> Experiment:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import struct
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import cooler
-import hictkpy
 import numpy as np
 import pandas as pd
 
@@ -16,6 +18,12 @@ from genograph.genome.bins import Bins
 
 SIZES = {"chr1": 700, "chr2": 450}  # 7 and 5 bins of 100 bp
 NODES = Bins(SIZES, 100, partial=True)
+WRITE_HIC = """
+import json, sys, hictkpy
+path, sizes, resolution, folder, pixels = json.load(sys.stdin)
+with hictkpy.hic.FileWriter(path, sizes, resolution, tmpdir=folder, compression_lvl=1) as file:
+    file.add_pixels_from_dict(pixels)
+"""
 
 
 def random_map(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -82,8 +90,9 @@ def write_hic_pixels(
     pixels: Mapping[str, list],
     vectors: Mapping[str, np.ndarray] | None = None,
 ) -> str:
-    with hictkpy.hic.FileWriter(str(path), dict(sizes), resolution, tmpdir=str(path.parent), compression_lvl=1) as file:
-        file.add_pixels_from_dict(dict(pixels))
+    """Write pixels in a process of its own, as hictkpy must not be loaded where other tests fork."""
+    what = json.dumps([str(path), dict(sizes), resolution, str(path.parent), dict(pixels)])
+    subprocess.run([sys.executable, "-c", WRITE_HIC], input=what, text=True, check=True)
     if vectors:
         _append_vectors(path, sizes, resolution, vectors)
     return f"{path}::/resolutions/{resolution}"

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import combinations_with_replacement, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from subprocess import PIPE, Popen
+from typing import Any
 
 import numpy as np
 
+from genograph.assays import hic_process
 from genograph.errors import InputError
 
-if TYPE_CHECKING:
-    import hictkpy
-
 CHUNK = 1_000_000  # pixels handed on at once
-PIXEL = np.dtype([("first", np.int64), ("second", np.int64), ("count", np.float64)])
 GROUP = "/resolutions/"
 
 
@@ -29,7 +29,8 @@ class HicFile:
     """
 
     path: str
-    file: hictkpy.File
+    resolution: int
+    sizes: dict[str, int]
 
     @classmethod
     def open(cls, uri: str) -> HicFile:
@@ -42,32 +43,24 @@ class HicFile:
         path, _, group = uri.partition("::")
         if not Path(path).is_file():
             raise InputError(f"No contact map '{path}'.")
-        hictkpy = _import_hictkpy(path)
-        with _readable(uri):
-            if not hictkpy.is_hic(path):
-                raise InputError(f"'{path}' is no .hic file. It may be cut short; copy or download it again.")
-            found = {f"{GROUP}{each}": int(each) for each in hictkpy.MultiResFile(path).resolutions()}
-            resolution = found.get(f"/{group.strip('/')}")
-            if resolution is None:
-                listed = ", ".join(f"{path}::{name}" for name in found) or "none"
-                raise InputError(f"No contact map at '{uri}'. Name one of those in the file: {listed}.")
-            return cls(path, hictkpy.File(path, resolution))
+        (described,) = _asked(uri, "described", path)
+        if described is None:
+            raise InputError(f"'{path}' is no .hic file. It may be cut short; copy or download it again.")
+        resolutions, sizes = described
+        found = {f"{GROUP}{each}": each for each in resolutions}
+        resolution = found.get(f"/{group.strip('/')}")
+        if resolution is None:
+            listed = ", ".join(f"{path}::{name}" for name in found) or "none"
+            raise InputError(f"No contact map at '{uri}'. Name one of those in the file: {listed}.")
+        return cls(path, resolution, sizes)
 
     @property
     def uri(self) -> str:
         return f"{self.path}::{GROUP}{self.resolution}"
 
     @property
-    def resolution(self) -> int:
-        return self.file.resolution()
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return self.file.chromosomes()
-
-    @property
     def num_bins(self) -> int:
-        return self.file.nbins()
+        return sum(-(-size // self.resolution) for size in self.sizes.values())
 
     @property
     def how_to_balance(self) -> str:
@@ -83,46 +76,54 @@ class HicFile:
         raise KeyError(chrom)
 
     def pixels(self, *, trans: bool = True) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        within = ((chrom, chrom) for chrom in self.sizes)
-        with _readable(self.uri):
-            for chrom, other in combinations_with_replacement(self.sizes, 2) if trans else within:
-                found = iter(self.file.fetch(chrom, other, count_type="float64"))
-                while len(part := _taken(found)):
-                    yield part["first"], part["second"], part["count"]
+        for part in self._asked("pixels", trans, CHUNK):
+            yield part["first"], part["second"], part["count"]
 
     def vectors(self) -> list[str]:
-        with _readable(self.uri):
-            return sorted(self.file.avail_normalizations())
+        (names,) = self._asked("vectors")
+        return names
 
     def vector(self, name: str) -> np.ndarray:
-        with _readable(self.uri):
-            return np.asarray(self.file.weights(name, divisive=True), dtype=np.float64)
+        (values,) = self._asked("vector", name)
+        return values
 
     def divides(self, name: str) -> bool:
         return True
 
-
-def _taken(pixels: Iterator) -> np.ndarray:
-    """The next `CHUNK` pixels, or what is left of them."""
-    rows = ((pixel.bin1_id, pixel.bin2_id, pixel.count) for pixel in islice(pixels, CHUNK))
-    return np.fromiter(rows, dtype=PIXEL)
+    def _asked(self, question: str, *details: object) -> Iterator[Any]:
+        return _asked(self.uri, question, self.path, self.resolution, *details)
 
 
-def _import_hictkpy(path: str):
+def _asked(uri: str, question: str, *details: object) -> Iterator[Any]:
+    """The parts that `hic_process` answers a question by, in a process that ends with them.
+
+    Raises:
+        InputError: If hictkpy is not installed, the file is damaged, or the process is killed.
+    """
+    command = [sys.executable, "-P", hic_process.__file__, json.dumps([question, *details])]
+    # Ctrl-C is for this process, which ends the other: in a group of its own that gets none of it.
+    with Popen(command, stdout=PIPE, process_group=0) as process:
+        try:
+            while (answer := _answer(process, uri))[0] == "part":
+                yield answer[1]
+        finally:
+            process.kill()
+
+
+def _answer(process: Popen, uri: str) -> tuple[str, Any]:
+    """What a process says next, a `part` or the `end`."""
     try:
-        import hictkpy
-    except ImportError as error:
-        raise InputError(f"'{path}' is read by hictkpy, which is not here: pip install 'genograph[hic]'.") from error
-    return hictkpy
-
-
-@contextmanager
-def _readable(uri: str) -> Iterator[None]:
-    """Turn what hictk says of a damaged file into an `InputError` that names it."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        kind, value = pickle.load(process.stdout)
+    except (EOFError, pickle.UnpicklingError) as error:
+        code = process.wait()
+        ended = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         raise InputError(
-            f"Cannot read contact map '{uri}': {reason}. It may be cut short; copy or download it again."
+            f"Cannot read contact map '{uri}': the process that reads it {ended}. "
+            "Give it more memory; if that does not help, copy or download the file again."
         ) from error
+    if kind == "absent":
+        path = uri.partition("::")[0]
+        raise InputError(f"'{path}' is read by hictkpy, which is not here: pip install 'genograph[hic]'.")
+    if kind == "unreadable":
+        raise InputError(f"Cannot read contact map '{uri}': {value}. It may be cut short; copy or download it again.")
+    return kind, value

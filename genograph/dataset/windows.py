@@ -10,7 +10,6 @@ no target and no node.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -220,7 +219,6 @@ class WindowDataset(Dataset):
             sampler=sampler,
             collate_fn=self.collate,
             num_workers=workers,
-            multiprocessing_context=start_method(workers),
             # A last batch of one bin has no variance that could normalise it.
             drop_last=shuffle and self.batch.window == 1 and len(sampler) % self.batch.size == 1 < len(sampler),
         )
@@ -337,8 +335,3 @@ class WindowDataset(Dataset):
             if reads is not None:
                 coverage[assay] = torch.from_numpy(np.where(inside[..., None], reads[predicted], np.float32(0)))
         return {"target": target, "coverage": coverage, "mask": mask}
-
-
-def start_method(workers: int) -> str | None:
-    """How workers of a loader start; None for torch's own way, a fork, which may hang once hictkpy is loaded."""
-    return "forkserver" if workers and "hictkpy" in sys.modules and sys.platform == "linux" else None

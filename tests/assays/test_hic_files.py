@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
 import tracemalloc
+from pathlib import Path
+from subprocess import PIPE
 
 import cooler
 import numpy as np
@@ -66,27 +72,21 @@ def test_what_is_between_chromosomes_is_read_only_where_it_is_kept(tmp_path, cou
     """Elsewhere a cooler, which holds all pixels in one table, gives the same map."""
     cool = write_map(tmp_path / "map.cool", SIZES, 100, counts, 1 / BIAS)
     hic = write_hic(tmp_path / "map.hic", SIZES, 100, counts, {"KR": BIAS})
-    fetched, opened = [], hic_module.HicFile.open
+    is_between, pixels = [], HicFile.pixels
 
-    class Spy:
-        def __init__(self, file):
-            self.file = file
+    def noting(file, **options):
+        for first, second, count in pixels(file, **options):
+            is_between.extend((first < 7) & (second >= 7))
+            yield first, second, count
 
-        def __getattr__(self, name):
-            return getattr(self.file, name)
-
-        def fetch(self, chrom, other, **options):
-            fetched.append((chrom, other))
-            return self.file.fetch(chrom, other, **options)
-
-    monkeypatch.setattr(hic_module.HicFile, "open", lambda uri: HicFile(opened(uri).path, Spy(opened(uri).file)))
-    for trans, expected in ((False, {("chr1", "chr1"), ("chr2", "chr2")}), (True, {("chr1", "chr2")})):
-        fetched.clear()
+    monkeypatch.setattr(HicFile, "pixels", noting)
+    for trans in (False, True):
+        is_between.clear()
         maps = [
             read(uri, tmp_path / f"{name}_{trans}", trans=trans, balance=balance)
             for uri, name, balance in ((cool, "cool", "weight"), (hic, "hic", "KR"))
         ]
-        assert set(fetched) - ({("chr1", "chr1"), ("chr2", "chr2")} if trans else set()) == expected
+        assert any(is_between) == trans
         for column in ("row", "col", "balanced", "weight"):
             np.testing.assert_array_equal(getattr(maps[0], column), getattr(maps[1], column), err_msg=column)
 
@@ -113,6 +113,90 @@ def test_memory_follows_the_chunk_and_not_the_map(tmp_path, monkeypatch):
     assert peak < 2e5
 
 
+# The process that reads
+
+ENDLESS = """
+import os
+from types import SimpleNamespace
+is_hic = lambda path: True
+class MultiResFile:
+    def __init__(self, *args): open("pid", "w").write(str(os.getpid()))
+    resolutions = lambda self: [100]
+    chromosomes = lambda self: {"chr1": 700}
+    def fetch(self, *args, **options):
+        while True:
+            yield SimpleNamespace(bin1_id=1, bin2_id=2, count=3)
+            AFTER
+File = MultiResFile
+"""
+READ = """
+import os, sys
+from genograph.assays.map_file import open_map_file
+print("began", flush=True)
+for _ in open_map_file("map.hic::/resolutions/100").pixels():
+    print("read", "hictkpy" in sys.modules, flush=True)
+"""
+
+
+def stand_in(folder, monkeypatch, code):
+    """Have processes that start from now on import a hictkpy of some code."""
+    (folder / "path").mkdir()
+    (folder / "path" / "hictkpy.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(folder / "path"))
+
+
+def test_a_script_without_main_guard_reads_hictkpy_free(tmp_path, counts):
+    write_hic(tmp_path / "map.hic", {"chr1": 700}, 100, counts[:7, :7])
+    (tmp_path / "script.py").write_text(READ)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("began\nread False\n", "")
+
+
+def test_a_process_that_is_killed_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hic_module, "CHUNK", 1)
+    (tmp_path / "map.hic").touch()
+    stand_in(tmp_path, monkeypatch, ENDLESS.replace("AFTER", "os.kill(os.getpid(), 9)"))
+    pixels = open_map_file("map.hic::/resolutions/100").pixels()
+    assert [each.tolist() for each in next(pixels)] == [[1], [2], [3]]
+    with pytest.raises(
+        InputError, match=r"map 'map\.hic::/resolutions/100': the process .* was ended by SIGKILL\. Give"
+    ):
+        next(pixels)
+
+
+def test_an_error_of_the_process_is_told_with_its_exit_code(tmp_path, monkeypatch, capfd):
+    (tmp_path / "map.hic").touch()
+    stand_in(tmp_path, monkeypatch, "raise MemoryError")
+    with pytest.raises(InputError, match="the process that reads it ended with exit code 1"):
+        open_map_file(str(tmp_path / "map.hic"))
+    assert capfd.readouterr().err.endswith("MemoryError\n")
+
+
+@pytest.mark.parametrize("end", [lambda pid: os.killpg(pid, signal.SIGINT), lambda pid: os.kill(pid, signal.SIGKILL)])
+def test_both_processes_end_where_the_reader_is_interrupted_or_killed(tmp_path, monkeypatch, end):
+    stand_in(tmp_path, monkeypatch, ENDLESS.replace("AFTER", ""))
+    (tmp_path / "map.hic").touch()
+    code = f"import genograph.assays.hic as hic; hic.CHUNK = 10\n{READ}"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True, start_new_session=True
+    ) as reader:
+        assert [reader.stdout.readline() for _ in range(2)] == ["began\n", "read False\n"]
+        end(reader.pid)
+        told = reader.communicate(timeout=60)[1]
+    assert told.count("Traceback") == told.count("KeyboardInterrupt") == (reader.returncode == -signal.SIGINT)
+    for _ in range(600):
+        if not is_running(int((tmp_path / "pid").read_text())):
+            return
+        time.sleep(0.1)
+    pytest.fail("the process that reads goes on")
+
+
+def is_running(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
 # What is refused
 
 
@@ -137,7 +221,7 @@ def test_vectors_are_listed_where_one_is_not_there(tmp_path, counts):
 
 def test_without_hictkpy_the_extra_is_named(tmp_path, counts, monkeypatch):
     uri = write_hic(tmp_path / "map.hic", SIZES, 100, counts)
-    monkeypatch.setitem(sys.modules, "hictkpy", None)
+    stand_in(tmp_path, monkeypatch, "raise ImportError")
     with pytest.raises(InputError, match=r"map\.hic' is read by hictkpy.*pip install 'genograph\[hic\]'"):
         read(uri, tmp_path / "out")
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -345,14 +344,6 @@ def test_worker_processes_make_the_same_batches(store):
     for batch, other in zip(alone, shared, strict=True):
         assert same(batch, other)
         assert torch.equal(batch.edge_index, other.edge_index)
-
-
-def test_workers_are_no_forks_of_a_process_that_has_read_hic(store, monkeypatch):
-    monkeypatch.setitem(sys.modules, "hictkpy", None)
-    dataset = make_dataset(store)
-    shared = dataset.loader(shuffle=False, workers=1)
-    assert shared.multiprocessing_context.get_start_method() == "forkserver"
-    assert all(same(batch, other) for batch, other in zip(dataset.loader(shuffle=False), shared, strict=True))
 
 
 def test_a_loader_makes_batches_of_the_configs_size_in_order(store):

@@ -271,25 +271,23 @@ def test_a_stores_name_may_hold_any_character(source, tmp_path):
     assert prepare(load_config(source / "tiny.yaml", [f"store='{path}'"])).path == path
 
 
-def prepare_with_another(config, builds, barrier, shapes):
-    """Prepare a store when the other process does, noting each build."""
-    write_codes = genograph.prepare.build_store._write_codes
+def test_of_two_processes_at_once_one_builds_and_both_get_the_store(world, monkeypatch):
+    write_codes, builds = genograph.prepare.build_store._write_codes, world.parent / "builds"
 
     def counted(*args):
         with builds.open("a") as file:
             file.write("x")
         return write_codes(*args)
 
-    genograph.prepare.build_store._write_codes = counted
-    barrier.wait()
-    shapes.put(prepare(load_config(config, ["bins.bin_size=64"])).signals("expression").shape)
-
-
-def test_of_two_processes_at_once_one_builds_and_both_get_the_store(world):
-    builds, context = world.parent / "builds", multiprocessing.get_context("forkserver")
+    monkeypatch.setattr(genograph.prepare.build_store, "_write_codes", counted)
+    context = multiprocessing.get_context("fork")
     barrier, shapes = context.Barrier(2), context.Queue()
-    shared = (world, builds, barrier, shapes)
-    processes = [context.Process(target=prepare_with_another, args=shared) for _ in range(2)]
+
+    def work():
+        barrier.wait()
+        shapes.put(prepare(load_config(world, ["bins.bin_size=64"])).signals("expression").shape)
+
+    processes = [context.Process(target=work) for _ in range(2)]
     for process in processes:
         process.start()
     assert [shapes.get(timeout=60) for _ in processes] == [(625 + 375 + 251, 2)] * 2

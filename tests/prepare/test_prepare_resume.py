@@ -17,8 +17,6 @@ from tests.tiny import SIZES, write_bigwig, write_world
 
 # In order: three chromosomes; a track, its rows; two tracks, their rows; values and reads of one, their rows each.
 WRITTEN = 12
-SERVER = multiprocessing.get_context("forkserver")  # a fork of a process with threads may hang
-SERVER.set_forkserver_preload(["genograph.ablate.launchers"])  # as ablations ask of the same server
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +35,15 @@ def world(whole, tmp_path):
     return tmp_path / "tiny.yaml"
 
 
-def prepare_until(number, config, overrides):
-    """Prepare a store, and be killed where the `number`th part is written."""
-    written = iter(range(1, WRITTEN + 1))
-    os.fsync = lambda file: next(written) == number and os.kill(os.getpid(), signal.SIGKILL)
-    prepare(load_config(config, [*overrides]))
-
-
 def kill_at(config, number, overrides=()):
     """Prepare in a process that is killed when it has written its `number`th part, before it has noted so."""
-    process = SERVER.Process(target=prepare_until, args=(number, config, overrides))
+
+    def work():
+        written = iter(range(1, WRITTEN + 1))
+        os.fsync = lambda file: next(written) == number and os.kill(os.getpid(), signal.SIGKILL)
+        prepare(load_config(config, [*overrides]))
+
+    process = multiprocessing.get_context("fork").Process(target=work)
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
