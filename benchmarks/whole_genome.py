@@ -1,21 +1,25 @@
-"""Memory and time of preparing a genome and training a graph model on it, against the genome's size.
+"""Memory and time of preparing a genome and training a graph model on it, against its size, edges or tracks.
 
-    python benchmarks/whole_genome.py 10 100 1000 3100
+    python benchmarks/whole_genome.py 10 100 1000 3100 --tracks 1
+    python benchmarks/whole_genome.py 300 --tracks 1 --edges-per-node 5 20 80
+    python benchmarks/whole_genome.py 300 --tracks 1 5 20
 
-Sizes are in Mb. A genome is random sequence on 24 chromosomes in the proportions of hg38, with tracks of random counts
-in bins of 128 bp and a contact map of 5-kb bins, each of which meets some others 20 kb to about 2 Mb away; all of them
-become edges. Three processes prepare its store, build its graph and train some steps. Of each are printed the seconds,
-the peak of the memory that is its own, the peak of all that is resident, and of training the CPU time of a step
-(median). Last come the slopes of straight lines through the sizes.
+Sizes are in Mb; one of size, edges and tracks has several values. A genome is random sequence on 24 chromosomes in the
+proportions of hg38, with tracks of random counts in bins of 128 bp and a contact map of 5-kb bins, each of which meets
+some others 20 kb to about 2 Mb away; all of them become edges. Three processes prepare its store, build its graph,
+which the store keeps if it is large, and train some steps on it. Of each are printed the seconds, the peak of the
+memory that is its own, the peak of all that is resident, and of training the CPU time of a step (median). Last come the
+slopes of straight lines through the values.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -34,13 +38,14 @@ BIN_SIZE, NODE_SIZE = 128, 5000  # bp
 NEAREST, APART = 4, 20  # nodes: to the nearest contact, and between two of them on average
 LINE = 100  # bases
 BLOCK = 20_000  # lines, bins or nodes written at a time
-STAGES = ("prepare", "graph", "train")
+STAGES, STEP = ("prepare", "graph", "train"), "CPU ms a step"
 
 
 class Row(NamedTuple):
     """What one stage took on one genome: see `peak_memory.Usage`; ms of CPU of a step, NaN if it makes none."""
 
     mb: float
+    tracks: int
     nodes: int
     edges: int
     stage: str
@@ -48,6 +53,13 @@ class Row(NamedTuple):
     own: float
     resident: float
     step: float
+
+
+VARIED: dict[str, tuple[str, Callable[[Row], float]]] = {
+    "size": ("Gb", lambda row: row.mb / 1000),
+    "tracks": ("track", lambda row: row.tracks),
+    "edges": ("million", lambda row: row.edges / 1e6),
+}
 
 
 def chrom_sizes(mb: float) -> dict[str, int]:
@@ -176,59 +188,61 @@ def train(experiment, steps: int) -> float:
 
 
 def table(rows: list[Row]) -> str:
-    lines = ["| genome, Mb | nodes | edges | stage | seconds | own, peak MB | resident, peak MB | CPU ms a step |"]
-    lines.append("|--:|--:|--:|---|--:|--:|--:|--:|")
+    heads = ["genome, Mb", "tracks", "nodes", "edges", "stage", "seconds", "own, peak MB", "resident, peak MB", STEP]
+    lines = [" | ".join(heads), "--:|--:|--:|--:|---|--:|--:|--:|--:"]
     for row in rows:
         step = "" if np.isnan(row.step) else f"{row.step:.0f}"
-        size = f"{row.mb:,g} | {row.nodes:,} | {row.edges:,}"
-        lines.append(f"| {size} | {row.stage} | {row.seconds:.0f} | {row.own:.0f} | {row.resident:.0f} | {step} |")
-    return "\n".join(lines)
+        size = f"{row.mb:,g} | {row.tracks} | {row.nodes:,} | {row.edges:,}"
+        lines.append(f"{size} | {row.stage} | {row.seconds:.0f} | {row.own:.0f} | {row.resident:.0f} | {step}")
+    return "\n".join(f"| {line} |" for line in lines)
 
 
-def slopes(rows: list[Row]) -> str:
-    """By how much each stage grows for every Gb, fitted through all sizes."""
-    lines = ["| stage | own, MB per Gb | resident, MB per Gb | CPU ms a step, per Gb |", "|---|--:|--:|--:|"]
+def slopes(rows: list[Row], by: str) -> str:
+    """By how much each stage grows, fitted through all values of what is varied."""
+    unit, of = VARIED[by]
+    lines = [f"| stage | own, MB per {unit} | resident, MB per {unit} | {STEP}, per {unit} |", "|---|--:|--:|--:|"]
     for stage in STAGES:
         of_stage = [row for row in rows if row.stage == stage]
-        gb = [row.mb / 1000 for row in of_stage]
-        fitted = [np.polyfit(gb, [getattr(row, key) for row in of_stage], 1)[0] for key in ("own", "resident")]
-        step = f"{np.polyfit(gb, [row.step for row in of_stage], 1)[0]:.1f}" if stage == "train" else ""
-        lines.append(f"| {stage} | {fitted[0]:.0f} | {fitted[1]:.0f} | {step} |")
+        x = [of(row) for row in of_stage]
+        fitted = [np.polyfit(x, [getattr(row, key) for row in of_stage], 1)[0] for key in ("own", "resident")]
+        step = f"{np.polyfit(x, [row.step for row in of_stage], 1)[0]:z.1f}" if stage == "train" else ""
+        lines.append(f"| {stage} | {fitted[0]:z.0f} | {fitted[1]:z.0f} | {step} |")
     return "\n".join(lines)
 
 
-def figure(rows: list[Row]) -> str:
-    """Peaks of own memory against the size of the genome, a line for each stage, as SVG."""
+def figure(rows: list[Row], by: str) -> str:
+    """Peaks of own memory against what is varied, a line for each stage, as SVG."""
     from genograph.charts.drawing import FULL, Scale, polyline, svg, tag, text, x_axis, y_axis
 
-    x = Scale.covering([0, *(row.mb for row in rows)], 56, FULL - 70)
+    unit, of = VARIED[by]
+    x = Scale.covering([0, *map(of, rows)], 56, FULL - 70)
     y = Scale.covering([0, *(row.own for row in rows)], 200, 24)
     style = "text{font:12px sans-serif}.axis,.mean{stroke:#333;fill:none}.mean{stroke-width:2}"
-    parts = [tag("style", style), x_axis(x, 204, "genome, Mb"), y_axis(y, 56), text(8, 14, "own memory, peak MB")]
+    parts = [tag("style", style), x_axis(x, 204, f"{by}, {unit}"), y_axis(y, 56), text(8, 14, "own memory, peak MB")]
     for stage in STAGES:
-        mb, own = np.array([(row.mb, row.own) for row in rows if row.stage == stage]).T
-        parts.append(tag("path", d=polyline(x(mb), y(own)), class_="mean"))
-        parts.append(text(float(x(mb[-1])) + 6, float(y(own[-1])) + 4, stage))
-    drawn = svg("memory", "Memory against genome size", "A line for each stage.", FULL, 244, parts)
+        value, own = np.array([(of(row), row.own) for row in rows if row.stage == stage]).T
+        parts.append(tag("path", d=polyline(x(value), y(own)), class_="mean"))
+        parts.append(text(float(x(value[-1])) + 6, float(y(own[-1])) + 4, stage))
+    drawn = svg("memory", f"Memory against {by}", "A line for each stage.", FULL, 244, parts)
     return drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
 
 
-def run_genome(folder: Path, arguments: argparse.Namespace, mb: float) -> list[Row]:
+def run_genome(folder: Path, mb: float, tracks: int, edges_per_node: int, steps: int) -> list[Row]:
     """A row for each stage, each run in a process of its own."""
-    write_world(folder, mb, tracks=arguments.tracks, edges_per_node=arguments.edges_per_node)
+    write_world(folder, mb, tracks=tracks, edges_per_node=edges_per_node)
     found = {}
     for stage in STAGES:
-        options = ["--stage", stage, "--folder", str(folder), "--steps", str(arguments.steps)]
+        options = ["--stage", stage, "--folder", str(folder), "--steps", str(steps)]
         found[stage] = json.loads(printed_by(__file__, options))
     size = [found["graph"].pop(key) for key in ("nodes", "edges")]
-    return [Row(mb, *size, stage, **{"step": float("nan"), **each}) for stage, each in found.items()]
+    return [Row(mb, tracks, *size, stage, **{"step": float("nan"), **each}) for stage, each in found.items()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("size", type=float, nargs="*", default=[10, 100], help="of the genome in Mb")
-    parser.add_argument("--tracks", type=int, default=20)
-    parser.add_argument("--edges-per-node", type=int, default=20, help="contacts that each node has further on")
+    parser.add_argument("--tracks", type=int, nargs="+", default=[20])
+    parser.add_argument("--edges-per-node", type=int, nargs="+", default=[20], help="contacts of a node further on")
     parser.add_argument("--steps", type=int, default=50, help="of training")
     parser.add_argument("--figure", type=Path, help="SVG to write")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
@@ -239,15 +253,19 @@ def main() -> None:
         usage = measured(lambda: told.update(run_stage(arguments.stage, arguments.folder, arguments.steps)))
         print(json.dumps(usage._asdict() | told))
         return
+    values = {"size": arguments.size, "tracks": arguments.tracks, "edges": arguments.edges_per_node}
+    varied = [name for name, each in values.items() if len(each) > 1]
+    if len(varied) > 1:
+        parser.error(f"{' and '.join(varied)} have several values; vary one at a time")
     rows = []
-    for mb in arguments.size:
+    for mb, tracks, edges_per_node in itertools.product(*values.values()):
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-            rows += run_genome(Path(folder), arguments, mb)
+            rows += run_genome(Path(folder), mb, tracks, edges_per_node, arguments.steps)
     print(table(rows))
-    if len(arguments.size) > 1:
-        print(f"\n{slopes(rows)}")
+    if varied:
+        print(f"\n{slopes(rows, *varied)}")
     if arguments.figure:
-        arguments.figure.write_text(figure(rows))
+        arguments.figure.write_text(figure(rows, (varied or ["size"])[0]))
 
 
 if __name__ == "__main__":

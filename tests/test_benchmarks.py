@@ -117,17 +117,25 @@ def test_the_scale_benchmark_times_steps_and_tells_how_large_the_graph_is(whole_
 
 def test_the_scale_benchmark_fits_growth_by_gb_and_draws_it(whole_genome):
     nan, row = float("nan"), whole_genome["Row"]
-    rows = [row(mb, 1, 2, "prepare", 3.0, 300 + mb, 400 + 2 * mb, nan) for mb in (100, 1100)]
-    rows += [row(mb, 1, 2, "graph", 3.0, 500.0, 600.0, nan) for mb in (100, 1100)]
-    rows += [row(mb, 1, 2, "train", 3.0, 500.0, 600.0, 20 + mb / 100) for mb in (100, 1100)]
-    assert whole_genome["slopes"](rows).splitlines()[2:] == [
+    rows = [row(mb, 1, 1, 2, "prepare", 3.0, 300 + mb, 400 + 2 * mb, nan) for mb in (100, 1100)]
+    rows += [row(mb, 1, 1, 2, "graph", 3.0, 500.0, 600.0, nan) for mb in (100, 1100)]
+    rows += [row(mb, 1, 1, 2, "train", 3.0, 500.0, 600.0, 20 + mb / 100) for mb in (100, 1100)]
+    assert whole_genome["slopes"](rows, "size").splitlines()[2:] == [
         "| prepare | 1000 | 2000 |  |",
         "| graph | 0 | 0 |  |",
         "| train | 0 | 0 | 10.0 |",
     ]
-    drawn = ElementTree.fromstring(whole_genome["figure"](rows))
+    drawn = ElementTree.fromstring(whole_genome["figure"](rows, "size"))
     assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
     assert {each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")} >= {"prepare", "graph", "train"}
+
+
+def test_the_scale_benchmark_fits_growth_by_what_was_varied(whole_genome):
+    stages, row = whole_genome["STAGES"], whole_genome["Row"]
+    by_tracks = [row(300, n, 1, 2, stage, 3.0, 500 + 7 * n, 600.0, 20.0 + n) for n in (1, 20) for stage in stages]
+    assert whole_genome["slopes"](by_tracks, "tracks").splitlines()[-1] == "| train | 7 | 0 | 1.0 |"
+    by_edges = [row(300, 1, 1, n, stage, 3.0, 500.0, 600.0, n / 1e6) for n in (10**6, 10**7) for stage in stages]
+    assert whole_genome["slopes"](by_edges, "edges").splitlines()[-1] == "| train | 0 | 0 | 1.0 |"
 
 
 def test_memory_that_a_stage_takes_for_a_moment_is_measured(whole_genome):
