@@ -189,6 +189,7 @@ def ablate(
         print("genograph: stopped. The same command goes on.", file=sys.stderr)
         raise typer.Exit(130) from None
     print(verdict.sentence)
+    print(f"judged on {verdict.judged}")
     for reason in verdict.reasons:
         print(f"  - {reason}")
     print(f"report     {folder / 'report.html'}")

@@ -28,7 +28,9 @@ def table(columns, *rows):
 ABLATION = Ablation(
     name="tiny",
     score="Pearson r over genes",
-    verdict=Verdict(label="contacts help", sentence="By 0.200.", reasons=["hic beats rewired."]),
+    verdict=Verdict(
+        label="contacts help", sentence="By 0.200.", reasons=["hic beats rewired."], judged="160 genes in 20 blocks"
+    ),
     reference="hic",
     arms=table(
         "arm description runs r sd low high parameters contacts_trained contacts seconds peak_mb",
@@ -126,6 +128,10 @@ def test_the_verdict_is_the_one_heading_and_stands_first():
     built = page()
     assert len(built.of("h1")) == 1
     assert built.text.index("contacts help By 0.200.") < built.text.index("hic beats rewired.") < 300
+
+
+def test_the_head_says_on_what_arms_are_judged():
+    assert page().text.index("Judged on 160 genes in 20 blocks") < page().text.index("Reference arm")
 
 
 def test_every_section_is_there_and_in_the_list_of_sections():

@@ -66,7 +66,7 @@ def outcome(folds: Sequence[Experiment], runs: Sequence[Run], findings: Sequence
     values = _audit_values(findings, assay, over)
     ceiling = config.ablation.ceiling.get(assay)
     failed = Counter(run.arm for run in runs if not run.is_done)
-    said = verdict(comparison, values, score=f"r of {assay} over {over}", ceiling=ceiling, failed=failed)
+    said = verdict(comparison, values, score=f"r of {assay} over {over}", unit=over, ceiling=ceiling, failed=failed)
     tables = {name: getattr(comparison, name)() for name in TABLES}
     names = judged[0].labels()
     for stratum in names:

@@ -73,6 +73,17 @@ class Comparison:
                     raise InputError(f"'{arm}' has a run of fold {fold}; folds are 0 to {len(self.points) - 1}.")
         _ = self._holes  # what does not fit is refused now
 
+    def judged(self, unit: str) -> str:
+        """On how much arms are judged, in words: `160 genes in 20 blocks of 2 folds, 5 seeds`."""
+        points, blocks = sum(len(each.order) for each in self.points), sum(len(each.starts) for each in self.points)
+        counts = {
+            "block": blocks,
+            "fold": len(self.points),
+            "seed": len({seed for _, seed in self.predictions[self.reference]}),
+        }
+        block, fold, seed = (f"{count:,} {name}{'s' if count > 1 else ''}" for name, count in counts.items())
+        return f"{points:,} {unit} in {block} of {fold}, {seed}"
+
     def unpredicted(self, *arms: str) -> int:
         """How many points have a value that some run does not predict, of those in which arms are compared."""
         lost = self._lost(self._holey(arms))

@@ -96,6 +96,7 @@ def test_an_ablation_ends_with_its_tables_verdict_and_report(world, finished):
     assert set(strata["stratum"]) == {"contacts", "signal"}
     verdicts = json.loads((finished / "verdict.json").read_text())
     assert list(verdicts) == ["coverage", "expression", "methylation"]
+    assert verdicts["coverage"]["judged"] == "15 genes in 2 blocks of 1 fold, 2 seeds"  # each a window long
     assert html.escape(verdicts["coverage"]["sentence"]) in (finished / "report.html").read_text()
     assert {path.name for path in finished.iterdir()} == {
         *TABLES,
@@ -308,6 +309,7 @@ def test_an_arm_that_fails_is_missing_and_the_others_are_told(world, tmp_path, m
     settings = (f"ablation.arms=[hic,no_graph,{wild}]", "ablation.seeds=1")
     assert command(monkeypatch, world, *settings, "-o", tmp_path / "out") == 1
     said = capsys.readouterr()
+    assert "judged on 15 genes in 2 blocks of 1 fold, 1 seed" in said.out.splitlines()
     assert "report " in said.out
     assert re.fullmatch(
         r"genograph: 1 of 3 runs failed, the same command tries them again\. wild, fold 0, seed 0 failed, see "

@@ -41,6 +41,13 @@ def test_the_score_of_an_arm_is_the_mean_over_folds_of_the_mean_over_seeds():
     assert row(found, "hic")["runs"] == 3
 
 
+def test_what_is_judged_is_told_without_points_and_blocks_that_have_no_target():
+    hic = {(0, 0): UP, (0, 1): DOWN, (1, 0): BENT}
+    found = compared({"hic": hic, "rewired": {(1, 7): UP}}, target=column(1, 2, np.nan, 4), block=(0, 0, 1, 2))
+    assert found.judged("genes") == "6 genes in 4 blocks of 2 folds, 2 seeds"
+    assert compared({"hic": {(0, 0): UP}}, block=[5] * 4).judged("bins") == "4 bins in 1 block of 1 fold, 1 seed"
+
+
 def test_the_spread_of_an_arm_is_over_seeds():
     found = compared({"hic": {(0, 0): UP, (0, 1): BENT, (1, 0): UP, (1, 1): BENT}}).arms()
     assert row(found, "hic")["sd"] == pytest.approx(np.std([1, 0.8], ddof=1))

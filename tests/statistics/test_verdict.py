@@ -161,7 +161,8 @@ def test_no_difference_comes_with_what_could_have_been_seen():
     tested = [("hic", arm) for arm in ("no_graph", "rewired", "distance_matched")]
     seen = found.contrasts(tested)["detectable"][0]
     assert (
-        f"; the test could have seen r >= {seen:.3f}.".replace("0.", ".", 1) in verdict(found, {}, score="r").sentence
+        f"; the test could have seen r >= {seen:.3f} of difference.".replace("0.", ".", 1)
+        in verdict(found, {}, score="r").sentence
     )
 
 
