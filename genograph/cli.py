@@ -192,6 +192,8 @@ def ablate(
     print(f"judged on {verdict.judged}")
     for reason in verdict.reasons:
         print(f"  - {reason}")
+    for warning in verdict.warnings:
+        print(f"warning    {warning}")
     print(f"report     {folder / 'report.html'}")
     if failed:
         print(f"genograph: {failed}", file=sys.stderr)

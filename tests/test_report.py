@@ -134,6 +134,12 @@ def test_the_head_says_on_what_arms_are_judged():
     assert page().text.index("Judged on 160 genes in 20 blocks") < page().text.index("Reference arm")
 
 
+def test_warnings_stand_before_the_reasons_and_no_box_without_any():
+    warned = page(verdict=replace(ABLATION.verdict, warnings=["arm mine is hic."])).text
+    assert warned.index("To know before you read on arm mine is hic.") < warned.index("hic beats rewired.")
+    assert "To know before" not in page().text
+
+
 def test_every_section_is_there_and_in_the_list_of_sections():
     built = page()
     assert [given["id"] for given in built.of("h2")] == SECTIONS

@@ -6,6 +6,7 @@ import logging
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -25,12 +26,17 @@ MORE_PARTNERS = 8  # times those of the reference that an arm may have at most
 AS_MANY = 0.98  # of the contacts that the reference shows are as many
 MOST_KEPT = 0.1  # of the reference's edges, in an arm that exchanges them
 MOST_APART = 0.1  # by which held-out windows may show more or fewer contacts
+CHANGES_NOTHING = "changes_nothing"  # what a finding about an arm that is the reference is called
+# What two configs may differ in and yet train the same: names, what is judged, and what only makes graphs and masks.
+ASIDE = {"name", "source", "store", "contacts", "evaluation", "ablation", "study", "downloads"}
+MAKES_GRAPHS = {"edges", "coarse", "controls"}
 
 
 def with_graphs(arms: Sequence[Arm], folds: Sequence[Experiment]) -> tuple[list[Arm], list[list[Finding]]]:
-    """The arms whose graphs can be made in every fold, and for each fold what those that exchange contacts keep.
+    """The arms whose graphs can be made in every fold, and for each fold what is found about them.
 
-    These, `SCRAMBLED`, are given the partners that show as much as the reference: see `showing_as_much`.
+    That is what those that exchange contacts, `SCRAMBLED`, keep; these are given the partners that show as much as the
+    reference: see `showing_as_much`. An arm that trains the same as the reference is told of, and kept.
 
     Args:
         arms: All, the reference first.
@@ -56,6 +62,11 @@ def with_graphs(arms: Sequence[Arm], folds: Sequence[Experiment]) -> tuple[list[
                     found.append(edges_kept(arm.name, fold, graphs[level], level))
                     if found[-1].status != "ok":
                         log.warning(found[-1].message)
+        elif all(trains_the_same(each, fold) for each, fold in zip(own, folds, strict=True)):
+            same = f"arm {arm.name} has the graph, model and training of {REFERENCE}: nothing of it differs."
+            log.warning(same)
+            for found in findings:
+                found.append(Finding(CHANGES_NOTHING, "note", 1, same, arm=arm.name))
         kept.append(arm)
     return kept, findings
 
@@ -115,6 +126,32 @@ def edges_kept(name: str, reference: Experiment, graph: GenomeGraph, level: int 
     message = f"'{name}' keeps {count} of the {edges} within a split: {listed}."
     advice = " What they bring it has too: the reference may be worth more than their difference." if foul else ""
     return Finding("edges_kept", "note" if foul else "ok", count, message + advice, shares, name)
+
+
+def trains_the_same(own: Experiment, reference: Experiment) -> bool:
+    """Whether an arm has the graphs, mask, model, batches and training of the reference, by whatever keys."""
+    return (
+        _besides_graphs(own.config) == _besides_graphs(reference.config)
+        and np.array_equal(own.store.mask, reference.store.mask)
+        and len(own.levels) == len(reference.levels)
+        and all(map(_is_same, own.levels, reference.levels))
+    )
+
+
+def _besides_graphs(config: Config) -> dict[str, Any]:
+    tree = config.model_dump(mode="json", exclude=ASIDE)
+    return {**tree, "graph": {key: value for key, value in tree["graph"].items() if key not in MAKES_GRAPHS}}
+
+
+def _is_same(one: GenomeGraph | None, other: GenomeGraph | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    arrays = ("edge_index", "edge_attr", "edge_type", "masked")
+    return (
+        one.attribute_names == other.attribute_names
+        and all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
+        and _is_same(one.partners_from, other.partners_from)
+    )
 
 
 def of_fold(config: Config, fold: Experiment) -> Config:

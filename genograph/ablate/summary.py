@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from genograph.ablate.arms import REFERENCE, Arm
+from genograph.ablate.graphs import CHANGES_NOTHING
 from genograph.ablate.grid import Run
 from genograph.ablate.judged import Judged
 from genograph.assays.assay import ASSAYS
@@ -99,7 +100,9 @@ def write_summary(
     config = folds[0].config
     flat = [finding for of_fold in findings for finding in of_fold]
     outcomes = {assay: outcome(folds, runs, flat, assay) for assay in config.model.heads}
+    same = dict.fromkeys(finding.message for finding in flat if finding.check == CHANGES_NOTHING)
     for each in outcomes.values():
+        each.verdict.warnings.extend(same)
         each.verdict.reasons.extend(
             f"a leak was allowed, scores may be too high: {told}" for told in _allowed(config, flat)
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,12 +32,14 @@ class Verdict:
         sentence: The label with its figures.
         reasons: What was compared and each rule that was applied, with figures.
         judged: On what: `160 genes in 20 blocks of 2 folds, 5 seeds`.
+        warnings: What to know of single arms before all that is believed.
     """
 
     label: str
     sentence: str
     reasons: list[str]
     judged: str
+    warnings: list[str] = field(default_factory=list)
 
 
 def verdict(

@@ -54,6 +54,30 @@ def test_an_arm_without_room_for_its_edges_is_left_out_unless_it_is_named(world,
         with_graphs(make_arms(named), folds)
 
 
+@pytest.mark.parametrize(
+    ("change", "is_same"),
+    [
+        ("graph.edges.1.max_distance=900_000", True),  # the chromosomes are shorter
+        ("contacts.max_distance=900_000", True),
+        ("training.max_epochs=2", True),  # as the config has it
+        ("evaluation.kmer_ridge=null", True),
+        ("graph.edges.1.top_k=2", False),
+        ("graph.controls=[{name: isolated}]", False),
+        ("contacts.mask=false", False),
+        ("batch.partners=3", False),
+        ("augment.shift=0", False),
+        ("model.trunk.filters=9", False),
+        ("training.learning_rate=0.02", False),
+    ],
+)
+def test_an_arm_that_trains_the_same_as_the_reference_is_told_of_before_it_is_trained(change, is_same, world, caplog):
+    config = load_config(world, [f"ablation.arms=[{{name: mine, set: ['{change}']}}]"])
+    arms, (found,) = with_graphs(make_arms(config), [Experiment.open(config)])
+    assert [arm.name for arm in arms] == ["hic", "mine"]
+    assert [(each.check, each.status, each.arm) for each in found] == [("changes_nothing", "note", "mine")] * is_same
+    assert ("arm mine has the graph, model and training of hic" in caplog.text) == is_same
+
+
 def test_what_arms_that_exchange_contacts_keep_is_found_in_every_fold(world):
     config = load_config(world, ["ablation.arms=[hic,no_graph,rewired,distance_matched]"])
     fold = Experiment.open(config)

@@ -99,6 +99,15 @@ def test_a_run_that_is_not_done_is_left_out_and_named_in_the_report(experiment, 
     assert any(reason.endswith("runs of rewired that failed: 1") for reason in said.reasons)
 
 
+def test_an_arm_that_changes_nothing_is_a_warning_of_every_verdict_and_in_the_report(experiment, runs, tmp_path):
+    same = Finding("changes_nothing", "note", 1, "arm mine has the graph, model and training of hic.", arm="mine")
+    said, page = written(experiment, runs, tmp_path, [same, same])
+    verdicts = json.loads((tmp_path / "verdict.json").read_text())
+    assert {name: each["warnings"] for name, each in verdicts.items()} == dict.fromkeys(verdicts, [same.message])
+    assert said.warnings == [same.message]
+    assert page.count("<li>arm mine has the graph") == 1
+
+
 def test_tables_and_verdicts_cover_every_assay_and_that_asked_about_is_returned(experiment, runs, tmp_path):
     said, _ = written(experiment, runs, tmp_path)
     verdicts = json.loads((tmp_path / "verdict.json").read_text())
