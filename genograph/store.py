@@ -9,6 +9,7 @@
       sites.npy                (bins, 3) chromosome, first base and kind of each bin, if bins are sites
       covered/                 the sites that each track of methylation covers, if sites are those
       nodes.npy                (nodes, 3) chromosome, first base and end of each node, if nodes are places of a file
+      node_of_bin.npy          (bins,) number of the node that holds each bin, -1 for none
       contacts/                the contact map over nodes, if there is one
       genes.tsv                if there are any
       graphs/                  large graphs over nodes, kept as they are built (`genograph.graph.stored`)
@@ -39,8 +40,8 @@ from genograph.genome.genes import Genes
 from genograph.genome.regions import Regions
 from genograph.genome.sites import Sites
 
-FORMAT_VERSION = 3
-MANIFEST = "manifest.json"
+FORMAT_VERSION = 4
+MANIFEST, NODE_OF_BIN = "manifest.json", "node_of_bin.npy"
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Store:
     @cached_property
     def node_of_bin(self) -> np.ndarray:
         """The node of each bin: (bins,) int32; -1 for a bin of none."""
-        return bins_to_nodes(self.bins, self.nodes)
+        return np.asarray(np.load(self.path / NODE_OF_BIN, mmap_mode="r"))
 
     @cached_property
     def bins_of_node(self) -> np.ndarray:
@@ -282,7 +283,7 @@ def write_manifest(
     report: list[dict[str, Any]],
     contigs: list[Contig] | None = None,
 ) -> None:
-    """Write the manifest, the last file of a store: without it there is none."""
+    """Write the manifest, the last file of a store: without it there is none; before it the node of each bin."""
     manifest = {
         "format_version": FORMAT_VERSION,
         "recipe": recipe,
@@ -297,6 +298,8 @@ def write_manifest(
         "clip_report": report,
         "contigs": contigs and [astuple(contig) for contig in contigs],
     }
+    store = Store(folder, manifest)
+    np.save(folder / NODE_OF_BIN, bins_to_nodes(store.bins, store.nodes))
     write_json(folder / MANIFEST, manifest)
 
 

@@ -186,10 +186,10 @@ def test_a_store_of_another_format_is_refused_by_name_and_built_again(world, rea
     path = world.parent / "store"
     manifest = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(json.dumps(manifest | {"format_version": 0}))
-    with pytest.raises(InputError, match=r"format 0, this genograph reads 3\. Rebuild it: genograph prepare"):
+    with pytest.raises(InputError, match=r"format 0, this genograph reads 4\. Rebuild it: genograph prepare"):
         Store.open(path)
-    assert prepare(load_config(world)).manifest["format_version"] == 3
-    assert reasons() == [f"Preparing {path}: format version 0 -> 3."]
+    assert prepare(load_config(world)).manifest["format_version"] == 4
+    assert reasons() == [f"Preparing {path}: format version 0 -> 4."]
 
 
 @pytest.mark.parametrize("manifest", [None, "", "[1]", '{"name": "an app"}'])
