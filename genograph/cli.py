@@ -20,6 +20,8 @@ from genograph.processes import is_first
 if TYPE_CHECKING:
     from genograph.store import Store
 
+UsageError = typer.BadParameter.__base__  # of unknown options and missing arguments too; typer has no name for it
+
 app = typer.Typer(
     name="genograph",
     help="Graph neural networks for genomes: from sequence, contacts and tracks to predictions.",
@@ -312,11 +314,19 @@ def _end_tidily() -> None:
 
 
 def main() -> None:
-    """Run a verb; a mistake in the input ends it with one line and exit code 2."""
+    """Run a verb; a mistake in the input, or on the command line, ends it with one line and exit code 2."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("genograph").setLevel(logging.INFO if is_first() else logging.WARNING)
     try:
-        app()
+        sys.exit(app(prog_name="genograph", standalone_mode=False))
+    except UsageError as error:
+        if len(sys.argv) == 1:  # then it is the help
+            error.show()
+        else:
+            told = error.format_message()
+            end = "" if told[-1] in ".?" else "."
+            print(f"genograph: {told}{end} See {error.ctx.command_path} --help", file=sys.stderr)
+        sys.exit(2)
     except InputError as error:
         print(f"genograph: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

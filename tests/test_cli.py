@@ -34,6 +34,37 @@ def genograph(monkeypatch, capsys):
     return run
 
 
+NO_NUMBER = "Invalid value for '--workers' / '-j': Input should be"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ablate", "x", "-j", "0"], f"{NO_NUMBER} greater than or equal to 1."),
+        (["evaluate", "x", "-j", "0"], f"{NO_NUMBER} greater than or equal to 1."),
+        (
+            ["study", "multitask", "x", "-j", "few"],
+            f"{NO_NUMBER} a valid integer, unable to parse string as an integer.",
+        ),
+        (["train", "x", "--nope"], "No such option: --nope."),
+        (["ablate"], "Missing argument 'CONFIG_OR_RUN'."),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line_with_code_2(arguments, said, genograph):
+    assert genograph(*arguments) == (2, "", f"genograph: {said} See genograph {arguments[0]} --help\n")
+
+
+def test_an_unknown_verb_is_told_in_one_line(genograph):
+    said = "genograph: No such command 'xyz'. See genograph --help\n"
+    assert genograph("xyz") == (2, "", said)
+
+
+def test_without_a_verb_there_is_help(genograph):
+    code, out, err = genograph()
+    assert (code, out) == (2, "")
+    assert "Commands:\n  download " in err
+
+
 def cut(path: Path, share: float = 0.5) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
