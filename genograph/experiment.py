@@ -95,7 +95,7 @@ class Experiment:
         known = Known(contacts=store.contacts, genes=store.genes, **names)
         builders = [[edge.build() for edge in edges] for edges in config.levels]
         sizes = [each.node_size for each in config.coarse]
-        levels = build_levels(builders, store.nodes, sizes, known, store.path / "graphs")
+        levels = build_levels(builders, store.nodes, sizes, known, store.path / "graphs" / store.key)
         controls = [control.build() for control in config.controls]
         if not controls:
             return levels

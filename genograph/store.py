@@ -19,6 +19,7 @@ A store is built beside its place and moved there whole (`genograph.rebuild`), s
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, astuple, dataclass, replace
@@ -149,6 +150,13 @@ class Store:
             partial=True,
             circular=frozenset(self.manifest["circular"]),
         )
+
+    @cached_property
+    def key(self) -> str:
+        """What the store holds, in 16 digits: of the recipe and of what its sources contain."""
+        sources = {name: each["sha256"] for name, each in self.manifest["sources"].items()}
+        content = json.dumps([self.manifest["recipe"], sources], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @cached_property
     def node_of_bin(self) -> np.ndarray:

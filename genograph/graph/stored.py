@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,8 @@ FORMAT_VERSION = 1  # raise it when a builder makes other edges of the same opti
 LARGE = 1_000_000  # edges; fewer are built in the time that it takes to read them
 ARRAYS = ("edge_index", "edge_attr", "edge_type", "indptr", "masked")
 NAMES = ("edge_types", "attributes")
+
+log = logging.getLogger("genograph")
 
 
 def stored_graph(folder: Path, nodes: Bins, build: Callable[[], GenomeGraph]) -> GenomeGraph:
@@ -40,10 +42,12 @@ def stored_graph(folder: Path, nodes: Bins, build: Callable[[], GenomeGraph]) ->
         graph = build()
         if graph.num_edges < LARGE:
             return graph
-        with suppress(OSError):  # read-only, full, or kept by another process meanwhile
+        try:
             _write(graph, folder)
-        if not folder.is_dir():
-            return graph
+        except OSError:
+            if not folder.is_dir():  # else another process has kept it meanwhile
+                log.warning("A graph of %d edges stays in memory: %s cannot be written.", graph.num_edges, folder)
+                return graph
     names = {key: tuple(each) for key, each in json.loads((folder / "names.json").read_text()).items()}
     arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ARRAYS}
     return GenomeGraph(nodes=nodes, **names, **arrays)

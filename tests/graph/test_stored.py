@@ -1,6 +1,6 @@
 """Large graphs are built once, kept beside their store and mapped from there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ from genograph.graph import GenomeGraph, Known, LinearEdges, stored
 from genograph.graph.genome_graph import Edges
 from genograph.graph.levels import build_levels
 from genograph.graph.loops import TableEdges
+from genograph.store import Store
 
 NODES = Bins({"chr1": 8000, "chr2": 3000}, 1000)
 ARRAYS = ("edge_index", "edge_attr", "edge_type", "indptr", "masked")
@@ -90,11 +91,20 @@ def test_a_small_graph_is_not_kept(tmp_path, monkeypatch):
     assert kept(tmp_path) == []
 
 
-def test_where_nothing_may_be_written_the_graph_stays_in_memory(tmp_path):
+def test_where_nothing_may_be_written_the_graph_stays_in_memory(tmp_path, caplog):
     taken = tmp_path / "file"
     taken.write_text("")
     graph = stored.stored_graph(taken / "graph", NODES, lambda: GenomeGraph.from_edges(NODES, [0], [3]))
     assert graph.num_edges == 2
+    assert caplog.messages == [f"A graph of 2 edges stays in memory: {taken / 'graph'} cannot be written."]
+
+
+def test_a_graph_of_other_contacts_is_another_whatever_its_store_is_called(tmp_path):
+    store = Store(tmp_path, {"recipe": {"bins": 1}, "sources": {"contacts.file": {"path": "a", "sha256": "0" * 64}}})
+    moved, changed = ({"contacts.file": {"path": "b", "sha256": each * 64}} for each in "01")
+    assert replace(store, manifest={**store.manifest, "sources": moved}).key == store.key
+    assert replace(store, manifest={**store.manifest, "sources": changed}).key != store.key
+    assert replace(store, manifest={**store.manifest, "recipe": {"bins": 2}}).key != store.key
 
 
 def test_of_two_processes_that_keep_one_graph_the_second_reads_that_of_the_first(tmp_path):
