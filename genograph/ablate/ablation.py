@@ -27,7 +27,7 @@ from genograph.ablate.folds import fold_configs
 from genograph.ablate.graphs import of_fold, with_graphs
 from genograph.ablate.grid import PREDICTIONS, Run, locked
 from genograph.ablate.judged import Judged
-from genograph.ablate.launchers import LAUNCHERS, cores
+from genograph.ablate.launchers import LAUNCHERS, check_launcher, cores
 from genograph.ablate.summary import judged_assay, over_genes, write, write_summary
 from genograph.audit import CHECKS, Finding, audit
 from genograph.config import Config, parse_config
@@ -72,12 +72,12 @@ def ablate(
         RunsFailed: After the answer is written, if other runs could not be finished.
     """
     folder = Path(out) if out is not None else Path("runs") / f"{config.name}-ablation"
-    if launcher not in LAUNCHERS:
-        raise InputError(f"--launcher: no '{launcher}'.{nearest(launcher, LAUNCHERS)}")
+    check_launcher(launcher)
     _check(config)
     check_folder(folder, config)
+    arms = make_arms(config)
     folds = [Experiment.open(each) for each in fold_configs(config, Experiment.open(config).store)]
-    arms, kept = with_graphs(make_arms(config), folds)
+    arms, kept = with_graphs(arms, folds)
     runs = make_runs(arms, folds, folder)
     judged = [_judged(fold) for fold in folds]
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,6 +116,8 @@ def _check(config: Config) -> None:
     if settings.assay is not None and settings.assay not in config.model.heads:
         heads = config.model.heads
         raise InputError(f"ablation.assay: no head '{settings.assay}'.{nearest(settings.assay, heads)}")
+    if settings.elements is not None and not settings.elements.is_file():
+        raise InputError(f"ablation.elements: no such file: {settings.elements}")
     for check, reason in settings.allow_leakage.items():
         if check not in CHECKS:
             raise InputError(f"ablation.allow_leakage: no check '{check}'.{nearest(check, CHECKS)}")

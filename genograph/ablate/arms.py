@@ -251,9 +251,12 @@ def _own_arm(config: Config, arm: ArmConfig) -> Arm:
     if arm.name in arms_of(config):
         raise InputError(f"ablation.arms: '{arm.name}' is an arm already; give yours another name.")
     before, tree = (config.model_dump(mode="json") for _ in range(2))
-    for change in arm.set:
-        apply_override(tree, change)
-    after = parse_config(tree, folder=arm.folder)
+    try:
+        for change in arm.set:
+            apply_override(tree, change)
+        after = parse_config(tree, folder=arm.folder)
+    except InputError as error:
+        raise InputError(f"ablation.arms: '{arm.name}': {error}") from None
     changed = sorted(changed_keys(before, after.model_dump(mode="json")))
     shared = [key for key in changed if key.split(".")[0] in SHARED]
     if shared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,14 +45,27 @@ def claimed(folder: Path, config: Config, sources: Mapping[str, str], runs: Sequ
 
 
 def check_folder(folder: Path, config: Config) -> None:
-    """Refuse a folder that holds something else, or an ablation of another config."""
+    """Refuse a folder that holds something else, or an ablation of another config, or cannot be written."""
+    _check_place(folder)
     written = folder / CONFIG
     if not (written.is_file() and (folder / RUNS).is_dir()):
-        if (folder / "checkpoints").exists() or folder.is_file():
-            raise InputError(f"{folder} is a file or a single run, not a folder of several. Name another: --out FOLDER")
+        if (folder / "checkpoints").exists():
+            raise InputError(f"{folder} is a single run, not a folder of several. Name another: --out FOLDER")
         return
     if changed := changed_since(written, config):
         raise InputError(f"{folder} holds runs of another config: {changed} differ. Name another: --out FOLDER")
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse a place that cannot be written, before there is anything to write."""
+    try:
+        there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    except OSError as error:  # a folder that may not be looked into
+        raise InputError(f"--out: {folder} cannot be written: {error.strerror}. Name another: --out FOLDER") from None
+    if not there.is_dir():
+        raise InputError(f"--out: {folder} cannot be written: {there} is a file. Name another: --out FOLDER")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"--out: {folder} cannot be written: no permission in {there}. Name another: --out FOLDER")
 
 
 def sources_of(arms: Sequence[Arm]) -> dict[str, str]:

@@ -47,7 +47,7 @@ def with_graphs(arms: Sequence[Arm], folds: Sequence[Experiment]) -> tuple[list[
     """
     kept, findings = [arms[0]], [[] for _ in folds]
     for arm in arms[1:]:
-        own = [Experiment.open(of_fold(arm.config, fold)) for fold in folds]
+        own = [_opened(arm, fold) for fold in folds]
         try:
             levels = [each.levels for each in own]
         except InputError as error:
@@ -160,6 +160,13 @@ def of_fold(config: Config, fold: Experiment) -> Config:
     if fold.config.splits is not None:
         tree["splits"] = fold.config.splits.model_dump(mode="json")
     return parse_config(tree)
+
+
+def _opened(arm: Arm, fold: Experiment) -> Experiment:
+    try:
+        return Experiment.open(of_fold(arm.config, fold))
+    except InputError as error:
+        raise InputError(f"arm '{arm.name}': {error}") from None
 
 
 def _shown(experiment: Experiment, split: str, level: int = 0) -> float:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from genograph.errors import InputError
 from genograph.evaluate import GeneRows, Held
 from genograph.experiment import Experiment
 from genograph.genome.bed import read_bed
@@ -122,7 +123,11 @@ class Judged:
             return {}
         aliases = config.section("genome").aliases
         middles: dict[str, list[int]] = {chrom: [] for chrom in bins.chroms}
-        for each in read_bed(bed, sizes=bins.sizes, aliases=read_aliases(aliases) if aliases else {}):
+        try:
+            elements = read_bed(bed, sizes=bins.sizes, aliases=read_aliases(aliases) if aliases else {})
+        except InputError as error:
+            raise InputError(f"ablation.elements: {error}") from None
+        for each in elements:
             middles[each.chrom].append((each.start + each.end) // 2)
         nodes = self.experiment.store.nodes
         nearest = np.full(len(place), np.inf)

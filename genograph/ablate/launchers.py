@@ -17,7 +17,7 @@ from threading import Thread
 from typing import Any
 
 from genograph.ablate.grid import Run, finish
-from genograph.errors import InputError
+from genograph.errors import InputError, nearest
 
 ATTEMPTS = 3
 POLL = 1.0  # seconds between looks at the jobs of a cluster
@@ -103,7 +103,7 @@ def slurm(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, An
 
     `options` are submitit's parameters, such as `slurm_partition`, `timeout_min` and `gpus_per_node`.
     """
-    submitit = _engine("submitit", "slurm")
+    submitit = _engine("slurm")
     executor = submitit.AutoExecutor(folder=folder / "slurm")
     executor.update_parameters(**{"timeout_min": 24 * 60, "slurm_array_parallelism": workers, **options})
     waiting, jobs = deque(runs), {}
@@ -128,7 +128,7 @@ def slurm(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, An
 
 def ray(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]) -> Generator[Outcome]:
     """Tasks of the Ray cluster that one is connected to, or of one started here; a worker process for each run."""
-    engine = _engine("ray", "ray")
+    engine = _engine("ray")
     if not engine.is_initialized():
         engine.init(num_cpus=workers, logging_level="error")
     task = engine.remote(max_calls=1)(finish)
@@ -144,6 +144,7 @@ def ray(runs: Sequence[Run], workers: int, folder: Path, options: dict[str, Any]
 
 
 LAUNCHERS: dict[str, Launcher] = {"local": local, "slurm": slurm, "ray": ray}
+ENGINES = {"slurm": "submitit", "ray": "ray"}  # launcher -> the package that it needs
 
 
 def cores() -> int:
@@ -151,11 +152,23 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _engine(name: str, launcher: str) -> Any:
+def check_launcher(name: str) -> None:
+    """Refuse, before anything is prepared, a launcher that could not run anything.
+
+    Raises:
+        InputError: If there is none of this name, or its engine is not installed.
+    """
+    if name not in LAUNCHERS:
+        raise InputError(f"--launcher: no '{name}'.{nearest(name, LAUNCHERS)}")
+    if name in ENGINES:
+        _engine(name)
+
+
+def _engine(launcher: str) -> Any:
     try:
-        return import_module(name)
+        return import_module(ENGINES[launcher])
     except ImportError:
         raise InputError(
-            f"--launcher {launcher} needs {name}, which is not installed. "
+            f"--launcher {launcher} needs {ENGINES[launcher]}, which is not installed. "
             f"Install it: pip install 'genograph[{launcher}]'"
         ) from None

@@ -190,6 +190,17 @@ def test_another_arm_of_the_same_name_is_refused(world, copied):
         ("ablation.allow_leakage={mask_predicts: ' '}", r"'mask_predicts' has no reason\. Say why"),
         ("ablation.arms=[hic,no_grap]", r"no arm 'no_grap'\. Did you mean 'no_graph'\?"),
         ("ablation.folds=2", r"at least 3, to train, choose and judge; got 2"),
+        ("ablation.elements=none.bed", r"^ablation\.elements: no such file: .*none\.bed$"),
+        ("ablation.elements=map.cool", r"^ablation\.elements: .*map\.cool"),
+        (
+            "ablation.arms=[{name: mine, set: [graph.edges.7.top_k=1]}]",
+            r"^ablation\.arms: 'mine': .*no item 7 in graph",
+        ),
+        (
+            "ablation.arms=[{name: mine, set: [training.max_epochs=0]}]",
+            r"^ablation\.arms: 'mine': training\.max_epochs: ",
+        ),
+        ("ablation.arms=[{name: mine, set: [contacts.file=none.cool]}]", r"^arm 'mine': contacts\.file: no such file"),
     ],
 )
 def test_what_could_only_fail_late_is_refused_at_once(change, message, world, tmp_path):
@@ -203,8 +214,35 @@ def test_an_unknown_launcher_is_refused_with_the_nearest(world, tmp_path):
         ablate(load_config(world), tmp_path, launcher="slrum")
 
 
+@pytest.mark.parametrize(("launcher", "engine"), [("slurm", "submitit"), ("ray", "ray")])
+def test_a_launcher_whose_engine_is_not_there_is_refused_before_anything_is_written(
+    launcher, engine, world, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, engine, None)
+    monkeypatch.chdir(tmp_path)
+    code = command(monkeypatch, world, f"store={tmp_path / 'store'}", "--launcher", launcher)
+    assert code == 2
+    said = f"genograph: --launcher {launcher} needs {engine}, which is not installed. Install it: pip install "
+    assert capsys.readouterr().err == f"{said}'genograph[{launcher}]'\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named_with_the_option_before_anything_is_prepared(
+    world, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "out"
+    assert command(monkeypatch, world, f"store={tmp_path / 'store'}", "--out", out) == 2
+    said = f"--out: {out} cannot be written: {tmp_path / 'file'} is a file. Name another: --out FOLDER"
+    assert capsys.readouterr().err == f"genograph: {said}\n"
+    monkeypatch.setattr(os, "access", lambda place, mode: False)  # a test may be run by one who may do everything
+    with pytest.raises(InputError, match=rf"^--out: .*/new cannot be written: no permission in {tmp_path}\. Name"):
+        ablate(load_config(world, [f"store={tmp_path / 'store'}"]), tmp_path / "new")
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
 def test_the_folder_of_a_run_is_not_written_into(world, finished):
-    with pytest.raises(InputError, match=r"is a file or a single run, not a folder of several\."):
+    with pytest.raises(InputError, match=r"is a single run, not a folder of several\."):
         ablate(load_config(world, SETTINGS), finished / "runs" / "hic" / "fold0" / "seed0")
 
 

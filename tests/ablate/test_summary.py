@@ -103,7 +103,7 @@ def test_an_arm_that_changes_nothing_is_a_warning_of_every_verdict_and_in_the_re
     same = Finding("changes_nothing", "note", 1, "arm mine has the graph, model and training of hic.", arm="mine")
     said, page = written(experiment, runs, tmp_path, [same, same])
     verdicts = json.loads((tmp_path / "verdict.json").read_text())
-    assert {name: each["warnings"] for name, each in verdicts.items()} == dict.fromkeys(verdicts, [same.message])
+    assert {name: each["warnings"] for name, each in verdicts.items()} == {key: [same.message] for key in verdicts}
     assert said.warnings == [same.message]
     assert page.count("<li>arm mine has the graph") == 1
 
