@@ -18,6 +18,7 @@ from genograph.ablate.arms import REFERENCE, Arm
 from genograph.ablate.graphs import CHANGES_NOTHING
 from genograph.ablate.grid import Run
 from genograph.ablate.judged import Judged
+from genograph.ablate.unfinished import best_scores, training_warning
 from genograph.assays.assay import ASSAYS
 from genograph.atomic import replacing
 from genograph.audit import Finding
@@ -54,8 +55,14 @@ def judged_assay(config: Config) -> str:
     return config.ablation.assay or next(iter(config.model.heads))
 
 
-def outcome(folds: Sequence[Experiment], runs: Sequence[Run], findings: Sequence[Finding], assay: str) -> Outcome:
-    """Compare the arms on one assay, over the runs that are done."""
+def outcome(
+    folds: Sequence[Experiment],
+    runs: Sequence[Run],
+    findings: Sequence[Finding],
+    assay: str,
+    unfinished: Sequence[str] = (),
+) -> Outcome:
+    """Compare the arms on one assay, over the runs that are done; `unfinished` are arms that may want more training."""
     config, over = folds[0].config, "genes" if over_genes(folds[0]) else "bins"
     judged = [Judged(each, assay, over) for each in folds]
     predictions: dict[str, dict[tuple[int, int], Callable[[], np.ndarray]]] = {}
@@ -67,7 +74,8 @@ def outcome(folds: Sequence[Experiment], runs: Sequence[Run], findings: Sequence
     values = _audit_values(findings, assay, over)
     ceiling = config.ablation.ceiling.get(assay)
     failed = Counter(run.arm for run in runs if not run.is_done)
-    said = verdict(comparison, values, score=f"r of {assay} over {over}", unit=over, ceiling=ceiling, failed=failed)
+    told = {"ceiling": ceiling, "failed": failed, "unfinished": unfinished}
+    said = verdict(comparison, values, score=f"r of {assay} over {over}", unit=over, **told)
     tables = {name: getattr(comparison, name)() for name in TABLES}
     names = judged[0].labels()
     for stratum in names:
@@ -99,10 +107,12 @@ def write_summary(
     """
     config = folds[0].config
     flat = [finding for of_fold in findings for finding in of_fold]
-    outcomes = {assay: outcome(folds, runs, flat, assay) for assay in config.model.heads}
+    best = best_scores([run for run in runs if run.is_done])
+    unfinished = list(best.loc[best["is_behind"], "arm"])
+    outcomes = {assay: outcome(folds, runs, flat, assay, unfinished) for assay in config.model.heads}
     same = dict.fromkeys(finding.message for finding in flat if finding.check == CHANGES_NOTHING)
     for each in outcomes.values():
-        each.verdict.warnings.extend(same)
+        each.verdict.warnings.extend([*training_warning(best), *same])
         each.verdict.reasons.extend(
             f"a leak was allowed, scores may be too high: {told}" for told in _allowed(config, flat)
         )

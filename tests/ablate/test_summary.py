@@ -108,6 +108,20 @@ def test_an_arm_that_changes_nothing_is_a_warning_of_every_verdict_and_in_the_re
     assert page.count("<li>arm mine has the graph") == 1
 
 
+def test_a_run_that_had_not_yet_learnt_what_others_had_is_a_warning(experiment, runs, tmp_path):
+    for number, run in enumerate(runs):
+        best = 0.3 if number == 8 else 0.6 + number / 100
+        rows = f"0,4,2.0,3.0,0.2,1.0\n1,8,1.0,2.0,{best},1.0\n"
+        (run.folder / "metrics.csv").write_text(f"epoch,step,train_loss,valid_loss,valid_pearsonr,seconds\n{rows}")
+    said, page = written(experiment, runs, tmp_path)
+    warning = (
+        "training may not be finished: 9 of 9 runs had their best validation score in the last epochs, and rewired, "
+        "fold 0, seed 2 reached 0.300 where the other seeds reached 0.665. Raise training.max_epochs, in a new folder."
+    )
+    assert said.warnings == [warning]
+    assert f"<li>{warning}</li>" in page
+
+
 def test_tables_and_verdicts_cover_every_assay_and_that_asked_about_is_returned(experiment, runs, tmp_path):
     said, _ = written(experiment, runs, tmp_path)
     verdicts = json.loads((tmp_path / "verdict.json").read_text())

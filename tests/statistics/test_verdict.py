@@ -206,6 +206,20 @@ def test_what_is_unclear_is_named_with_the_runs_that_would_tell():
     assert more_blocks in controlled(1.6, seed=37, seeds=3).sentence
 
 
+def test_where_training_may_not_be_finished_more_epochs_come_before_more_seeds():
+    def said(label, *unfinished):
+        found = ablation(np.random.default_rng(3 if label == UNKNOWN else 0), ALL | {"rewired": 1.6}, seeds=3)
+        found = verdict(found, {}, score="r", unfinished=unfinished)
+        assert found.label == label
+        return found.sentence
+
+    assert said(UNKNOWN, "drop_weight", "rewired", "hic").endswith(
+        "11 seeds would tell. Training of hic and rewired may not be finished: more epochs come before more seeds."
+    )
+    assert "Training" not in said(UNKNOWN, "drop_weight")  # which the rules do not ask about
+    assert "Training" not in said(DEGREE, "rewired")
+
+
 def test_a_control_that_shares_no_run_with_the_baseline_explains_nothing():
     found = ablation(np.random.default_rng(0), ALL | {"rewired": 1.6}, seeds=6, seed_sd=0)
     some = {
