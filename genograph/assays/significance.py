@@ -16,6 +16,7 @@ OUTLIER = 0.01  # p-value
 ENOUGH = 1000  # pairs, and summed squares of expected reads, from which one dispersion is estimated
 LEAST = 1e-6  # dispersion, at which the distribution is a Poisson's for all that matters
 BLOCK = 500_000  # pairs at a time
+SAMPLE = 50_000  # pairs at most, whose expected reads stand for those of all
 PER_DECADE, DECADES = 100, 320  # classes of p-values, so that they need not be kept
 
 
@@ -25,24 +26,42 @@ class _Totals:
 
     pairs: np.ndarray
     square: np.ndarray  # of expected reads
-    cube: np.ndarray
 
     @classmethod
     def of(cls, contacts: ContactMap, distances: range | None) -> _Totals:
         seen, rate = ~contacts.masked, np.nan_to_num(contacts.mapped / contacts.weight)
         if distances is None:
-            powers = (_between(contacts, rate**power) * contacts.trans_expected**power for power in (2, 3))
-            return cls(*(np.array([total]) for total in (_between(contacts, seen), *powers)))
-        totals = np.zeros((3, max(len(distances), 1)))  # no pair may be as far apart
+            square = _between(contacts, rate**2) * contacts.trans_expected**2
+            return cls(np.array([_between(contacts, seen)]), np.array([square]))
+        totals = np.zeros((2, max(len(distances), 1)))  # no pair may be as far apart
         reach = slice(distances.start, distances.stop)
         for chrom in contacts.nodes.chroms:
             span, is_circle = contacts.nodes.span(chrom), chrom in contacts.nodes.circular
             expected = contacts.expected[span][reach]
-            for total, values, power in zip(totals, (seen, rate**2, rate**3), (0, 2, 3), strict=True):
+            for total, values, power in zip(totals, (seen, rate**2), (0, 2), strict=True):
                 products = products_at_distance(values[span].astype(np.float64), is_circle)[reach]
                 counted = np.where(np.isfinite(expected), np.maximum(products, 0) * expected**power, 0)
                 total[: len(counted)] += counted
-        return cls(np.rint(totals[0]), *totals[1:])
+        return cls(np.rint(totals[0]), totals[1])
+
+
+def _sampled(contacts: ContactMap, distances: range | None, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most `number` pairs in reach that the map can see, none across the end of a circle; (pairs,) nodes each.
+
+    Each is as likely as any other; the same call gives the same.
+    """
+    rng, num_nodes = np.random.default_rng(0), len(contacts.nodes)
+    row = rng.integers(num_nodes, size=number)
+    col = (
+        rng.integers(num_nodes, size=number)
+        if distances is None
+        else row + np.resize(np.arange(distances.start, distances.stop), number)
+    )
+    row, col = row[col < num_nodes], col[col < num_nodes]
+    apart = contacts.nodes.distance(row, col)
+    is_in = apart < 0 if distances is None else (apart >= distances.start) & (apart < distances.stop)
+    seen = is_in & ~contacts.masked[row] & ~contacts.masked[col]
+    return row[seen], col[seen]
 
 
 def _between(contacts: ContactMap, values: np.ndarray) -> float:
@@ -60,9 +79,9 @@ class Background:
     `ENOUGH` lets it be. It is estimated by moments, the sum of (reads - mean)^2 - reads over the sum of mean^2 (as in
     Cameron and Trivedi 1990, J Econometrics 46:347), over all pairs, also those without a read. Contacts that stand out
     must not widen it: pairs with a p-value below `OUTLIER` leave the next of six rounds, as outliers leave the second
-    fit of Fit-Hi-C (Ay et al. 2014, Genome Res 24:999), and what the sum lacks for want of those that chance makes is
-    added. That counts are negative binomial, given distance and bias, is the model of HiC-DC+ (Sahin et al. 2021, Nat
-    Commun 12:3366), which fits distance and bias by regression.
+    fit of Fit-Hi-C (Ay et al. 2014, Genome Res 24:999), and what the sums lack for want of those that chance makes is
+    added, as it follows from the means of a sample of all pairs. That counts are negative binomial, given distance and
+    bias, is the model of HiC-DC+ (Sahin et al. 2021, Nat Commun 12:3366), which fits distance and bias by regression.
 
     Attributes:
         contacts: The map.
@@ -80,15 +99,16 @@ class Background:
     def of(cls, contacts: ContactMap, distances: range | None) -> Background:
         """Estimated from all pairs in reach; the map is read `ROUNDS` + 1 times, a block at a time."""
         totals = _Totals.of(contacts, distances)
-        stretch = _stretches(totals)
+        stretch, num_pairs = _stretches(totals), int(totals.pairs.sum())
         background = cls(
-            contacts=contacts,
-            distances=distances,
-            num_pairs=int(totals.pairs.sum()),
-            dispersion=np.full(len(stretch), LEAST),
+            contacts=contacts, distances=distances, num_pairs=num_pairs, dispersion=np.full(len(stretch), LEAST)
         )
+        row, col = _sampled(contacts, distances, min(SAMPLE, num_pairs))
+        place, _, mean = background._seen(row, col, np.zeros(len(row)))
         for outlier in [0.0] + [OUTLIER] * ROUNDS:
-            background = replace(background, dispersion=background._estimated(totals, stretch, outlier))
+            lost = background._lost(stretch, place[mean > 0], mean[mean > 0], outlier)
+            dispersion = background._kept(totals, stretch, outlier) + lost
+            background = replace(background, dispersion=np.maximum(dispersion, LEAST)[stretch])
         return background
 
     def p_values(self, row: np.ndarray, col: np.ndarray, balanced: np.ndarray) -> np.ndarray:
@@ -109,30 +129,35 @@ class Background:
             place = np.where(is_in, distance - self.distances.start, -1)
         return place, np.rint(balanced / per_read), contacts.expected_at(row, col) / per_read
 
-    def _estimated(self, totals: _Totals, stretch: np.ndarray, outlier: float) -> np.ndarray:
-        """Dispersion without the pairs that are less likely than `outlier`, given that of the round before."""
-        excess, square, cube = (np.bincount(stretch, each) for each in (totals.square, totals.square, totals.cube))
-        usual = np.divide(cube, square, out=np.zeros(len(square)), where=square > 0)
-        lost = _lost(usual, self.dispersion[np.unique(stretch, return_index=True)[1]], outlier)
+    def _kept(self, totals: _Totals, stretch: np.ndarray, outlier: float) -> np.ndarray:
+        """Dispersion of the pairs that are not less likely than `outlier`: (stretches,)."""
+        excess, square = np.bincount(stretch, totals.square), np.bincount(stretch, totals.square)
         for row, col, balanced in self.contacts.pixels(BLOCK):
             place, reads, mean = self._seen(row, col, balanced)
             leaves = self.p_values(row, col, balanced) < outlier
             change = np.where(leaves, 0, (reads - mean) ** 2 - reads) - mean**2  # of one that had no read
             for total, values, kept in (excess, change, place >= 0), (square, -(mean**2), leaves):
                 total += np.bincount(stretch[place[kept]], values[kept], minlength=len(total))
-        ratio = np.divide(excess, square, out=np.zeros(len(square)), where=square > 0)
-        return np.maximum(ratio + lost, LEAST)[stretch]
+        return np.divide(excess, square, out=np.zeros(len(square)), where=square > 0)
 
+    def _lost(self, stretch: np.ndarray, place: np.ndarray, mean: np.ndarray, outlier: float) -> np.ndarray:
+        """By how much `_kept` is too small for want of the pairs that chance makes less likely: (stretches,).
 
-def _lost(mean: np.ndarray, dispersion: np.ndarray, outlier: float) -> np.ndarray:
-    """By how much dispersion comes out too small for want of pairs that are less likely than `outlier`, at some mean.
+        Up to the largest count that stays, reads * P(reads) sums to mean * P(one less, of size + 1), and so on.
 
-    Up to the largest count that stays, reads * P(reads) sums to mean * P(one less, of size + 1), and so on.
-    """
-    size, chance = 1 / dispersion, 1 / (1 + dispersion * mean)
-    most = nbinom.isf(outlier, size, chance)
-    all_, once, twice = (nbinom.cdf(most - less, size + less, chance) for less in range(3))
-    return dispersion - ((1 + dispersion) * twice - 2 * once + all_) / all_
+        Args:
+            stretch: Of each place in `dispersion`.
+            place: Of each pair of a sample.
+            mean: Its expected reads.
+            outlier: As of `_kept`.
+        """
+        dispersion, whole = self.dispersion[place], self.dispersion[np.unique(stretch, return_index=True)[1]]
+        size, chance = 1 / dispersion, 1 / (1 + dispersion * mean)
+        most = nbinom.isf(outlier, size, chance)
+        all_, once, twice = (nbinom.cdf(most - less, size + less, chance) for less in range(3))
+        kept = np.stack([(1 + dispersion) * twice - 2 * once + all_, all_]) * mean**2
+        excess, square = (np.bincount(stretch[place], each, minlength=len(whole)) for each in kept)
+        return whole - np.divide(excess, square, out=whole.copy(), where=square > 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,14 +10,23 @@ from scipy.stats import false_discovery_control, nbinom
 
 from genograph.assays import significance as significance_module
 from genograph.assays.contacts import ContactMap
-from genograph.assays.significance import Background, SignificantPairs, _Totals
+from genograph.assays.significance import Background, SignificantPairs, _sampled, _Totals
 from genograph.genome.bins import Bins
 from tests.maps import open_map
 
 REACH = range(8, 120)  # nodes
 
 
-def simulated(folder, *, dispersion: float, loops: int = 0, fold: float = 6, depth: float = 200, size: int = 250):
+def simulated(
+    folder,
+    *,
+    dispersion: float,
+    loops: int = 0,
+    fold: float = 6,
+    depth: float = 200,
+    size: int = 250,
+    bias: float = 0.3,
+):
     """Negative binomial reads that fall off with distance, on two chromosomes of biased nodes, some masked.
 
     Returns:
@@ -25,7 +34,7 @@ def simulated(folder, *, dispersion: float, loops: int = 0, fold: float = 6, dep
     """
     rng = np.random.default_rng(0)
     nodes = Bins({"chr1": size * 1000, "chr2": size * 1000}, 1000)
-    bias = rng.lognormal(0, 0.3, len(nodes))
+    bias = rng.lognormal(0, bias, len(nodes))
     apart = np.abs(np.subtract.outer(np.arange(len(nodes)), np.arange(len(nodes))))
     is_cis = np.equal.outer(np.arange(len(nodes)) // size, np.arange(len(nodes)) // size)
     mean = np.where(is_cis, depth / (1 + apart), 0.5) * bias[:, None] * bias
@@ -80,6 +89,13 @@ def test_loops_do_not_widen_the_dispersion_of_chance(tmp_path, loops):
     assert background.dispersion.mean() == pytest.approx(0.3, rel=0.15)
 
 
+@pytest.mark.parametrize("distances", [range(50, 200), None])
+def test_expected_reads_that_vary_much_do_not_move_the_dispersion(tmp_path, distances):
+    """With what is lost at one mean for all pairs, .15 comes out between chromosomes."""
+    contacts, _ = simulated(tmp_path, dispersion=0.2, bias=0.5, size=500)
+    assert Background.of(contacts, distances).dispersion.mean() == pytest.approx(0.2, rel=0.1)
+
+
 # How it is computed
 
 
@@ -105,12 +121,20 @@ def dense_means(contacts: ContactMap) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def test_sums_over_all_pairs_equal_those_of_a_dense_matrix(contacts):
     distance, mean, _ = dense_means(contacts)
     totals = _Totals.of(contacts, range(1, 9))
-    for power, total in (0, totals.pairs), (2, totals.square), (3, totals.cube):
+    for power, total in (0, totals.pairs), (2, totals.square):
         by_distance = np.bincount(distance[distance > 0], mean[distance > 0] ** power, minlength=9)
         np.testing.assert_allclose(total, by_distance[1:], rtol=1e-6, atol=1e-9)
     between = _Totals.of(contacts, None)
-    for power, total in (0, between.pairs), (2, between.square), (3, between.cube):
+    for power, total in (0, between.pairs), (2, between.square):
         assert total == pytest.approx((mean[distance < 0] ** power).sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("distances", [range(1, 5), None])
+def test_sampled_pairs_are_any_that_the_map_can_see(contacts, distances):
+    distance, _, (row, col) = dense_means(contacts)
+    is_in = distance < 0 if distances is None else np.isin(distance, distances) & (distance == col - row)
+    sampled = np.sort(_sampled(contacts, distances, 2000), axis=0)
+    np.testing.assert_array_equal(np.unique(sampled, axis=1), np.stack([row, col])[:, is_in])
 
 
 def test_a_p_value_is_the_upper_tail_of_a_negative_binomial(contacts):
@@ -157,6 +181,7 @@ def test_memory_follows_the_block_and_not_the_map(tmp_path, monkeypatch):
     """180,300 pairs; each array over all of them would be 1.4 MB, and a dozen are needed at once."""
     contacts = open_map(tmp_path, Bins({"chr1": 600_000}, 1000), np.full((600, 600), 3))
     monkeypatch.setattr(significance_module, "BLOCK", 5000)
+    monkeypatch.setattr(significance_module, "SAMPLE", 5000)
     tracemalloc.start()
     SignificantPairs.of(contacts, range(1, 600), 0.1)
     peak = tracemalloc.get_traced_memory()[1]
