@@ -345,5 +345,6 @@ def groups_of(config: Config, store: Store) -> Groups | None:
     if splits is None or splits.groups is None:
         return None
     held_out = {**splits.elsewhere, splits.genome: {"valid": splits.valid, "test": splits.test}}
-    whole_genome = config.section("genome").chroms is None
-    return Groups.read(splits.groups, store.sizes, genome=splits.genome, held_out=held_out, whole_genome=whole_genome)
+    genome = config.section("genome")
+    part_of = genome.chroms and (genome.fasta or genome.chrom_sizes)
+    return Groups.read(splits.groups, store.sizes, genome=splits.genome, held_out=held_out, part_of=part_of)

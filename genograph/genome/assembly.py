@@ -78,6 +78,21 @@ def read_fasta(
             raise InputError(f"{path} has no chromosome '{name}'.{nearest(name, names)}")
 
 
+def absent_chroms(path: str | Path, chroms: Collection[str]) -> set[str]:
+    """Those of some chromosomes that a FASTA or `chrom.sizes` file has not; the index beside a FASTA is asked first.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    if not next(read_bytes(path)).startswith(b">"):
+        return set(chroms) - read_chrom_sizes(path).keys()
+    absent = set(chroms) - _indexed_names(Path(path))
+    if absent:
+        headers = (line[1:].decode(errors="replace") for line in read_bytes(path) if line.startswith(b">"))
+        absent -= {_fasta_name(header, path) for header in headers}
+    return absent
+
+
 def _indexed_names(path: Path) -> set[str]:
     """The sequences that an index beside a file names; none if it is older than the file, as pyfaidx would write it."""
     index = Path(f"{path}.fai")

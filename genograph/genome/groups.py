@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genograph.errors import InputError, nearest
+from genograph.genome.assembly import absent_chroms
 from genograph.genome.bed import read_rows
 from genograph.genome.bins import Bins
 from genograph.genome.interval import Interval, parse_region
@@ -29,6 +30,7 @@ class Member(NamedTuple):
     place: Interval
     group: str
     genome: str | None
+    line: int  # of the file
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Groups:
         *,
         genome: str | None,
         held_out: Mapping[str | None, HeldOut],
-        whole_genome: bool = True,
+        part_of: Path | None = None,
     ) -> Groups:
         """Those of a BED file: chrom, start, end, group and, if several genomes are split together, genome.
 
@@ -64,20 +66,20 @@ class Groups:
             sizes: Chromosome sizes in bp of the genome.
             genome: Its name in the file; None: all regions are of this genome, and a fifth column is not read.
             held_out: Regions of valid and test, by genome.
-            whole_genome: Whether `sizes` are all chromosomes; else those of others are left out.
+            part_of: FASTA or `chrom.sizes` file of the genome if `sizes` are some of its chromosomes; regions on the
+                others are left out. None: `sizes` are all.
 
         Raises:
             InputError: If a line has no group, or names an unknown genome or chromosome, no region is of the genome,
                 or one lies beyond its chromosome.
         """
         members = _read_members(path, held_out if genome is not None else None)
-        own = {member.place.chrom for member in members if member.genome == genome}
-        unknown = sorted(own - sizes.keys())
-        if not own & sizes.keys() or (unknown and whole_genome):
-            told = f"no chromosome '{unknown[0]}' in" if unknown else "no region is of"
-            near = nearest(unknown[0], sizes) if unknown else ""
-            raise InputError(f"splits.groups: {path}: {told} this genome{f', {genome}' if genome else ''}.{near}")
-        for place in (member.place for member in members if member.genome == genome):
+        own = [member for member in members if member.genome == genome]
+        _check_chroms(path, own, sizes, part_of)
+        if not any(member.place.chrom in sizes for member in own):
+            of = "this genome" if genome is None else f"this genome, {genome}"
+            raise InputError(f"splits.groups: {path}: no region is on the chromosomes in use of {of}.")
+        for place in (member.place for member in own):
             if place.start >= sizes.get(place.chrom, place.end):
                 raise InputError(
                     f"splits.groups: {path}: {place} lies beyond the end of {place.chrom}, {sizes[place.chrom]:,} bp. "
@@ -133,6 +135,20 @@ class Groups:
         return member.genome == self.genome and member.place.chrom in bins.sizes
 
 
+def _check_chroms(path: str | Path, own: Sequence[Member], sizes: Mapping[str, int], part_of: Path | None) -> None:
+    """Raise an `InputError` for a chromosome that the genome has not; none if the file that could tell is gone."""
+    unknown = {member.place.chrom for member in own} - sizes.keys()
+    if unknown and part_of is not None:
+        unknown = absent_chroms(part_of, unknown) if part_of.exists() else set()
+    for member in own:
+        if member.place.chrom in unknown:
+            of = "this genome" if member.genome is None else f"this genome, {member.genome}"
+            raise InputError(
+                f"splits.groups: {path}, line {member.line}: no chromosome '{member.place.chrom}' in {of}. "
+                f"Name it as the FASTA does.{nearest(member.place.chrom, sizes)}"
+            )
+
+
 def _read_members(path: str | Path, genomes: Mapping[str | None, HeldOut] | None) -> list[Member]:
     """The regions of a file; `genomes` are those that its fifth column may name, None: it is not read."""
     needed, members = 4 if genomes is None else 5, []
@@ -144,7 +160,7 @@ def _read_members(path: str | Path, genomes: Mapping[str | None, HeldOut] | None
         if genomes is not None and genome not in genomes:
             near = nearest(genome, [str(name) for name in genomes])
             raise InputError(f"splits.groups: {path}, line {number}: no genome '{genome}' in the config.{near}")
-        members.append(Member(place, columns[3], genome))
+        members.append(Member(place, columns[3], genome, number))
     return members
 
 

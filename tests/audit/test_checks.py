@@ -10,6 +10,7 @@ import yaml
 from genograph.audit import CHECKS, audit, predictors
 from genograph.config import load_config
 from genograph.dataset import PieceReader, WindowDataset
+from genograph.errors import InputError
 from genograph.experiment import Experiment
 from tests import records, tiny
 from tests.audit.test_shortcuts import set_signal
@@ -293,6 +294,16 @@ def test_groups_in_two_splits_are_a_leak_unless_they_are_resolved(opened, tmp_pa
     lost = (left.split_of_bin >= 0).sum() - (resolved.split_of_bin >= 0).sum()
     assert lost == (24 - 7) + 16  # bins of 128 bp that touch chrA:1000-3000 and chrB:0-2000
     assert "splits.groups" in resolved.sources
+
+
+def test_groups_on_chromosomes_that_are_not_chosen_are_left_out_but_no_misspelled_ones(opened, tmp_path):
+    chosen = ["genome.chroms=[chrA, chrC]", "splits.valid=['chrA:0-9000']", "splits.groups=groups.bed"]
+    groups = tmp_path / "copy" / "groups.bed"
+    groups.write_text("chrB\t0\t2000\tg1\nchrC\t0\t2000\tg1\n")
+    assert status_and_count("groups_across_splits", opened(*chosen)) == ("ok", 0)
+    groups.write_text("chr_A\t9000\t12000\tg1\nchrC\t0\t2000\tg1\n")
+    with pytest.raises(InputError, match=r"line 1: no chromosome 'chr_A' in this genome.*Did you mean 'chrA'"):
+        opened(*chosen)
 
 
 def test_without_groups_the_check_does_not_apply(opened):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genograph.errors import InputError
-from genograph.genome.assembly import COMPLEMENT, encode, read_chrom_sizes, read_fasta
+from genograph.genome.assembly import COMPLEMENT, absent_chroms, encode, read_chrom_sizes, read_fasta
 
 TEXT = ">one first sequence\nACGTN\nacgt\n\n>two\r\nRYKM\r\n"
 
@@ -151,3 +151,4 @@ def test_an_index_by_accession_does_not_hide_chromosomes_that_the_header_names(t
     path.write_text(">ref|NC_001133| [chromosome=I]\nACGT\n>ref|NC_001134| [chromosome=II]\nGG\n")
     pyfaidx.Faidx(str(path))
     assert [name for name, _ in read_fasta(path, ["II"])] == ["II"]
+    assert absent_chroms(path, ["II", "III"]) == {"III"}

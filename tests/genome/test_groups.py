@@ -15,10 +15,10 @@ SPLIT = assign_splits(BINS, train=None, **HELD_OUT)
 B, C = slice(10, 15), slice(15, 18)
 
 
-def read(tmp_path, text, *, genome=None, elsewhere=(), sizes=BINS.sizes, whole_genome=True):
+def read(tmp_path, text, *, genome=None, elsewhere=(), sizes=BINS.sizes, part_of=None):
     (tmp_path / "groups.bed").write_text(text)
     held_out = {genome: HELD_OUT, **dict(elsewhere)}
-    return Groups.read(tmp_path / "groups.bed", sizes, genome=genome, held_out=held_out, whole_genome=whole_genome)
+    return Groups.read(tmp_path / "groups.bed", sizes, genome=genome, held_out=held_out, part_of=part_of)
 
 
 def test_a_copy_of_a_test_region_leaves_training_with_every_bin_that_it_touches(tmp_path):
@@ -85,11 +85,22 @@ def test_a_genome_that_the_config_does_not_have_is_an_error_with_the_nearest(tmp
         read(tmp_path, "a\t0\t10\tg1\tmose\n", genome="human", elsewhere={"mouse": {}})
 
 
-def test_an_unknown_chromosome_is_an_error_unless_the_genome_is_a_part(tmp_path):
-    with pytest.raises(InputError, match="no chromosome 'chra' in this genome"):
-        read(tmp_path, "chra\t0\t10\tg1\nc\t0\t5\tg1\n")
-    groups = read(tmp_path, "z\t0\t10\tg1\nc\t0\t5\tg1\n", whole_genome=False)
+def test_an_unknown_chromosome_is_an_error_that_names_its_line(tmp_path):
+    with pytest.raises(InputError, match=r"groups.bed, line 2: no chromosome 'chra' in this genome\. Name it as"):
+        read(tmp_path, "c\t0\t5\tg1\nchra\t0\t10\tg1\n")
+
+
+@pytest.mark.parametrize("text", [">a\nAC\n>z\nAC\n>b\nAC\n", "a\t2\nz\t2\nb\t2\n"])
+def test_of_a_part_of_a_genome_only_what_the_rest_has_is_left_out(tmp_path, text):
+    part_of = tmp_path / "genome"
+    part_of.write_text(text)
+    groups = read(tmp_path, "z\t0\t10\tg1\nc\t0\t5\tg1\n", part_of=part_of)
     assert (groups.apart(SPLIT, BINS) == SPLIT).all()
+    misspelled = "z\t0\t10\tg1\nc\t0\t5\tg1\nchrz\t0\t10\tg1\n"
+    with pytest.raises(InputError, match="line 3: no chromosome 'chrz' in this genome"):
+        read(tmp_path, misspelled, part_of=part_of)
+    part_of.unlink()  # beside a store that was moved, say
+    assert (read(tmp_path, misspelled, part_of=part_of).apart(SPLIT, BINS) == SPLIT).all()
 
 
 def test_a_region_beyond_its_chromosome_is_of_another_assembly(tmp_path):
@@ -105,5 +116,5 @@ def test_spaces_around_a_held_out_region_do_not_matter(tmp_path):
 
 
 def test_a_file_without_a_region_of_the_genome_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="no region is of this genome, human"):
+    with pytest.raises(InputError, match="no region is on the chromosomes in use of this genome, human"):
         read(tmp_path, "a\t0\t10\tg1\tmouse\n", genome="human", elsewhere={"mouse": {}})
