@@ -303,7 +303,7 @@ def test_groups_on_chromosomes_that_are_not_chosen_are_left_out_but_no_misspelle
     assert status_and_count("groups_across_splits", opened(*chosen)) == ("ok", 0)
     groups.write_text("chr_A\t9000\t12000\tg1\nchrC\t0\t2000\tg1\n")
     with pytest.raises(InputError, match=r"line 1: no chromosome 'chr_A' in this genome.*Did you mean 'chrA'"):
-        opened(*chosen)
+        _ = opened(*chosen).split_of_bin
 
 
 def test_without_groups_the_check_does_not_apply(opened):
