@@ -189,7 +189,7 @@ def train(experiment, steps: int) -> float:
 
 def table(rows: list[Row]) -> str:
     heads = ["genome, Mb", "tracks", "nodes", "edges", "stage", "seconds", "own, peak MB", "resident, peak MB", STEP]
-    lines = [" | ".join(heads), "--:|--:|--:|--:|---|--:|--:|--:|--:"]
+    lines = [" | ".join(heads), " | ".join("---" if head == "stage" else "--:" for head in heads)]
     for row in rows:
         step = "" if np.isnan(row.step) else f"{row.step:.0f}"
         size = f"{row.mb:,g} | {row.tracks} | {row.nodes:,} | {row.edges:,}"
@@ -217,7 +217,7 @@ def figure(rows: list[Row], by: str) -> str:
     unit, of = VARIED[by]
     x = Scale.covering([0, *map(of, rows)], 56, FULL - 70)
     y = Scale.covering([0, *(row.own for row in rows)], 200, 24)
-    style = "text{font:12px sans-serif}.axis,.mean{stroke:#333;fill:none}.mean{stroke-width:2}"
+    style = "svg{background:#fff}text{font:12px sans-serif}.axis,.mean{stroke:#333;fill:none}.mean{stroke-width:2}"
     parts = [tag("style", style), x_axis(x, 204, f"{by}, {unit}"), y_axis(y, 56), text(8, 14, "own memory, peak MB")]
     for stage in STAGES:
         value, own = np.array([(of(row), row.own) for row in rows if row.stage == stage]).T
