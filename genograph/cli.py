@@ -36,6 +36,7 @@ Overrides = Annotated[list[str] | None, typer.Argument(metavar="[section.key=val
 CLIPPED = ("missing", "soft_clipped", "clipped")  # what `prepare` tells of a track
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; each verb says its default.")]
 Genome = Annotated[str | None, typer.Option("--genome", help="Of a run of several genomes, which one (default: all).")]
+OneGenome = Annotated[str | None, typer.Option("--genome", help="Which one, of a config or run of several genomes.")]
 Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes that share out the windows.")]
 
 
@@ -156,13 +157,16 @@ def embed(
     overrides: Overrides = None,
     out: Out = None,
     dtype: Annotated[str, typer.Option("--dtype", help="float32, or float16 for half the size.")] = "float32",
+    genome: Genome = None,
 ) -> None:
     """Encode every bin once with a run's encoder, for models that read embeddings (default: into RUN/embeddings)."""
     from genograph.config import load_config
     from genograph.embed import embed
 
-    path = embed(run, out, config=load_config(run, overrides or []), dtype=dtype)
-    print(f"embeddings {path}")
+    config = load_config(run, overrides or [])
+    for each in [genome] if genome is not None else [*config.genomes] or [None]:
+        path = embed(run, out, config=config, dtype=dtype, genome=each)
+        print(f"embeddings {path}")
     print(f"next       genograph train CONFIG 'model.encoder={{name: embeddings, file: {path}}}'")
 
 
@@ -231,12 +235,12 @@ def study(
 
 
 @app.command()
-def graph(config: Where, overrides: Overrides = None, out: Out = None) -> None:
+def graph(config: Where, overrides: Overrides = None, out: Out = None, genome: OneGenome = None) -> None:
     """Describe a config's graph, and write it with --out FILE.bedpe or FILE.graphml."""
     from genograph.config import load_config
     from genograph.describe import graph
 
-    for number, level in enumerate(graph(load_config(config, overrides or []), out)):
+    for number, level in enumerate(graph(load_config(config, overrides or []).of(genome), out)):
         summary = level.summary()
         if number:
             print(f"level {number}, nodes of {level.nodes.length}")
@@ -254,12 +258,13 @@ def export(
     config: Where,
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = ...,
+    genome: OneGenome = None,
 ) -> None:
     """Write a config's windows as TFRecords in the layout of Basenji and Baskerville, into --out FOLDER."""
     from genograph.config import load_config
     from genograph.export import export
 
-    print(f"records    {export(load_config(config, overrides or []), out)}")
+    print(f"records    {export(load_config(config, overrides or []).of(genome), out)}")
 
 
 @app.command()
@@ -267,7 +272,7 @@ def export_model(
     run: Where,
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = ...,
-    genome: Annotated[str | None, typer.Option("--genome", help="Which one, of a run of several genomes.")] = None,
+    genome: OneGenome = None,
 ) -> None:
     """Write a trained model as a program that runs without genograph, into --out FOLDER."""
     from genograph.config import load_config

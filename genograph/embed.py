@@ -40,7 +40,12 @@ _STDERR = Console(stderr=True)
 
 
 def embed(
-    run: str | Path, out: str | Path | None = None, *, config: Config | None = None, dtype: str = "float32"
+    run: str | Path,
+    out: str | Path | None = None,
+    *,
+    config: Config | None = None,
+    dtype: str = "float32",
+    genome: str | None = None,
 ) -> Path:
     """Encode every bin with a run's encoder; returns the `embeddings.json` that a config may name.
 
@@ -49,20 +54,22 @@ def embed(
 
     Args:
         run: A run folder.
-        out: The folder to write; None for `embeddings/` in the run folder.
+        out: The folder to write; None for `embeddings/` in the run folder. Those of a genome of several go to a folder
+            of its name in there.
         config: The run's config with changes, such as where data lie; None for its own. With other splits, sequence is
             cut at their borders; what the encoder was trained on stays what it was.
         dtype: `float32`, or `float16` for half the size and three digits.
+        genome: Which one, of a run of several.
 
     Raises:
-        InputError: If the run is not finished, has no encoder of sequence, its data are gone, the folder has
-            embeddings of another run or lacks their array, or `float16` cannot hold them.
+        InputError: If the run is not finished, or of several genomes and none is named, has no encoder of sequence, its
+            data are gone, the folder has embeddings of another run or lacks their array, or `float16` cannot hold them.
     """
     run = Path(run).parent if Path(run).name == WEIGHTS else Path(run)
-    folder = Path(out) if out is not None else run / "embeddings"
+    folder = (Path(out) if out is not None else run / "embeddings") / (genome or "")
     if dtype not in DTYPES:
         raise InputError(f"--dtype: {' or '.join(DTYPES)}, not '{dtype}'.")
-    experiment, model = load_run(run, config)
+    experiment, model = load_run(run, config, genome)
     if experiment.config.model.encoder is None or experiment.config.model.embeddings is not None:
         raise InputError(f"{run} reads no sequence, so that there is nothing to embed. Give a run with an encoder.")
     description = _description(experiment, model, run)

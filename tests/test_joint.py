@@ -17,6 +17,7 @@ from genograph.audit import CHECKS
 from genograph.checkpoint import begin_with, load_run, save_model, scaled_as
 from genograph.cli import app
 from genograph.config import load_config
+from genograph.embed import embed
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
@@ -195,7 +196,9 @@ def test_a_run_of_several_genomes_is_not_loaded_as_one(run):
         load_run(run)
     with pytest.raises(InputError, match=r"no genomes\.mose\. Did you mean 'mouse'"):
         load_run(run, genome="mose")
-    with pytest.raises(InputError, match=r"several genomes, human, mouse\. Only prepare, train, evaluate and predict"):
+    with pytest.raises(
+        InputError, match=r"several genomes, human, mouse\. Of one: .*load_config\(FILE\)\.of\('human'\)"
+    ):
         Experiment.open(load_config(run))
 
 
@@ -210,6 +213,23 @@ def test_the_command_line_takes_one_genome_or_all(world, run, tmp_path):
     assert told("evaluate", run, "--genome", "mouse", "--out", tmp_path / "one").count("genome     mouse") == 1
     assert told("predict", run, "--genome", "mouse", "--out", tmp_path / "bw").count("bigWig ") == 2
     assert told("models", world).count("both-") == 2
+    assert told("embed", run, "--genome", "mouse", "--out", tmp_path / "one").count("embeddings ") == 1
+    assert told("embed", run, "--out", tmp_path / "all").count("embeddings ") == 2
+    one, *both = (np.load(tmp_path / each / "embeddings.npy") for each in ("one/mouse", "all/mouse", "all/human"))
+    np.testing.assert_array_equal(one, both[0])
+    assert both[0].shape == both[1].shape
+    assert (both[0] != both[1]).any()
+    with pytest.raises(InputError, match="several genomes, human, mouse"):
+        embed(run, tmp_path / "python")
+
+
+def test_graph_and_export_take_one_genome_of_a_config(world, tmp_path):
+    for verb, out in ("graph", "graph.bedpe"), ("export", "records"):
+        result = CliRunner().invoke(app, [verb, str(world), "--genome", "mouse", "--out", str(tmp_path / out)])
+        assert result.exit_code == 0
+    own = Experiment.open(load_config(world.parent / "mouse" / "tiny.yaml")).graph
+    assert len((tmp_path / "graph.bedpe").read_text().splitlines()) == own.num_edges // 2 + 1
+    assert len((tmp_path / "records" / "targets.txt").read_text().splitlines()) == 2 + 1  # tracks of mouse
 
 
 def test_a_part_of_such_a_run_starts_another_and_the_audit_knows_what_it_saw(world, run):
@@ -227,7 +247,9 @@ def test_a_part_of_such_a_run_starts_another_and_the_audit_knows_what_it_saw(wor
 
 @pytest.mark.parametrize("verb", [["graph"], ["ablate"], ["study", "multitask"], ["export", "--out", "records"]])
 def test_other_verbs_say_in_one_line_that_they_take_one_genome(world, verb):
-    with pytest.raises(InputError, match=r"several genomes, human, mouse\. Only prepare, train, evaluate and predict"):
+    with pytest.raises(
+        InputError, match=r"mouse\. Of one: --genome human for graph, export and export-model; elsewhere"
+    ):
         CliRunner().invoke(app, [*verb, str(world)], catch_exceptions=False)
 
 

@@ -269,9 +269,10 @@ class Config(Section):
                 raise InputError(f"genomes.{genome}: {error}") from None
         if genome is not None:
             raise InputError(f"config '{self.name}' has no genomes.{genome}.{nearest(genome, self.genomes)}")
+        first = next(iter(self.genomes))
         raise InputError(
-            f"config '{self.name}' has several genomes, {', '.join(self.genomes)}. Only prepare, train, evaluate and "
-            "predict take several at once; elsewhere give a config of one, or --genome where there is that option."
+            f"config '{self.name}' has several genomes, {', '.join(self.genomes)}. Of one: --genome {first} for graph, "
+            f"export and export-model; elsewhere a config of one, in Python load_config(FILE).of('{first}')."
         )
 
     @property
