@@ -53,7 +53,7 @@ def write_card(
         "Splits": _splits(experiment),
         "Training": _training(experiment, trained, genome),
         "Use and limits": _limits(experiment),
-        "To load it": _loading(folder, genome),
+        "To load it": _loading(experiment, folder, genome),
         "Versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES) + ".",
     }
     source = f" After {config.source}." if config.source else ""
@@ -164,16 +164,17 @@ def _limits(experiment: Experiment) -> str:
     )
 
 
-def _loading(folder: Path, genome: str | None) -> str:
+def _loading(experiment: Experiment, folder: Path, genome: str | None) -> str:
     named = f', genome="{genome}"' if genome else ""
+    # A model of several sizes of nodes has no program yet.
+    program = "" if experiment.config.graph.coarse else ", `genograph export-model` a program that needs\ntorch alone"
     return f"""```python
 from genograph import load_run
 
 experiment, model = load_run("{folder.name}"{named})  # this folder
 ```
 
-It needs genograph and the data above. `genograph predict` writes bigWigs, `genograph export-model` a program that needs
-torch alone."""
+It needs genograph and the data above. `genograph predict` writes bigWigs{program}."""
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], elsewhere: str = "") -> str:

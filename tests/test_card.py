@@ -48,6 +48,10 @@ def test_every_source_stands_there_with_its_digest(card, run):
         assert row(card, key) == [name, f"`{digest}`"]
 
 
+def test_what_writes_bigwigs_and_a_program_is_named(card):
+    assert "`genograph predict` writes bigWigs, `genograph export-model` a program that needs\ntorch alone.\n" in card
+
+
 def test_no_path_of_the_machine_stands_there(card, run):
     assert str(run.parent) not in card
 
@@ -103,6 +107,7 @@ def test_all_that_a_model_reads_is_named(run, tmp_path):
     assert limits(run, tmp_path, f"graph.features={features}") == "sequence and features of nodes and contacts"
     larger = ["graph.edges=[]", "graph.coarse=[{node_size: 4000, edges: [{name: hic, top_k: 2, min_distance: 8000}]}]"]
     assert limits(run, tmp_path, *larger, "batch.partners=0") == "sequence and contacts"
+    assert (tmp_path / "card.md").read_text().count("`genograph predict` writes bigWigs.\n") == 1  # and no program
     bins = load_run(run)[0].store.bins
     path = save_embeddings(np.ones((len(bins), 4), np.float32), bins, tmp_path / "own")
     stored = [f"model.encoder={{name: embeddings, file: {path}}}", "augment.shift=0"]
