@@ -173,7 +173,9 @@ def test_a_missing_file_of_nodes_is_named(world):
         Experiment.open(load_config(world, [*OWN, "bins.nodes=other.bed"]))
 
 
-@pytest.mark.parametrize("control", ["rewired", "distance_matched", "node_permuted", "isolated", "linear_matched"])
+@pytest.mark.parametrize(
+    "control", ["rewired", "distance_matched", "rewired_by_distance", "node_permuted", "isolated", "linear_matched"]
+)
 def test_controls_change_a_graph_of_own_nodes(world, control):
     (world.parent / "near.tsv").write_text("chrA:12,800-14,848\tchrA:30,720-31,360\n")
     edges = "graph.edges=[{name: linear}, {name: table, file: near.tsv, type: met}]"

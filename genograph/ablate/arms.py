@@ -26,7 +26,9 @@ from genograph.overrides import apply_override
 REFERENCE = "hic"
 FRACTIONS = (50, 25, 10)  # per cent of the reads of the map
 MAX_FILTERS = 4096
-SCRAMBLED = ("rewired", "distance_matched", "node_permuted")  # arms whose contacts reach other partners, as many
+# Arms whose contacts reach other partners, as many.
+SCRAMBLED = ("rewired", "distance_matched", "rewired_by_distance", "node_permuted")
+ONLY_IF_NAMED = ("rewired_by_distance",)  # no rule of the verdict asks about it
 # Sections that decide what is predicted and judged; an arm of one's own leaves them as they are.
 SHARED = {"seed", "genome", "tracks", "tfrecords", "bins", "sites", "splits", "prediction", "ablation"}
 
@@ -45,8 +47,8 @@ class Arm:
 def make_arms(config: Config) -> list[Arm]:
     """The arms of a config, the reference first.
 
-    Those that `ablation.arms` names, or all of `arms_of` that apply. One of these that changes nothing, or the same as
-    an earlier one, is left out.
+    Those that `ablation.arms` names, or all of `arms_of` that apply, but for `ONLY_IF_NAMED`. One of these that changes
+    nothing, or the same as an earlier one, is left out.
 
     Raises:
         InputError: If an arm is unknown, named twice, or does not apply to the config, or this has no contact edges.
@@ -55,7 +57,7 @@ def make_arms(config: Config) -> list[Arm]:
         raise InputError("ablate: graph.edges has no contact edges, such as hic, whose worth could be asked for.")
     asked, known = config.ablation.arms, arms_of(config)
     arms = [_named_arm(config, REFERENCE)]
-    for each in known if asked is None else asked:
+    for each in [name for name in known if name not in ONLY_IF_NAMED] if asked is None else asked:
         name = each if isinstance(each, str) else each.name
         if each == REFERENCE:
             continue
@@ -137,6 +139,11 @@ def distance_matched(config: Config) -> Config:
     return _controlled(config, "distance_matched")
 
 
+def rewired_by_distance(config: Config) -> Config:
+    """Contact edges exchanged at random, degree of nodes kept and distance of edges, by classes twice as wide each."""
+    return _controlled(config, "rewired_by_distance")
+
+
 def node_permuted(config: Config) -> Config:
     """The contact graph kept, the nodes in it shuffled within their split."""
     return _controlled(config, "node_permuted")
@@ -201,6 +208,7 @@ ARMS: dict[str, Callable[[Config], Config]] = {
     "dilated+hic": dilated_and_contacts,
     "rewired": rewired,
     "distance_matched": distance_matched,
+    "rewired_by_distance": rewired_by_distance,
     "node_permuted": node_permuted,
     "power_law": power_law,
     "other_contacts": other_contacts,

@@ -19,7 +19,7 @@ from genograph.genome.regions import Regions
 from genograph.genome.splits import NONE, SPLITS
 from genograph.graph.genome_graph import GenomeGraph, Pairs, log10_distance
 from genograph.graph.matching import by_type_and_chrom, joined, nearest_free, redrawn
-from genograph.graph.rewiring import group_pair, part_again, swap_partners
+from genograph.graph.rewiring import group_pair, part_again, swap_at_distance, swap_partners
 
 
 def node_groups(nodes: Bins, node_of_bin: np.ndarray, split_of_bin: np.ndarray) -> np.ndarray:
@@ -94,6 +94,25 @@ class DistanceMatched:
             for _, chrom, pairs in by_type_and_chrom(graph, contacts.take(~is_between))
         ]
         return graph.with_pairs(joined(linear, _measured(graph.nodes, joined(between, *within))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewiredByDistance:
+    """Random partners, but for every node as many of each type and group, and for every edge its class of distance.
+
+    Pairs of one type, two groups and one class of distance, of which each is twice as wide as the one before, exchange
+    partners where both stay in it. Kept are the degree of every node and the number of edges in every class, both to
+    the last one; also their weights, with which own attributes go, but by their nodes about only. An edge changes its
+    distance within the class. Swaps need pairs near each other: some come out as they were, more where nodes are few.
+    Pairs between chromosomes have one class.
+    """
+
+    name: ClassVar[str] = "rewired_by_distance"
+
+    def __call__(self, graph: GenomeGraph, groups: np.ndarray, rng: np.random.Generator) -> GenomeGraph:
+        linear, contacts = _linear_and_contacts(self.name, graph)
+        swapped = swap_at_distance(contacts, graph.nodes, groups, rng)
+        return graph.with_pairs(joined(linear, _measured(graph.nodes, swapped)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +245,7 @@ class DropAttribute:
 CONTROLS: dict[str, type] = {
     "rewired": Rewired,
     "distance_matched": DistanceMatched,
+    "rewired_by_distance": RewiredByDistance,
     "node_permuted": NodePermuted,
     "isolated": Isolated,
     "linear_matched": LinearMatched,

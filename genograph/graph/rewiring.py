@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from genograph.genome.bins import Bins
 from genograph.graph.genome_graph import Pairs
 
 SWAPS = 10  # per pair
@@ -48,7 +49,7 @@ def swap_partners(pairs: Pairs, groups: np.ndarray, rng: np.random.Generator) ->
         groups: (nodes,) int, group of each node, from 0 on.
         rng: Of the swaps.
     """
-    cell, first, second = _cells(pairs, groups)
+    cell, first, second = _cells(pairs, groups, weight_class(pairs))
     is_within = groups[first] == groups[second]
     count = np.bincount(cell)
     missing = np.where(count > 1, SWAPS * count, 0)
@@ -58,7 +59,7 @@ def swap_partners(pairs: Pairs, groups: np.ndarray, rng: np.random.Generator) ->
             break
         turn = rows[is_within[rows] & (rng.random(len(rows)) < 0.5)]
         first[turn], second[turn] = second[turn], first[turn]
-        one, other = _partnered(cell, rows, rng)
+        one, other = _partnered(cell, rows, rng.random(len(rows)))
         is_allowed = _stays_simple(pairs._replace(first=first, second=second), one, other, len(groups))
         one, other = one[is_allowed], other[is_allowed]
         second[one], second[other] = second[other], second[one]
@@ -77,7 +78,7 @@ def part_again(pairs: Pairs, before: Pairs, groups: np.ndarray, rng: np.random.G
         groups: (nodes,) int, group of each node, from 0 on.
         rng: Of the swaps.
     """
-    cell, first, second = _cells(pairs, groups)
+    cell, first, second = _cells(pairs, groups, weight_class(pairs))
     known = _keys(before, len(groups))
     order = np.argsort(cell, kind="stable")
     start, end = (np.searchsorted(cell[order], cell, side=side) for side in ("left", "right"))
@@ -99,18 +100,62 @@ def part_again(pairs: Pairs, before: Pairs, groups: np.ndarray, rng: np.random.G
     return pairs._replace(first=first, second=second)
 
 
-def _cells(pairs: Pairs, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A number for type, class of weight and two groups of each pair, and its ends, that of the lower group first."""
-    cell = (pairs.kind.astype(np.int64) * CLASSES + weight_class(pairs)) * (int(groups.max(initial=0)) + 1) ** 2
+def octave(nodes: Bins, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The class of every pair's distance, each twice as wide as the one before: (pairs,) int, binary digits of the bp.
+
+    Between chromosomes it is 0.
+    """
+    return np.frexp(np.maximum(nodes.bp_between(first, second), 0).astype(np.float64))[1].astype(np.int64)
+
+
+def swap_at_distance(pairs: Pairs, nodes: Bins, groups: np.ndarray, rng: np.random.Generator) -> Pairs:
+    """Random pairs in which every node has as many of each type to each group, and each pair its class of distance.
+
+    Swaps as those of `swap_partners`, but two pairs of one `octave` trade partners only if both stay in it, whatever
+    their weights. Only pairs near each other can, so these are tried: in order of a random place within their distance
+    from an end. There are `MAX_ROUNDS` rounds, and as many in which no pair comes back that there was before.
+
+    Args:
+        pairs: What is rewired. Its rows of `attr` stay as they are: what they say of distance is then wrong.
+        nodes: The genome's nodes.
+        groups: (nodes,) int, group of each node, from 0 on.
+        rng: Of the swaps.
+    """
+    distance = octave(nodes, pairs.first, pairs.second)
+    cell, first, second = _cells(pairs, groups, distance)
+    is_within, rows = groups[first] == groups[second], np.arange(len(first))
+    reach = np.where(distance > 0, 2.0**distance, max(nodes.sizes.values()))
+    for known in [None] * MAX_ROUNDS + [_keys(pairs, len(groups))] * MAX_ROUNDS:
+        turn = rows[is_within & (rng.random(len(rows)) < 0.5)]
+        first[turn], second[turn] = second[turn], first[turn]
+        one, other = _partnered(cell, rows, nodes.starts(first) + reach * rng.random(len(rows)))
+        is_allowed = _stays_simple(pairs._replace(first=first, second=second), one, other, len(groups), known)
+        is_allowed &= octave(nodes, first[one], second[other]) == distance[one]
+        is_allowed &= octave(nodes, first[other], second[one]) == distance[one]
+        one, other = one[is_allowed], other[is_allowed]
+        second[one], second[other] = second[other], second[one]
+    return pairs._replace(first=first, second=second)
+
+
+def _cells(pairs: Pairs, groups: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A number for type, class and two groups of each pair, and its ends, that of the lower group first.
+
+    Args:
+        pairs: The pairs.
+        groups: (nodes,) int, group of each node.
+        part: (pairs,) int, the class of each, from 0 on, such as that of its weight.
+    """
+    cell = pairs.kind.astype(np.int64) * (int(part.max(initial=0)) + 1) + part
+    cell *= (int(groups.max(initial=0)) + 1) ** 2
     cell = np.unique(cell + group_pair(groups, pairs.first, pairs.second), return_inverse=True)[1]
     is_turned = groups[pairs.first] > groups[pairs.second]  # ends that trade places must be of one group
     first = np.where(is_turned, pairs.second, pairs.first)
     return cell, first, np.where(is_turned, pairs.first, pairs.second)
 
 
-def _partnered(cell: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Rows two by two at random, both of one cell; an odd one is left out."""
-    rows = rows[np.lexsort((rng.random(len(rows)), cell[rows]))]
+def _partnered(cell: np.ndarray, rows: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows two by two, both of one cell, neighbours by `place`, (rows,); an odd one is left out."""
+    rows = rows[np.lexsort((place, cell[rows]))]
     rank = np.arange(len(rows)) - np.searchsorted(cell[rows], cell[rows])
     is_first = (rank[:-1] % 2 == 0) & (cell[rows[:-1]] == cell[rows[1:]])
     return rows[:-1][is_first], rows[1:][is_first]

@@ -21,6 +21,7 @@ SAME_PARAMETERS = (
     "features_only",
     "rewired",
     "distance_matched",
+    "rewired_by_distance",
     "node_permuted",
     "linear_only",
     "power_law",
@@ -59,6 +60,10 @@ def distances(graph, kind):
     return sorted(second - first for first, second in joined(graph, kind))
 
 
+def octaves(graph):
+    return np.log2(2000 * np.array(distances(graph, "hic"))).astype(int)  # of bp
+
+
 def layers(experiment):
     return [type(layer).__name__ for layer in experiment.model().processor.layers]
 
@@ -90,6 +95,11 @@ HOLDS = {
     ),
     "distance_matched": lambda a, b: (
         distances(a.graph, "hic") == distances(b.graph, "hic") and pairs(a.graph) != pairs(b.graph)
+    ),
+    "rewired_by_distance": lambda a, b: (
+        np.array_equal(a.graph.degree("hic"), b.graph.degree("hic"))
+        and np.array_equal(octaves(a.graph), octaves(b.graph))
+        and pairs(a.graph) != pairs(b.graph)
     ),
     "node_permuted": lambda a, b: (
         sorted(a.graph.degree("hic")) == sorted(b.graph.degree("hic")) and pairs(a.graph) != pairs(b.graph)
@@ -189,8 +199,9 @@ def test_graph_layers_are_gone_without_a_graph(opened):
 
 def test_all_arms_that_a_config_allows_are_made_the_reference_first(load):
     arms = make_arms(load())
-    # `dilated+hic` is what `drop_linear` is, and so comes once.
-    assert [arm.name for arm in arms] == [name for name in ARMS if name != "drop_linear"]
+    # `dilated+hic` is what `drop_linear` is, and so comes once; one more comes only if it is named.
+    assert [arm.name for arm in arms] == [name for name in ARMS if name not in ("drop_linear", "rewired_by_distance")]
+    assert make_arms(load("ablation.arms=[rewired_by_distance]"))[1].name == "rewired_by_distance"
     assert [arm.description for arm in arms if not arm.description.endswith(".")] == []
 
 

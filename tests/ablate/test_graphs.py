@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from genograph.ablate.arms import make_arms
+from genograph.ablate.arms import SCRAMBLED, make_arms
 from genograph.ablate.graphs import edges_kept, showing_as_much, with_graphs
 from genograph.config import load_config
 from genograph.errors import InputError
@@ -17,7 +17,7 @@ from genograph.genome.splits import TEST
 CROWDED = ("graph.edges.0.reach=6", "graph.edges.1.top_k=20")  # no room for as many linear edges again
 
 
-@pytest.mark.parametrize("name", ["rewired", "distance_matched", "node_permuted"])
+@pytest.mark.parametrize("name", SCRAMBLED)
 def test_of_contacts_that_were_exchanged_a_window_shows_as_many_with_no_more_partners_than_that_takes(world, name):
     config = load_config(world, [f"ablation.arms=[{name}]", "batch.window=32", "batch.partners=1"])
     reference, arm = Experiment.open(config), make_arms(config)[1]

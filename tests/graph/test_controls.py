@@ -30,7 +30,7 @@ from tests.tiny import config_tree, write_world
 NODES = Bins({"chr1": 40_000, "plasmid": 20_000}, 1000, circular=frozenset({"plasmid"}))
 GROUPS = np.repeat([0, 1, 2], [25, 15, 20])  # two splits of chr1, and the plasmid
 OPTIONS = {"drop_type": {"type": "loops"}, "drop_attribute": {"attribute": "weight"}}
-RANDOM = ("rewired", "distance_matched", "node_permuted", "linear_matched")
+RANDOM = ("rewired", "distance_matched", "rewired_by_distance", "node_permuted", "linear_matched")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +169,7 @@ def test_a_control_of_contacts_refuses_a_graph_that_has_none(name, builders):
         applied(name, build_graph(builders, NODES))
 
 
-@pytest.mark.parametrize("name", ["rewired", "distance_matched", "node_permuted"])
+@pytest.mark.parametrize("name", ["rewired", "distance_matched", "rewired_by_distance", "node_permuted"])
 @settings(max_examples=20, deadline=None)
 @given(graph=graphs, seed=st.integers(0, 99))
 def test_as_many_edges_join_two_groups_with_the_same_weights_and_none_a_masked_node(name, graph, seed):
@@ -179,10 +179,53 @@ def test_as_many_edges_join_two_groups_with_the_same_weights_and_none_a_masked_n
     assert not control.degree("loops")[control.masked].any()
 
 
+@pytest.mark.parametrize("name", ["rewired", "rewired_by_distance"])
 @settings(max_examples=50, deadline=None)
 @given(graph=graphs, seed=st.integers(0, 99))
-def test_rewiring_keeps_the_degree_of_every_node_to_every_group(graph, seed):
-    np.testing.assert_array_equal(degree_to_groups(applied("rewired", graph, seed)), degree_to_groups(graph))
+def test_rewiring_keeps_the_degree_of_every_node_to_every_group(name, graph, seed):
+    np.testing.assert_array_equal(degree_to_groups(applied(name, graph, seed)), degree_to_groups(graph))
+
+
+def kept(control: GenomeGraph, graph: GenomeGraph) -> float:
+    """The share of the loops of a graph that a control has too."""
+    return len({*map(tuple, loops(control).T.tolist())} & {*map(tuple, loops(graph).T.tolist())}) / len(loops(graph).T)
+
+
+@settings(max_examples=50, deadline=None)
+@given(graph=graphs, seed=st.integers(0, 99))
+def test_rewiring_by_distance_keeps_the_edges_of_two_groups_at_every_power_of_two(graph, seed):
+    def classes(graph):
+        low, high = loops(graph)
+        doublings = np.floor(np.log2(np.maximum(1000 * NODES.distance(low, high), 0.5))).astype(int)
+        return Counter(zip(*np.sort(GROUPS[[low, high]], axis=0).tolist(), doublings.tolist(), strict=True))
+
+    assert classes(applied("rewired_by_distance", graph, seed)) == classes(graph)
+
+
+def test_rewiring_by_distance_exchanges_nearly_all_contacts_of_many_nodes():
+    """3,000 contacts of 1,000 nodes, 20 to 200 nodes long; their distances change by less than a class."""
+    rng, nodes = np.random.default_rng(0), Bins({"chr1": 10**6}, 1000)
+    first = rng.integers(0, 800, 3000)
+    second = first + np.exp(rng.uniform(np.log(20), np.log(200), 3000)).astype(int)
+    graph = given_graph([(a, b, 1 + i / 64) for i, (a, b) in enumerate(zip(first, second, strict=True))], nodes)
+    control = applied("rewired_by_distance", graph, groups=np.zeros(1000, dtype=int))
+    assert kept(control, graph) < 0.05
+    lengths = [np.sort(nodes.distance(*loops(each))) for each in (control, graph)]
+    assert (lengths[0] != lengths[1]).any()
+    assert np.abs(np.log2(lengths[0] / lengths[1])).max() < 1
+
+
+def test_two_contacts_of_one_distance_trade_partners_only_if_both_keep_it():
+    """17 and 20 kb are of the class from 2^14 bp on, which 13 kb, from 4 to 17, is not."""
+    nodes, one_group = Bins({"chr1": 40_000}, 1000), np.zeros(40, dtype=int)
+    for pairs, traded in (([(0, 17), (4, 21)], False), ([(0, 18), (1, 20)], True)):
+        graph = given_graph([(*pair, 1.0) for pair in pairs], nodes)
+        assert differ(applied("rewired_by_distance", graph, groups=one_group), graph) == traded
+
+
+def test_contacts_between_chromosomes_trade_partners_at_any_distance():
+    graph = given_graph([(0, 45, 1.0), (20, 59, 2.0)])
+    assert loops(applied("rewired_by_distance", graph)).T.tolist() == [[20, 45], [0, 59]]
 
 
 @settings(max_examples=30, deadline=None)
@@ -235,7 +278,7 @@ def strength(graph: GenomeGraph) -> np.ndarray:
     return np.bincount(graph.edge_index[1, loop], weights=graph.weight[loop], minlength=graph.num_nodes)
 
 
-@pytest.mark.parametrize("name", ["rewired", "distance_matched", "linear_matched"])
+@pytest.mark.parametrize("name", ["rewired", "distance_matched", "rewired_by_distance", "linear_matched"])
 def test_moved_edges_have_the_distance_of_their_ends(name):
     control = applied(name, random_graph(3))
     np.testing.assert_array_equal(
@@ -550,7 +593,7 @@ def test_controls_keep_own_attributes_as_they_say():
     graph = GenomeGraph.from_edges(NODES, first, second, kind="loops", attributes=known)
     own = {name: applied(name, graph).pairs().attr[:, -2:] for name in RANDOM}
     before = graph.pairs()
-    for name in ("rewired", "distance_matched", "node_permuted"):
+    for name in ("rewired", "distance_matched", "rewired_by_distance", "node_permuted"):
         assert sorted(own[name].tolist()) == sorted(before.attr[:, -2:].tolist())
     np.testing.assert_allclose(
         own["linear_matched"], np.tile(before.attr[:, -2:].mean(axis=0), (len(first), 1)), rtol=1e-6

@@ -152,7 +152,9 @@ def test_an_attribute_that_is_not_there_names_the_nearest():
         from_pandas(table, NODES, attributes=["efect"])
 
 
-@pytest.mark.parametrize("name", ["rewired", "distance_matched", "node_permuted", "linear_matched"])
+@pytest.mark.parametrize(
+    "name", ["rewired", "distance_matched", "rewired_by_distance", "node_permuted", "linear_matched"]
+)
 def test_controls_keep_attributes_with_their_edges(name):
     made = GenomeGraph.from_edges(NODES, [0, 1, 2], [2, 3, 4], attributes={"x": [5, 5, 5]})
     changed = CONTROLS[name]()(made, np.zeros(6, dtype=int), np.random.default_rng(0))
