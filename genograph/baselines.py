@@ -14,6 +14,7 @@ from genograph.genome.splits import SPLITS, runs
 from genograph.kmer import KmerRidge, kmer_counts
 from genograph.store import Store
 
+TRAINING_MEAN = "training mean"
 RIDGE_BINS = 200_000  # that the k-mer ridge is fitted on, at most
 STRETCH = 2**13  # bins whose k-mers are counted at once, at most
 NEAREST = 5  # CpGs on each side of a site whose mean is a baseline
@@ -42,7 +43,7 @@ def baseline_predictions(
     blocks = [slice(start, start + BLOCK) for start in range(0, num_tracks, BLOCK)]
     train, valid = _measured(experiment, "train"), _measured(experiment, "valid")
     mean = np.concatenate([np.nanmean(signals[train, block], axis=0, dtype=np.float64) for block in blocks])
-    yield "training mean", np.broadcast_to(mean[:, None], (num_tracks, len(bins)))
+    yield TRAINING_MEAN, np.broadcast_to(mean[:, None], (num_tracks, len(bins)))
     if experiment.config.model.neighbours is not None and assay == "methylation":
         yield "neighbour mean", np.where(np.isnan(near := _near(store, bins)), mean[:, None], near)
     k = experiment.config.evaluation.kmer_ridge

@@ -49,6 +49,7 @@ ABLATION = Ablation(
         ("contacts", "many", "rewired", 9, 0.3, 0.3, 0.2, 0.4),
         ("contacts", "many", "hic", 9, 0.6, NAN, NAN, NAN),
     ),
+    baselines=table("baseline r", ("4-mer ridge", 0.35)),
     dose=table("fraction r low high", (1, 0.6, 0.5, 0.7), (0.1, 0.4, 0.3, 0.5)),
     curves=table(
         "arm fold seed epoch train_loss valid_loss valid_pearsonr",
@@ -166,6 +167,17 @@ def test_without_scatter_and_locus_there_are_no_predictions():
     assert "predictions" not in built.ids
 
 
+def test_simple_predictors_stand_below_the_arms_in_the_plot_of_r_and_in_a_table():
+    html = render(ABLATION)
+    assert rows(html, "baselines") == [["4-mer ridge", "0.350"]]
+    effect, scores = (
+        re.search(rf'id="{name}-title".*?</svg>', html, re.DOTALL).group() for name in ("effect", "scores")
+    )
+    assert "4-mer ridge" in scores
+    assert "4-mer ridge" not in effect
+    assert "simple predictors" not in page(baselines=ABLATION.baselines.iloc[:0]).text
+
+
 def test_the_reference_alone_has_no_table_of_differences():
     built = page(differences=ABLATION.differences.iloc[:0])
     assert "effects" in built.ids
@@ -254,13 +266,13 @@ def test_the_status_of_a_check_is_a_word_and_a_sign():
 
 def test_every_table_has_a_caption_and_headings_with_scope():
     built = page()
-    assert len(built.of("caption")) == len(built.of("table")) == 6
+    assert len(built.of("caption")) == len(built.of("table")) == 7
     assert {given.get("scope") for given in built.of("th")} == {"row", "col"}
 
 
 def test_figures_and_tables_are_numbered_through():
     text = page().text
-    assert re.findall(r"Table (\d)\.", text) == list("123456")
+    assert re.findall(r"Table (\d)\.", text) == list("1234567")
     assert re.findall(r"Figure (\d)\.", text) == list("12345678")
 
 

@@ -3,7 +3,8 @@
 config.yaml                     the resolved config
 audit.json                      what the leakage audit found, before anything was trained
 runs/<arm>/fold<i>/seed<j>/     a run folder each, with what it predicts in held_out.npz
-arms.tsv differences.tsv strata.tsv verdict.json
+baselines/                      what simple predictors, fitted once a fold, predict there
+arms.tsv differences.tsv strata.tsv baselines.tsv verdict.json
 report.html                     one page that says the verdict first
 """
 
@@ -33,7 +34,7 @@ from genograph.audit import CHECKS, Finding, audit
 from genograph.config import Config, parse_config
 from genograph.errors import InputError, nearest
 from genograph.experiment import Experiment
-from genograph.statistics.scores import Points, pearsonr
+from genograph.statistics.scores import mean_pearsonr
 from genograph.statistics.verdict import Verdict
 
 log = logging.getLogger("genograph")
@@ -189,7 +190,8 @@ def _work_off(runs: Sequence[Run], judged: Sequence[Judged], folder: Path, *, la
                 failed.append(f"{run.label} failed, see {run.folder / 'train.log'}: {error}")
                 tell(failed[-1])
             else:
-                r = _score(judged[run.fold].points, judged[run.fold].of_predictions(run.predictions()[assay]))
+                fold = judged[run.fold]
+                r = mean_pearsonr(fold.points, fold.of_predictions(run.predictions()[assay]))
                 tell(f"{run.label}: r {r:.3f}")
     return failed
 
@@ -200,12 +202,6 @@ def _appears(run: Run) -> bool:
     while not run.is_done and time.monotonic() < deadline:
         time.sleep(0.1)
     return run.is_done
-
-
-def _score(points: Points, predicted: np.ndarray) -> float:
-    """Mean r over the tracks where it is defined."""
-    r = pearsonr(points.sums(predicted).sum(axis=0))
-    return float(r[np.isfinite(r)].mean()) if np.isfinite(r).any() else float("nan")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from genograph.ablate.arms import REFERENCE, Arm
 from genograph.ablate.graphs import CHANGES_NOTHING
 from genograph.ablate.grid import Run
 from genograph.ablate.judged import Judged
+from genograph.ablate.simple_predictors import simple_scores
 from genograph.ablate.unfinished import best_scores, training_warning
 from genograph.assays.assay import ASSAYS
 from genograph.atomic import replacing
@@ -31,7 +32,7 @@ from genograph.statistics.verdict import DILATED, WITHOUT_EDGES, Verdict, verdic
 
 SCATTERED = 400  # points of an arm in the scatter plot
 SHOWN = 100_000  # bp of the example on each side
-TABLES = ("arms", "differences", "strata")
+TABLES, SIMPLE = ("arms", "differences", "strata"), "baselines"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Outcome:
     comparison: Comparison
     verdict: Verdict
     tables: dict[str, pd.DataFrame]
+    judged: list[Judged]
 
 
 def over_genes(experiment: Experiment) -> bool:
@@ -82,7 +84,7 @@ def outcome(
         here = tables["strata"]["stratum"] == stratum
         tables["strata"]["level"] = tables["strata"]["level"].astype(object)
         tables["strata"].loc[here, "level"] = [names[stratum][int(i)] for i in tables["strata"].loc[here, "level"]]
-    return Outcome(assay, comparison, said, tables)
+    return Outcome(assay, comparison, said, tables, judged)
 
 
 def _held(judged: Judged, run: Run, assay: str) -> np.ndarray:
@@ -96,7 +98,7 @@ def write_summary(
     runs: Sequence[Run],
     findings: Sequence[Sequence[Finding]],
 ) -> Verdict:
-    """Write `arms.tsv`, `differences.tsv`, `strata.tsv`, `verdict.json` and `report.html`; returns the verdict.
+    """Write the tables, `verdict.json` and `report.html`; returns the verdict.
 
     Args:
         folder: Of the ablation.
@@ -116,7 +118,9 @@ def write_summary(
         each.verdict.reasons.extend(
             f"a leak was allowed, scores may be too high: {told}" for told in _allowed(config, flat)
         )
-    for name in TABLES:
+        each.tables[SIMPLE] = simple_scores(folder, each.judged)
+        each.verdict.warnings.extend(_behind(each.tables))
+    for name in (*TABLES, SIMPLE):
         table = pd.concat([each.tables[name].assign(assay=assay) for assay, each in outcomes.items()])
         write(folder / f"{name}.tsv", table.to_csv(sep="\t", index=False, na_rep="nan"))
     verdicts = {assay: asdict(each.verdict) for assay, each in outcomes.items()}
@@ -141,6 +145,7 @@ def _report(
         arms=table,
         differences=main.tables["differences"],
         strata=main.tables["strata"],
+        baselines=main.tables[SIMPLE],
         dose=_dose(table),
         curves=_curves(done),
         audit=_audit_table(findings, config.ablation.allow_leakage),
@@ -152,6 +157,16 @@ def _report(
         ceiling=config.ablation.ceiling.get(main.assay),
         unfinished=[run.label for run in runs if not run.is_done],
     )
+
+
+def _behind(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """A line for each simple predictor that no arm reaches."""
+    best = tables["arms"]["r"].max()
+    ahead = tables[SIMPLE][tables[SIMPLE]["r"] > best]
+    return [
+        f"no arm reaches the {row.baseline}, r {row.r:.3f}; the best has {best:.3f}. Look at the model before the arms."
+        for row in ahead.itertuples()
+    ]
 
 
 def _allowed(config: Config, findings: Sequence[Finding]) -> list[str]:

@@ -55,6 +55,7 @@ class Ablation:
         differences: arm, delta (reference - arm), low, high, p, p_holm, detectable (the smallest difference that the
             test could have seen).
         strata: stratum, level, arm, n, r, delta, low, high.
+        baselines: baseline, r: simple predictors, on the same points.
         dose: fraction of the contacts kept, r, low, high.
         curves: arm, fold, seed, epoch, train_loss, valid_loss, valid_pearsonr.
         audit: check, status (ok, note, leak, allowed), count, message.
@@ -74,6 +75,7 @@ class Ablation:
     arms: pd.DataFrame
     differences: pd.DataFrame
     strata: pd.DataFrame
+    baselines: pd.DataFrame
     dose: pd.DataFrame
     curves: pd.DataFrame
     audit: pd.DataFrame

@@ -11,7 +11,7 @@ from genograph.report.ablation import Ablation, Locus
 
 
 def forests(ablation: Ablation) -> list[str]:
-    """Differences to the reference, and r, of the same arms in the same order."""
+    """Differences to the reference, and r, of the same arms in the same order; then r of simple predictors."""
     if ablation.arms.empty:
         return []
     found = ablation.differences.set_index("arm").reindex(ablation.arms["arm"])
@@ -21,6 +21,7 @@ def forests(ablation: Ablation) -> list[str]:
         if arm == ablation.reference:
             differences[i] = Estimate(arm, 0.0, mark="reference", note="reference")
             scores[i] = Estimate(arm, scores[i].value, scores[i].low, scores[i].high, mark="reference")
+    scores += [Estimate(row.baseline, row.r, mark="hollow") for row in ablation.baselines.itertuples()]
     axis = f"Δr = {ablation.reference} {MINUS} arm"
     return [
         charts.forest("effect", differences, title="Difference of r to the reference, per arm", axis=axis, zero=True),

@@ -70,6 +70,7 @@ COLUMNS = {
         INTERVAL,
         Column("SD over seeds", "sd", decimal),
     ),
+    "baselines": (Column("Simple predictor", "baseline"), Column("r", "r", decimal)),
     "differences": (
         Column("Arm", "arm"),
         Column("Δr", "delta", decimal),

@@ -100,6 +100,12 @@ def pearsonr(sums: np.ndarray) -> np.ndarray:
     return np.where(defined, np.clip((n * xy - x * y) / scale, -1, 1), np.nan)
 
 
+def mean_pearsonr(points: Points, predicted: np.ndarray) -> float:
+    """The r of predictions, (n, tracks), over the points: its mean over the tracks where it is defined, else NaN."""
+    r = pearsonr(points.sums(predicted).sum(axis=0))
+    return float(r[np.isfinite(r)].mean()) if np.isfinite(r).any() else float("nan")
+
+
 @dataclass(frozen=True)
 class Scores:
     """The runs of an ablation on one set of points.

@@ -29,7 +29,7 @@ from tests.tiny import SIZES, write_bigwig, write_world
 
 ARMS = ("hic", "no_graph", "rewired")
 SETTINGS = (f"ablation.arms=[{','.join(ARMS)}]", "ablation.seeds=2")
-TABLES = ("arms.tsv", "differences.tsv", "strata.tsv", "verdict.json")
+TABLES = ("arms.tsv", "differences.tsv", "strata.tsv", "baselines.tsv", "verdict.json")
 DEADLINE = 240  # seconds, on a machine however busy
 
 
@@ -94,6 +94,9 @@ def test_an_ablation_ends_with_its_tables_verdict_and_report(world, finished):
     assert set(arms["runs"]) == {2}
     assert list(differences.loc[differences["assay"] == "coverage", "arm"]) == ["no_graph", "rewired"]
     assert set(strata["stratum"]) == {"contacts", "signal"}
+    baselines = pd.read_csv(finished / "baselines.tsv", sep="\t")
+    assert list(baselines.columns) == ["baseline", "r", "assay"]
+    assert list(baselines["assay"]) == ["coverage", "expression", "methylation"]
     verdicts = json.loads((finished / "verdict.json").read_text())
     assert list(verdicts) == ["coverage", "expression", "methylation"]
     assert verdicts["coverage"]["judged"] == "15 genes in 2 blocks of 1 fold, 2 seeds"  # each a window long
@@ -105,6 +108,7 @@ def test_an_ablation_ends_with_its_tables_verdict_and_report(world, finished):
         "sources.json",
         "report.html",
         "runs",
+        "baselines",
         "lock",
     }
 

@@ -23,7 +23,8 @@ MB = {"hic": 300.0, "no_graph": 200.0, "rewired": 400.0}
 
 @pytest.fixture(scope="module")
 def experiment(world):
-    return Experiment.open(load_config(world, ["ablation.arms=[hic,no_graph,rewired]", "ablation.seeds=3"]))
+    arms = ["ablation.arms=[hic,no_graph,rewired]", "ablation.seeds=3"]
+    return Experiment.open(load_config(world, [*arms, "evaluation.kmer_ridge=null"]))
 
 
 @pytest.fixture
@@ -120,6 +121,22 @@ def test_a_run_that_had_not_yet_learnt_what_others_had_is_a_warning(experiment, 
     )
     assert said.warnings == [warning]
     assert f"<li>{warning}</li>" in page
+
+
+def test_a_simple_predictor_that_no_arm_reaches_is_a_warning_and_every_one_is_in_the_report(
+    experiment, runs, tmp_path, monkeypatch
+):
+    table = pd.DataFrame({"baseline": ["4-mer ridge", "neighbour mean"], "r": [0.999, 0.5]})
+    monkeypatch.setattr(summary, "simple_scores", lambda *_: table)
+    said, page = written(experiment, runs, tmp_path)
+    best = outcome(experiment, runs).tables["arms"]["r"].max()
+    assert 0.5 < best < 0.999
+    assert said.warnings == [
+        f"no arm reaches the 4-mer ridge, r 0.999; the best has {best:.3f}. Look at the model before the arms."
+    ]
+    assert "neighbour mean" in page
+    kept = pd.read_csv(tmp_path / "baselines.tsv", sep="\t")
+    assert kept.loc[kept["assay"] == "coverage", ["baseline", "r"]].reset_index(drop=True).equals(table)
 
 
 def test_tables_and_verdicts_cover_every_assay_and_that_asked_about_is_returned(experiment, runs, tmp_path):
