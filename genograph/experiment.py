@@ -18,17 +18,16 @@ from genograph.dataset import NO_AUGMENTATION, WindowDataset
 from genograph.embeddings import Embeddings
 from genograph.errors import InputError
 from genograph.genome.bed import read_bed
-from genograph.genome.groups import Groups
 from genograph.genome.names import read_aliases
 from genograph.genome.sites import SITE_KINDS
-from genograph.genome.splits import SPLITS, assign_splits
+from genograph.genome.splits import SPLITS
 from genograph.graph import GenomeGraph, Known
 from genograph.graph.features import FeatureScale, NodeFeatures, read_features
 from genograph.graph.levels import build_levels, control_levels, larger_nodes
 from genograph.nn.model import GenomeModel, build_model
 from genograph.prepare import prepare
-from genograph.prepare.tfrecords import split_of_contigs
 from genograph.rebuild import fingerprint
+from genograph.splits import split_by
 from genograph.store import Store
 
 
@@ -328,23 +327,3 @@ class Experiment:
                     f"model.heads.{assay}: loss bce is for peaks, 0 to 1, but '{identifier}' reaches "
                     f"{highest.max():g}. Choose loss: poisson, or sum_stat: peak in the targets table."
                 )
-
-
-def split_by(config: Config, store: Store) -> np.ndarray:
-    """TRAIN, VALID, TEST or NONE for every bin of a store, (bins,), as a config has it, be it of another run."""
-    if config.tfrecords is not None:
-        return split_of_contigs(config, store)
-    splits, groups = config.section("splits"), groups_of(config, store)
-    split = assign_splits(store.bins, train=splits.train, valid=splits.valid, test=splits.test, gap=splits.gap)
-    return groups.apart(split, store.bins) if groups and splits.resolve_groups else split
-
-
-def groups_of(config: Config, store: Store) -> Groups | None:
-    """The regions that belong into one split, of a config and its store; None if no file of them is given."""
-    splits = config.splits
-    if splits is None or splits.groups is None:
-        return None
-    held_out = {**splits.elsewhere, splits.genome: {"valid": splits.valid, "test": splits.test}}
-    genome = config.section("genome")
-    part_of = genome.chroms and (genome.fasta or genome.chrom_sizes)
-    return Groups.read(splits.groups, store.sizes, genome=splits.genome, held_out=held_out, part_of=part_of)

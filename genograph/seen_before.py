@@ -16,8 +16,8 @@ from genograph.checkpoint import WEIGHTS, entries_of
 from genograph.config import Config, parse_config
 from genograph.embeddings import Description, marked
 from genograph.errors import InputError
-from genograph.experiment import split_by
 from genograph.genome.splits import SPLITS
+from genograph.splits import split_by
 from genograph.store import Store
 
 

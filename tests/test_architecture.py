@@ -38,6 +38,7 @@ ORDER = (
     "joint",
     "experiment",
     "config_check",
+    "splits",
     "download",
     "prepare",
     "dataset",

@@ -33,11 +33,12 @@ from genograph.audit.shortcuts import (
 )
 from genograph.audit.sketch import share_found
 from genograph.dataset import WindowDataset
-from genograph.experiment import Experiment, groups_of
+from genograph.experiment import Experiment
 from genograph.genome.names import shorten
 from genograph.genome.splits import NONE, SPLITS, TEST, TRAIN, VALID, runs
 from genograph.nn.model import GenomeModel
 from genograph.seen_before import seen_before
+from genograph.splits import groups_of
 
 TILE = 16  # bins whose minimizers are sought together
 COPIED = 0.5  # share of a tile's minimizers found in training sequence, above which it is a copy
