@@ -109,8 +109,9 @@ def read_bedpe(
     """The pairs of a BEDPE file, as FitHiChIP, HiCCUPS, chromosight, Mustache and cooltools write loops.
 
     The first six columns are chrom, start and end of both anchors, whatever a header calls them. A header is a first
-    line without coordinates, or a line with `#` and as many columns, as HiCCUPS has it. Pairs on chromosomes that the
-    genome does not have are left out. An anchor that runs past the end of its chromosome is cut there.
+    line none of whose coordinates is a number, or a line with `#` and as many columns, as HiCCUPS has it. Pairs on
+    chromosomes that the genome does not have are left out. An anchor that runs past the end of its chromosome is cut
+    there.
 
     Args:
         path: The file, plain or gzip.
@@ -123,7 +124,7 @@ def read_bedpe(
         InputError: If a line is no pair, an anchor starts beyond its chromosome's end, or a weight is negative or no
             number.
     """
-    table = _read(Path(path), 6, lambda row, _: not (_is_integer(row[1]) and _is_integer(row[2])))
+    table = _read(Path(path), 6, lambda row, _: not any(_is_number(row[column]) for column in (1, 2, 4, 5)))
     spots = [
         [_spot(*row[first : first + 3], table.at(number)) for number, row in enumerate(table.rows)] for first in (0, 3)
     ]
@@ -207,12 +208,17 @@ def _read(path: Path, least: int, is_header: Callable[[list[str], list[str]], bo
             lines.append(number)
         is_first = False
     if not rows:
-        raise InputError(f"{path} holds no pair.")
+        raise InputError(f"{path} holds no pair{' below its header' if header else ''}.")
     return _Table(path, header, lines, rows)
 
 
-def _is_integer(cell: str) -> bool:
-    return cell.removeprefix("-").isdecimal()
+def _is_number(cell: str) -> bool:
+    """Whether a cell is meant as a number, if not as a whole one: 0.5 and 1e3 are no header."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _spot(chrom: str, start: str, end: str, where: str) -> _Spot:

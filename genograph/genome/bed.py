@@ -31,22 +31,25 @@ def read_bed(
         InputError: If a line is not an interval, no chromosome matches, or an interval starts beyond its
             chromosome's end.
     """
-    intervals = list(read_intervals(path))
-    if not intervals:
+    rows = [(number, interval) for number, _, interval in read_rows(path)]
+    if not rows:
         raise InputError(f"{path} holds no interval.")
-    found = list(dict.fromkeys(interval.chrom for interval in intervals))
+    found = list(dict.fromkeys(interval.chrom for _, interval in rows))
     names = match_names(list(sizes), found, aliases=aliases, source=str(path), whole_genome=whole_genome)
     genome_name = {other: name for name, other in names.items()}
-    placed = [
-        replace(interval, chrom=genome_name[interval.chrom]) for interval in intervals if interval.chrom in genome_name
-    ]
-    for interval in placed:
-        if interval.start >= sizes[interval.chrom]:
+    placed = []
+    for number, interval in rows:
+        if interval.chrom not in genome_name:
+            continue
+        interval = replace(interval, chrom=genome_name[interval.chrom])
+        size = sizes[interval.chrom]
+        if interval.start >= size:
             raise InputError(
-                f"{path}: wrong assembly. {interval} starts beyond the end of its chromosome, "
-                f"which has {sizes[interval.chrom]:,} bp."
+                f"{path}, line {number}: wrong assembly. {interval} starts beyond the end of its chromosome, "
+                f"which has {size:,} bp."
             )
-    return [replace(interval, end=min(interval.end, sizes[interval.chrom])) for interval in placed]
+        placed.append(replace(interval, end=min(interval.end, size)))
+    return placed
 
 
 def read_intervals(path: str | Path) -> Iterator[Interval]:

@@ -99,7 +99,12 @@ ROW = "chr1\t5000\t10000\tchr1\t40000\t45000\t{}\n"
     [
         ("chr1\t5000\t10000\n", {}, r"line 1: expected 6 columns or more; got 'chr1\t5000\t10000'"),
         (ROW.format(1) + "chr1\t5\t9\tchr1\t8\t9\n", {}, "line 2: expected 7 columns or more"),
-        ("chr1\t5\tx\tchr1\t8\t9\n", {}, "holds no pair"),
+        ("chr1\t5\tx\tchr1\t8\t9\n", {}, "line 1: expected chrom, start and end; got 'chr1 5 x'"),
+        ("chr1\tx\t9\tchr1\t8\t9\n" + ROW.format(1), {}, "line 1: expected chrom, start and end; got 'chr1 x 9'"),
+        ("chr1\tx\ty\tchr1\t8\t9\n", {}, "line 1: expected chrom, start and end; got 'chr1 x y'"),
+        ("chr1\t0.5\t9\tchr1\t8\t9\n", {}, r"line 1: expected chrom, start and end; got 'chr1 0\.5 9'"),
+        ("chr1\t1e3\t2e3\tchr1\t5e3\t6e3\n", {}, "line 1: expected chrom, start and end; got 'chr1 1e3 2e3'"),
+        (CALLERS["Mustache"][0].splitlines()[0], {}, "holds no pair below its header"),
         (
             ROW.format(1) + ROW.replace("40000", "4e4").format(1),
             {},

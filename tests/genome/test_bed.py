@@ -41,8 +41,8 @@ def test_the_last_bin_of_a_chromosome_is_cut_at_its_end(tmp_path):
 
 
 def test_a_start_beyond_the_chromosome_is_another_assembly(tmp_path):
-    with pytest.raises(InputError, match=r"wrong assembly. 2:50-60 starts beyond the end"):
-        read(tmp_path, "2\t50\t60\n")
+    with pytest.raises(InputError, match=r"bed, line 3: wrong assembly. 2:50-60 starts beyond the end"):
+        read(tmp_path, "# peaks\n1\t5\t20\n2\t50\t60\n")
 
 
 @pytest.mark.parametrize("line", ["1\t5", "1\tfive\t20", "1\t20\t5", "1\t-1\t5", "1,5,20"])

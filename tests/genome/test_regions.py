@@ -125,7 +125,7 @@ def test_regions_are_read_from_bed_and_from_files_of_genes(name, text, tmp_path)
     ("text", "message"),
     [
         ("chr1\t10\t10\n", r"nodes\.bed: chr1:10-10 has no base, so it is no node"),
-        ("chr1\t1000\t1010\n", r"nodes\.bed: wrong assembly"),
+        ("chr1\t1000\t1010\n", r"nodes\.bed, line 1: wrong assembly"),
         ("chr1\tx\t10\n", r"nodes\.bed, line 1: expected chrom, start and end"),
         ("\n", r"nodes\.bed holds no interval"),
     ],

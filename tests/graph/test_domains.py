@@ -42,7 +42,7 @@ def test_nested_domains_join_a_pair_once(tmp_path):
     ("line", "options", "message"),
     [
         ("chr1 0 1400", {}, "no domain holds two nodes of 1,000 bp"),
-        ("chr1 10000 12000", {}, "wrong assembly"),
+        ("chr1 10000 12000", {}, "domains.bed, line 1: wrong assembly"),
         ("chr1 0 5000", {"reach": 0}, "domains: reach counts nodes and must be at least 1; got 0"),
     ],
 )
