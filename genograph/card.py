@@ -24,7 +24,7 @@ class Trained(NamedTuple):
 
     Attributes:
         epochs: That were trained.
-        best: The one that is kept, from 1.
+        best: The one that is kept, from 0, as in `metrics.csv`.
         score: Its validation score.
     """
 
@@ -137,7 +137,7 @@ def _training(experiment: Experiment, trained: Trained, genome: str | None) -> s
         "batch": f"{batch.size} windows in each process, of {batch.window:,} bins that predict {batch.predicted:,}",
         "seed": str(experiment.config.seed),
         "precision": config.precision,
-        "epochs": f"{trained.epochs}, of which number {trained.best} is kept",
+        "epochs": f"0 to {trained.epochs - 1} in `metrics.csv`, of which epoch {trained.best} is kept",
         f"valid {config.monitor} of that epoch{over}": f"{trained.score:.4f}",
     }
     return (
@@ -171,7 +171,7 @@ def _loading(experiment: Experiment, folder: Path, genome: str | None) -> str:
     return f"""```python
 from genograph import load_run
 
-experiment, model = load_run("{folder.name}"{named})  # this folder
+experiment, model = load_run("PATH_TO/{folder.name}"{named})  # this folder
 ```
 
 It needs genograph and the data above. `genograph predict` writes bigWigs{program}."""

@@ -119,12 +119,20 @@ def read_metadata(folder: str | Path) -> tuple[Path, dict[str, str]]:
         raise InputError(f"{path} is a config. Give the folder of a run trained with it, such as runs/NAME.")
     path = path if path.name == WEIGHTS else path / WEIGHTS
     if not path.is_file():
-        raise InputError(f"no trained model at {path}. Train one: genograph train CONFIG")
+        raise InputError(_no_model(path))
     try:
         with safe_open(path, "pt") as file:
             return path, file.metadata()
     except SafetensorError as error:
         raise InputError(f"{path} is damaged or no safetensors file: {error}") from None
+
+
+def _no_model(path: Path) -> str:
+    """What is wrong where a trained model is asked for and not there, and the way to one."""
+    run = path.parent
+    if (run / "config.yaml").is_file() and (run / "tensorboard").is_dir():  # both are there from the first step on
+        return f"the training of {run} is not finished. Go on: genograph train {run} --resume"
+    return f"no trained model at {path}. Train one: genograph train CONFIG"
 
 
 def scaled_as(

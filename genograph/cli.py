@@ -33,10 +33,12 @@ app = typer.Typer(
 
 Where = Annotated[Path, typer.Argument(metavar="CONFIG_OR_RUN", help="A YAML config, or a run folder.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[section.key=value]...", help="Changes to the config.")]
+GOES_ON = ("download", "prepare", "embed", "ablate", "study")  # verbs that, given again, take up what is done
 CLIPPED = ("missing", "soft_clipped", "clipped")  # what `prepare` tells of a track
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; each verb says its default.")]
 Genome = Annotated[str | None, typer.Option("--genome", help="Of a run of several genomes, which one (default: all).")]
 OneGenome = Annotated[str | None, typer.Option("--genome", help="Which one, of a config or run of several genomes.")]
+Runs = Annotated[int | None, typer.Option("--workers", "-j", min=1, help="Runs at a time (default: one a core).")]
 Workers = Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes that share out the windows.")]
 
 
@@ -53,12 +55,8 @@ def download(config: Where, overrides: Overrides = None) -> None:
     from genograph.config import load_config
     from genograph.download import download
 
-    try:
-        for result in download(load_config(config, overrides or [])):
-            print(f"{'fetched' if result.fetched else 'there':<10} {result.file}")
-    except KeyboardInterrupt:
-        print(f"genograph: stopped. Go on: genograph download {config}", file=sys.stderr)
-        raise typer.Exit(130) from None
+    for result in download(load_config(config, overrides or [])):
+        print(f"{'fetched' if result.fetched else 'there':<10} {result.file}")
 
 
 @app.command()
@@ -111,7 +109,7 @@ def train(
     except KeyboardInterrupt:
         folder = out or Path("runs") / settings.name
         print(f"genograph: stopped. Go on: genograph train {folder} --resume", file=sys.stderr)
-        raise typer.Exit(130) from None
+        sys.exit(130)
     if is_first():
         print(f"model      {run / 'model.safetensors'}")
         print(f"next       genograph evaluate {run}; genograph predict {run}")
@@ -176,24 +174,20 @@ def ablate(
     overrides: Overrides = None,
     out: Out = None,
     launcher: Annotated[str, typer.Option("--launcher", help="local, slurm (submitit) or ray.")] = "local",
-    workers: Annotated[
-        int | None, typer.Option("--workers", "-j", min=1, help="Runs at a time (default: one a core).")
-    ] = None,
+    workers: Runs = None,
+    genome: OneGenome = None,
 ) -> None:
     """Compare a config with its controls and say whether contacts help (default: into runs/NAME-ablation)."""
     from genograph.ablate import RunsFailed, ablate
     from genograph.config import load_config
 
-    settings = load_config(config, overrides or [])
+    settings = load_config(config, overrides or []).of(genome)
     folder = out or Path("runs") / f"{settings.name}-ablation"
     failed = None
     try:
         verdict = ablate(settings, folder, launcher=launcher, workers=workers)
     except RunsFailed as error:
         verdict, failed = error.verdict, error
-    except KeyboardInterrupt:
-        print("genograph: stopped. The same command goes on.", file=sys.stderr)
-        raise typer.Exit(130) from None
     print(verdict.sentence)
     print(f"judged on {verdict.judged}")
     for reason in verdict.reasons:
@@ -215,19 +209,14 @@ def study(
     config: Where,
     overrides: Overrides = None,
     out: Out = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", "-j", min=1, help="Runs at a time (default: one a core).")
-    ] = None,
+    workers: Runs = None,
+    genome: OneGenome = None,
 ) -> None:
     """Compare strategies of training classifiers of sites, a table each (default: into runs/NAME-study)."""
     from genograph.config import load_config
     from genograph.strategies import study
 
-    try:
-        found = study(table, load_config(config, overrides or []), out, workers=workers)
-    except KeyboardInterrupt:
-        print("genograph: stopped. The same command goes on.", file=sys.stderr)
-        raise typer.Exit(130) from None
+    found = study(table, load_config(config, overrides or []).of(genome), out, workers=workers)
     print(f"{found.text}\n\ntable      {found.file}")
     if found.failed:
         print(f"genograph: {len(found.failed)} runs failed. {found.failed[0]}", file=sys.stderr)
@@ -323,7 +312,10 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("genograph").setLevel(logging.INFO if is_first() else logging.WARNING)
     try:
-        sys.exit(app(prog_name="genograph", standalone_mode=False))
+        code = app(prog_name="genograph", standalone_mode=False)
+        if code == 130:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
+        sys.exit(code)
     except UsageError as error:
         if len(sys.argv) == 1:  # then it is the help
             error.show()
@@ -340,5 +332,6 @@ def main() -> None:
         print(f"genograph: {' '.join(told.split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("genograph: stopped.", file=sys.stderr)
+        goes_on = any(verb in GOES_ON for verb in sys.argv[1:2])
+        print(f"genograph: stopped.{' The same command goes on.' if goes_on else ''}", file=sys.stderr)
         sys.exit(130)

@@ -23,7 +23,7 @@ import pandas as pd
 from genograph.assays.assay import ASSAYS
 from genograph.assays.targets import Target
 from genograph.assays.tfrecord_folder import description_prefix
-from genograph.atomic import replacing
+from genograph.atomic import making, replacing
 from genograph.baselines import baseline_predictions
 from genograph.checkpoint import load_run, trained_config
 from genograph.config import Config
@@ -140,8 +140,7 @@ def evaluate(
     folder = folders[genome]
     experiment, model = load_run(run, config, genome)
     windows = experiment.dataset(experiment.config.evaluation.split, model.halo)
-    folder.mkdir(parents=True, exist_ok=True)
-    with crew(folder, workers, partial(_help, run, config, genome)) as member:
+    with making(folder), crew(folder, workers, partial(_help, run, config, genome)) as member:
         if member.is_first:
             tables = _tables(experiment, model, windows, member)
             for name, table in tables.items():

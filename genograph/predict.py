@@ -21,6 +21,7 @@ from rich.progress import track
 from torch import Tensor
 
 from genograph.assays.bigwig import write_bigwig
+from genograph.atomic import making
 from genograph.checkpoint import load_run, trained_config
 from genograph.config import Config
 from genograph.dataset import WindowDataset, reverse_complement, turned
@@ -69,8 +70,7 @@ def predict(
 def _predict(run: Path, folder: Path, config: Config, genome: str | None, workers: int) -> None:
     """Predict one genome."""
     experiment, model = load_run(run, config, genome)
-    folder.mkdir(parents=True, exist_ok=True)
-    with crew(folder, workers, partial(_help, run, config, genome)) as member:
+    with making(folder), crew(folder, workers, partial(_help, run, config, genome)) as member:
         windows, overlap = _genome_windows(experiment, model)
         if not member.is_first:
             share_predictions(model, windows, experiment.config, member)

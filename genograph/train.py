@@ -121,7 +121,7 @@ def _write_cards(
     model: GenomeModel, experiment: Experiment | JointExperiment, checkpoints: Checkpoints, folder: Path
 ) -> None:
     """A card, or one for each genome in a folder of its name."""
-    trained = Trained(checkpoints.epochs, checkpoints.epochs - checkpoints.waited, checkpoints.best_score)
+    trained = Trained(checkpoints.epochs, checkpoints.epochs - checkpoints.waited - 1, checkpoints.best_score)
     if isinstance(experiment, Experiment):
         write_card(model, experiment, trained, folder)
         return
@@ -183,8 +183,8 @@ def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:
     changed = sorted(changed_keys(before, now) - free)
     if changed:
         raise InputError(
-            f"{folder} was begun with another config: {', '.join(changed)} differ. "
-            f"Only {' and '.join(sorted(free))} may change on the way"
+            f"{folder} was begun with another config: {', '.join(changed)} differ{'s' * (len(changed) == 1)}. "
+            f"On the way {', '.join(sorted(free))} may change, and nothing else"
             + (
                 ", as with schedule: cosine all rates follow from max_epochs"
                 if "training.max_epochs" in changed

@@ -2,7 +2,20 @@ from __future__ import annotations
 
 import pytest
 
-from genograph.atomic import replacing
+from genograph.atomic import making, replacing
+
+
+def test_a_folder_that_was_made_for_nothing_is_gone(tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(KeyboardInterrupt), making(tmp_path / "there" / "new" / "below"):
+        raise KeyboardInterrupt
+    assert [*tmp_path.rglob("*")] == [tmp_path / "there"]
+
+
+def test_a_folder_that_holds_something_stays(tmp_path):
+    with pytest.raises(UnicodeEncodeError), making(tmp_path / "new"):
+        (tmp_path / "new" / "a.tsv").write_text("half \udc80")
+    assert (tmp_path / "new" / "a.tsv").read_text() == ""
 
 
 def test_a_file_stays_as_it_was_until_the_new_one_is_whole(tmp_path):

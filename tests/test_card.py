@@ -48,6 +48,10 @@ def test_every_source_stands_there_with_its_digest(card, run):
         assert row(card, key) == [name, f"`{digest}`"]
 
 
+def test_how_to_load_it_is_a_line_to_put_a_path_into(card):
+    assert 'experiment, model = load_run("PATH_TO/run")  # this folder\n' in card
+
+
 def test_what_writes_bigwigs_and_a_program_is_named(card):
     assert "`genograph predict` writes bigWigs, `genograph export-model` a program that needs\ntorch alone.\n" in card
 
@@ -70,7 +74,7 @@ def test_model_and_splits_are_those_of_the_run(card, run):
 def test_the_score_is_that_of_the_epoch_that_is_kept(card, run):
     scores = [float(line.split(",")[4]) for line in (run / "metrics.csv").read_text().splitlines()[1:]]
     assert row(card, "valid pearsonr of that epoch") == [f"{max(scores):.4f}"]
-    assert row(card, "epochs") == [f"2, of which number {1 + scores.index(max(scores))} is kept"]
+    assert row(card, "epochs") == [f"0 to 1 in `metrics.csv`, of which epoch {scores.index(max(scores))} is kept"]
 
 
 def test_the_same_run_has_the_same_card(card, run):
@@ -96,7 +100,7 @@ def test_a_model_without_a_graph_says_nothing_of_one(run, tmp_path):
 def limits(run, folder, *changes):
     """What the card of a model that is not trained says that it predicts from."""
     experiment = Experiment.open(load_config(run, changes))
-    path = write_card(experiment.model(), experiment, Trained(1, 1, 0.5), folder)
+    path = write_card(experiment.model(), experiment, Trained(1, 0, 0.5), folder)
     return re.search("from (.*) of this assembly", path.read_text())[1]
 
 

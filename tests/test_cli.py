@@ -297,6 +297,25 @@ def test_an_interrupted_training_says_how_to_go_on(world, genograph, monkeypatch
     code, _, err = genograph("train", world, "--out", world.parent / "run")
     assert code == 130
     assert f"genograph: stopped. Go on: genograph train {world.parent / 'run'} --resume" in err
+    for verb in ("evaluate", "predict", "embed"):
+        code, _, err = genograph(verb, world.parent / "run")
+        said = f"the training of {world.parent / 'run'} is not finished. Go on: genograph train {world.parent / 'run'}"
+        assert (code, err) == (2, f"genograph: {said} --resume\n")
+
+
+def test_a_verb_that_is_stopped_says_so_and_leaves_no_empty_folder(world, genograph, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    run = world.parent / "run"
+    assert genograph("train", world, "training.max_epochs=1", "--out", run)[0] == 0
+    for module in ("predict", "evaluate"):
+        monkeypatch.setattr(f"genograph.{module}.predictions", interrupt)
+        code, _, err = genograph(module, run, "--out", world.parent / "new" / "below")
+        assert (code, err) == (130, "genograph: stopped.\n")
+        assert not (world.parent / "new").exists()
+    monkeypatch.setattr("genograph.embed._Encoder.encode", interrupt)
+    assert genograph("embed", run)[::2] == (130, "genograph: stopped. The same command goes on.\n")
 
 
 def test_a_mistake_in_the_model_is_found_before_the_store_is_built(world, genograph):

@@ -197,7 +197,7 @@ def test_a_run_of_several_genomes_is_not_loaded_as_one(run):
     with pytest.raises(InputError, match=r"no genomes\.mose\. Did you mean 'mouse'"):
         load_run(run, genome="mose")
     with pytest.raises(
-        InputError, match=r"several genomes, human, mouse\. Of one: .*load_config\(FILE\)\.of\('human'\)"
+        InputError, match=r"several genomes, human, mouse; this takes one\. .*load_config\(FILE\)\.of\('human'\)"
     ):
         Experiment.open(load_config(run))
 
@@ -247,10 +247,18 @@ def test_a_part_of_such_a_run_starts_another_and_the_audit_knows_what_it_saw(wor
 
 @pytest.mark.parametrize("verb", [["graph"], ["ablate"], ["study", "multitask"], ["export", "--out", "records"]])
 def test_other_verbs_say_in_one_line_that_they_take_one_genome(world, verb):
-    with pytest.raises(
-        InputError, match=r"mouse\. Of one: --genome human for graph, export and export-model; elsewhere"
-    ):
+    with pytest.raises(InputError, match=r"genomes, human, mouse; this takes one\. Name it: --genome human, in Python"):
         CliRunner().invoke(app, [*verb, str(world)], catch_exceptions=False)
+
+
+def test_an_ablation_takes_one_genome_though_each_has_a_graph_of_its_own(world, monkeypatch):
+    taken = []
+    monkeypatch.setattr("genograph.ablate.ablate", lambda config, *_, **__: taken.append(config) or exit())
+    own = [f"genomes.{name}.graph.edges=[{{name: linear}}, {{name: hic}}]" for name in ("human", "mouse")]
+    with pytest.raises(InputError, match="several genomes, human, mouse; this takes one"):
+        CliRunner().invoke(app, ["ablate", str(world), *own, "ablation.arms=[linear]"], catch_exceptions=False)
+    CliRunner().invoke(app, ["ablate", str(world), *own, "--genome", "mouse"], catch_exceptions=False)
+    assert [config.name for config in taken] == ["both-mouse"]
 
 
 def test_the_model_of_one_genome_is_a_program(run, tmp_path):
@@ -263,7 +271,7 @@ def test_the_model_of_one_genome_is_a_program(run, tmp_path):
 def test_each_genome_has_a_card_that_says_how_to_load_it(run):
     text = (run / "mouse" / "card.md").read_text()
     assert text.startswith("# both-mouse\n")
-    assert 'load_run("both", genome="mouse")' in text
+    assert 'load_run("PATH_TO/both", genome="mouse")' in text
     assert "of that epoch, mean over genomes |" in text
 
 

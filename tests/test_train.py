@@ -167,7 +167,7 @@ def test_a_run_is_not_written_over(world, tmp_path):
 
 def test_a_run_does_not_go_on_with_another_config(world, tmp_path):
     train(load_config(world, ["training.max_epochs=1"]), tmp_path / "run")
-    with pytest.raises(InputError, match=r"begun with another config: training.learning_rate differ"):
+    with pytest.raises(InputError, match=r"config: training.learning_rate differs\. On the way downloads, store, "):
         train(load_config(world, ["training.learning_rate=0.5"]), tmp_path / "run", resume=True)
 
 

@@ -271,8 +271,8 @@ class Config(Section):
             raise InputError(f"config '{self.name}' has no genomes.{genome}.{nearest(genome, self.genomes)}")
         first = next(iter(self.genomes))
         raise InputError(
-            f"config '{self.name}' has several genomes, {', '.join(self.genomes)}. Of one: --genome {first} for graph, "
-            f"export and export-model; elsewhere a config of one, in Python load_config(FILE).of('{first}')."
+            f"config '{self.name}' has several genomes, {', '.join(self.genomes)}; this takes one. Name it: "
+            f"--genome {first}, in Python load_config(FILE).of('{first}')."
         )
 
     @property
