@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from genograph.errors import InputError
+from genograph.genome.bins import Bins
 from genograph.graph.batch import EDGE_MEASURES
 
 MAX_TYPES = 127  # int8
+
+
+def check_nodes(nodes: Any) -> None:
+    """Refuse what is no genome's nodes.
+
+    Raises:
+        InputError: If it is something else, such as their number or a table.
+    """
+    if not isinstance(nodes, Bins):
+        raise InputError(
+            f"nodes are Bins or Regions, such as Experiment.open(config).store.nodes; got {type(nodes).__name__}."
+        )
 
 
 def node_numbers(values: ArrayLike, num_nodes: int) -> np.ndarray:
@@ -60,7 +74,7 @@ def edge_kinds(values: str | Sequence[str] | np.ndarray, count: int) -> tuple[tu
     """
     if isinstance(values, str):
         return (values,), np.zeros(count, dtype=np.int64)
-    kinds = list(values)
+    kinds = list(values) if np.iterable(values) else [values]
     if len(kinds) != count or not all(isinstance(kind, str) for kind in kinds):
         wrong = next((kind for kind in kinds if not isinstance(kind, str)), None)
         told = f"{len(kinds)} types" if wrong is None else f"'{wrong}', which is no text"
@@ -73,8 +87,9 @@ def edge_attributes(values: Mapping[str, ArrayLike], count: int) -> dict[str, np
     """What else is known of each edge, by name: (edges,) float64 each.
 
     Raises:
-        InputError: If there are more or fewer than edges, or one is NaN, infinite or no number.
+        InputError: If they are not by name, there are more or fewer than edges, or one is NaN, infinite or no number.
     """
+    check_named(values)
     found = {}
     for name, each in values.items():
         try:
@@ -90,6 +105,26 @@ def edge_attributes(values: Mapping[str, ArrayLike], count: int) -> dict[str, np
                 "of their own, without this attribute."
             )
     return found
+
+
+def check_list(attributes: Any) -> None:
+    """Refuse one name in place of a list of names, which would be read letter by letter.
+
+    Raises:
+        InputError: If it is one.
+    """
+    if isinstance(attributes, str):
+        raise InputError(f"attributes are a list of names: attributes=['{attributes}'].")
+
+
+def check_named(attributes: Any) -> None:
+    """Refuse attributes of edges that are not by name.
+
+    Raises:
+        InputError: If they are a list or anything else.
+    """
+    if not isinstance(attributes, Mapping):
+        raise InputError(f"attributes are numbers by name, such as {{'score': [0.5, 2.0]}}; got {attributes!r}.")
 
 
 def check_parts(parts: Sequence[tuple[str, Iterable[str]]]) -> None:

@@ -16,7 +16,15 @@ from genograph.atomic import replacing
 from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
 from genograph.graph.batch import EDGE_MEASURES
-from genograph.graph.checking import check_names, check_parts, edge_attributes, edge_kinds, edge_weights, node_numbers
+from genograph.graph.checking import (
+    check_names,
+    check_nodes,
+    check_parts,
+    edge_attributes,
+    edge_kinds,
+    edge_weights,
+    node_numbers,
+)
 
 LINEAR = "linear"  # the edges of the genome itself; all others are contacts
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -121,6 +129,7 @@ class GenomeGraph:
         >>> graph.edge_index.tolist()
         [[3, 4, 0, 1], [0, 1, 3, 4]]
         """
+        check_nodes(nodes)
         first, second = (node_numbers(each, len(nodes)) for each in (source, destination))
         if len(first) != len(second):
             raise InputError(f"every edge has two ends; got {len(first)} sources and {len(second)} destinations.")
@@ -172,7 +181,8 @@ class GenomeGraph:
             path: Such as `graph.npz`.
 
         Raises:
-            InputError: If a control has taken edges away, but left the partners that windows bring along by them.
+            InputError: If the folder is not there, or a control has taken edges away, but left the partners that
+                windows bring along by them.
 
         >>> nodes = Bins({"chr1": 5000}, 1000)
         >>> edges = GenomeGraph.from_edges(nodes, [0, 1], [3, 4], kind="loop").save("graph.npz")
@@ -182,6 +192,8 @@ class GenomeGraph:
         if self.partners_from is not None:
             raise InputError("a graph whose partners are those of another graph is not saved. Save that one.")
         path, pairs = Path(path).resolve(), self.pairs()
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: there is no folder {path.parent}. Make it first.")
         arrays = {f"nodes.{name}": values for name, values in self.nodes.layout().items()}
         arrays |= {"first": pairs.first, "second": pairs.second, "kind": pairs.kind, "weight": pairs.attr[:, 0]}
         arrays |= {name: np.array(getattr(self, name), dtype=str) for name in ("edge_types", "attributes")}

@@ -18,6 +18,7 @@ from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
 from genograph.genome.interval import Interval, parse_region
 from genograph.graph.batch import EDGE_MEASURES
+from genograph.graph.checking import check_list, check_named, check_nodes
 from genograph.graph.genome_graph import GenomeGraph
 
 if TYPE_CHECKING:
@@ -45,9 +46,11 @@ def from_networkx(graph: networkx.Graph, nodes: Bins, *, attributes: Sequence[st
     >>> from_networkx(other, Bins({"chr1": 5000}, 1000)).degree("loop").tolist()
     [1, 0, 0, 1, 0]
     """
+    check_nodes(nodes)
+    check_list(attributes)
     if graph.is_directed():
         raise InputError("edges run both ways, but this networkx graph is directed. Say so: graph.to_undirected()")
-    number = dict(zip(graph, _numbers(graph, nodes).tolist(), strict=True))
+    number = {label: _number(label, nodes) for label in graph}
     found: dict[int, Hashable] = {}
     for label, node in number.items():
         if found.setdefault(node, label) != label:
@@ -72,17 +75,23 @@ def from_pandas(frame: pd.DataFrame, nodes: Bins, *, attributes: Sequence[str] =
     what else is known of edges.
 
     Raises:
-        InputError: If columns are missing, a place is none of the genome's, or a weight is negative or no number.
+        InputError: If columns are missing, an end is missing or none of the genome's (its row is told, from 0), or a
+            weight is negative or no number.
 
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"source": [0, 1], "destination": [3, 4], "weight": [1.0, 2.5]})
     >>> from_pandas(frame, Bins({"chr1": 5000}, 1000)).weight.tolist()
     [1.0, 2.5, 1.0, 2.5]
     """
+    check_nodes(nodes)
+    check_list(attributes)
+    if not hasattr(frame, "columns"):
+        raise InputError(f"a table of edges is a pandas DataFrame; got {type(frame).__name__}.")
     if {*BEDPE} <= {*frame.columns}:
-        ends = [_regions(*(frame[column] for column in BEDPE[first : first + 3])) for first in (0, 3)]
+        places = [_ends(frame, column) for column in BEDPE]
+        ends = [_regions(*places[first : first + 3]) for first in (0, 3)]
     elif {"source", "destination"} <= {*frame.columns}:
-        ends = [frame["source"], frame["destination"]]
+        ends = [_ends(frame, column) for column in ("source", "destination")]
     else:
         columns = ", ".join(map(str, frame.columns))
         raise InputError(
@@ -100,8 +109,8 @@ def from_pandas(frame: pd.DataFrame, nodes: Bins, *, attributes: Sequence[str] =
     )
 
 
-def from_scipy(matrix: sparray | spmatrix, nodes: Bins, *, kind: str = CONTACT) -> GenomeGraph:
-    """The graph of a sparse matrix of weights, (nodes, nodes); one triangle is enough.
+def from_scipy(matrix: sparray | spmatrix | np.ndarray, nodes: Bins, *, kind: str = CONTACT) -> GenomeGraph:
+    """The graph of a matrix of weights, (nodes, nodes), sparse or not; one triangle is enough.
 
     Raises:
         InputError: If it is of another shape, or a weight is negative or no number.
@@ -110,6 +119,10 @@ def from_scipy(matrix: sparray | spmatrix, nodes: Bins, *, kind: str = CONTACT) 
     >>> from_scipy(coo_array(([2.0], ([0], [3])), shape=(5, 5)), Bins({"chr1": 5000}, 1000)).num_edges
     2
     """
+    from scipy.sparse import coo_array, issparse
+
+    check_nodes(nodes)
+    matrix = matrix if issparse(matrix) else coo_array(np.atleast_2d(matrix))
     if matrix.shape != (len(nodes), len(nodes)):
         raise InputError(f"{len(nodes):,} nodes have a matrix of as many rows and columns; got {matrix.shape}.")
     # Entries that come twice are parts of one, as in all of scipy's sums.
@@ -147,8 +160,12 @@ def from_pyg(
     >>> from_pyg(data, Bins({"chr1": 5000}, 1000)).degree().tolist()
     [1, 0, 0, 1, 0]
     """
+    check_nodes(nodes)
+    check_named(attributes)
     if getattr(data, "edge_index", None) is None:
         raise InputError("a PyTorch Geometric graph needs an edge_index, as a homogeneous Data has it.")
+    if data.edge_index.ndim != 2 or len(data.edge_index) != 2:
+        raise InputError(f"an edge_index is sources and destinations, (2, edges); got {tuple(data.edge_index.shape)}.")
     if ("num_nodes" in data or data.x is not None) and data.num_nodes != len(nodes):
         raise InputError(f"the PyTorch Geometric graph has {data.num_nodes:,} nodes, the genome {len(nodes):,}.")
     types = data.edge_types if "edge_types" in data else None
@@ -211,9 +228,29 @@ def to_pyg(graph: GenomeGraph) -> Data:
     return Data(num_nodes=graph.num_nodes, **names, **tensors)
 
 
-def _numbers(labels: Iterable[Any], nodes: Bins) -> np.ndarray:
-    """The node of each label, which is its number or a region about whose midpoint it lies: (labels,) int64."""
-    return np.array([_number(label, nodes) for label in labels], dtype=np.int64)
+def _ends(frame: pd.DataFrame, name: str) -> pd.Series:
+    """A column that says where edges end; numbers that a missing one has made floats are whole again."""
+    column = frame[name]
+    missing = np.flatnonzero(column.isna())
+    if len(missing):
+        raise InputError(f"row {missing[0]}: {name} is missing. Leave such rows out: frame.dropna(subset=['{name}'])")
+    if column.dtype.kind != "f":
+        return column
+    for row, value in enumerate(column):
+        if not float(value).is_integer():
+            raise InputError(f"row {row}: {name} is {value}, which is no whole number.")
+    return column.astype("int64")
+
+
+def _numbers(column: Iterable[Any], nodes: Bins) -> np.ndarray:
+    """The node that each row of a column names, by its number or a region that it holds the midpoint of: (rows,)."""
+    numbers = []
+    for row, label in enumerate(column):
+        try:
+            numbers.append(_number(label, nodes))
+        except InputError as error:
+            raise InputError(f"row {row}: {error}") from None
+    return np.array(numbers, dtype=np.int64)
 
 
 def _number(label: Any, nodes: Bins) -> int:
@@ -221,8 +258,11 @@ def _number(label: Any, nodes: Bins) -> int:
         if not 0 <= label < len(nodes):
             raise InputError(f"there is no node {label}: the {len(nodes):,} nodes are numbered from 0.")
         return int(label)
-    if not isinstance(label, str | Interval):
-        raise InputError(f"'{label}' is no node: give its number, or a region such as chr1:0-1000.")
+    if not isinstance(label, str | Interval) or (":" not in str(label) and str(label) not in nodes.sizes):
+        raise InputError(
+            f"'{label}' is no node: give its number, or a region such as chr1:0-1000. For genes by name map them to "
+            "their regions, or let a config read them: edges `table`."
+        )
     place = parse_region(str(label), nodes.sizes)
     start, end, middle = np.array([[place.start], [place.end], [(place.start + place.end) // 2]])
     (node,) = nodes.find(place.chrom, start, end, middle)

@@ -60,6 +60,8 @@ def test_without_edges_there_is_a_graph_without_edges():
         ([0], [1], {"weight": [1, 2]}, r"1 edges have 1 weights, or one for all; got an array of shape \(2,\)"),
         ([0], [1], {"weight": "much"}, "a weight is a number of 0 or more: could not convert"),
         ([0], [1], {"kind": ["a", "b"]}, "1 edges have 1 types, or one for all, as text; got 2 types"),
+        ([0], [1], {"kind": 3}, "1 edges have 1 types, or one for all, as text; got '3', which is no text"),
+        ([0], [1], {"attributes": ["b"]}, r"attributes are numbers by name, such as .*; got \['b'\]\."),
         ([0], [1], {"kind": "log10_distance"}, "edges cannot be of type 'log10_distance': that is an attribute"),
         ([0], [1], {"kind": [""]}, "edges cannot be of type '': that is nothing"),
     ],
@@ -140,6 +142,11 @@ def test_other_arrays_are_no_saved_graph(tmp_path):
         np.savez(tmp_path / "graph.npz", **{name: each for name, each in file.items() if name != "nodes.chroms"})
     with pytest.raises(InputError, match="over other nodes"):
         built([{"file": tmp_path / "graph.npz", "type": "loop"}])
+
+
+def test_a_graph_is_saved_only_to_a_folder_that_is_there(tmp_path):
+    with pytest.raises(InputError, match=r"cannot write .*graph\.npz: there is no folder .*nowhere\. Make it first"):
+        GenomeGraph.from_edges(NODES, [0], [1]).save(tmp_path / "nowhere" / "graph.npz")
 
 
 def test_the_same_graph_gives_the_same_bytes(tmp_path):

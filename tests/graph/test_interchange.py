@@ -88,7 +88,8 @@ def test_a_networkx_graph_without_edges_gives_one(graph):
         ([(0, -1)], "there is no node -1"),
         ([(0, "chr3:0-9")], "no chromosome 'chr3' in this genome"),
         ([(0, "chr1:2400-2600")], "must satisfy 0 <= start < end <= 2500"),
-        ([(0, "lacZ")], "no chromosome 'lacZ' in this genome"),
+        ([(0, "lacZ")], "'lacZ' is no node: give its number, .* map them to their regions, .* edges `table`"),
+        ([(0, "3")], "'3' is no node: give its number"),
         ([(0, 1.5)], "'1.5' is no node: give its number, or a region"),
         ([(True, 2)], "'True' is no node"),
         ([(0, 1, {"weight": "strong"})], "a weight is a number of 0 or more: could not convert"),
@@ -126,8 +127,12 @@ def test_a_table_may_have_the_columns_of_bedpe():
         ({"from": [0], "to": [1]}, r"a table of edges has source and destination, or chrom1, .*; got from, to\."),
         ({}, r"got nothing\."),
         ({"source": [0], "destination": [1], "weight": [np.nan]}, "edge 0 has a weight of nan"),
-        ({"source": [0], "destination": [np.nan]}, "'nan' is no node"),
-        ({"source": [0], "destination": [9]}, "there is no node 9"),
+        ({"source": [1, None], "destination": [2, 3]}, r"row 1: source is missing\. .* frame\.dropna\(subset="),
+        ({"source": ["chr1:0-9", "chr1:0-9"], "destination": ["chr2:0-9", None]}, "row 1: destination is missing"),
+        ({"source": [0.0, 1.5], "destination": [1, 2]}, r"row 1: source is 1\.5, which is no whole number\."),
+        ({"source": [0, 1], "destination": [1, 9]}, "row 1: there is no node 9"),
+        ({"source": [0, 1], "destination": [1, "lacZ"]}, "row 1: 'lacZ' is no node: .* edges `table`"),
+        ({"source": [0], "destination": ["1:0-10"]}, r"row 0: Region '1:0-10': no chromosome '1' in this genome\."),
     ],
 )
 def test_a_table_that_does_not_fit_is_one_line(columns, message):
@@ -135,7 +140,44 @@ def test_a_table_that_does_not_fit_is_one_line(columns, message):
         from_pandas(pd.DataFrame(columns), NODES)
 
 
-@pytest.mark.parametrize("make", [scipy.sparse.csr_array, scipy.sparse.coo_matrix, scipy.sparse.csc_array])
+def test_numbers_that_a_missing_one_has_made_floats_are_nodes():
+    frame = pd.DataFrame({"source": [0, 1, None], "destination": [2.0, 4.0, 3.0]}).dropna()
+    assert edges_of(from_pandas(frame, NODES)) == {(0, 2, "contact"): 1, (1, 4, "contact"): 1}
+    ends = {"chrom1": "chr1", "start1": [900, None], "end1": [1400, 2], "chrom2": "chr2", "start2": 0, "end2": 1}
+    assert edges_of(from_pandas(pd.DataFrame(ends)[:1], NODES)) == {(1, 3, "contact"): 1}
+    with pytest.raises(InputError, match="row 1: start1 is missing"):
+        from_pandas(pd.DataFrame(ends), NODES)
+
+
+@pytest.mark.parametrize("nodes", [10, pd.DataFrame({"chrom": ["chr1"], "start": [0], "end": [1000]})])
+@pytest.mark.parametrize(
+    ("make", "edges"),
+    [
+        (from_pandas, (pd.DataFrame({"source": [0], "destination": [1]}),)),
+        (from_networkx, (networkx.Graph([(0, 1)]),)),
+        (from_scipy, (scipy.sparse.eye_array(5),)),
+        (from_pyg, (Data(edge_index=torch.tensor([[0], [1]])),)),
+        (lambda source, nodes: GenomeGraph.from_edges(nodes, source, [1]), ([0],)),
+    ],
+)
+def test_nodes_are_those_of_a_genome(make, edges, nodes):
+    with pytest.raises(InputError, match=rf"nodes are Bins or Regions, .*; got {type(nodes).__name__}\."):
+        make(*edges, nodes)
+
+
+def test_what_is_no_table_is_told():
+    with pytest.raises(InputError, match=r"a table of edges is a pandas DataFrame; got list\."):
+        from_pandas([1, 2], NODES)
+
+
+def test_attributes_are_a_list_of_names_not_a_name():
+    frame = pd.DataFrame({"source": [0], "destination": [1], "score": [2.0]})
+    for make, edges in ((from_pandas, frame), (from_networkx, networkx.Graph([(0, 1, {"score": 2.0})]))):
+        with pytest.raises(InputError, match=r"attributes are a list of names: attributes=\['score'\]"):
+            make(edges, NODES, attributes="score")
+
+
+@pytest.mark.parametrize("make", [scipy.sparse.csr_array, scipy.sparse.coo_matrix, scipy.sparse.csc_array, np.array])
 def test_a_matrix_holds_weights_in_one_triangle_or_both(make):
     matrix = np.zeros((5, 5))
     matrix[0, 2], matrix[4, 1], matrix[1, 4], matrix[3, 3] = 1.5, 2, 1, 9
@@ -151,6 +193,8 @@ def test_entries_of_a_matrix_that_come_twice_add_up_and_zeros_are_no_edges():
 def test_a_matrix_that_does_not_fit_is_one_line():
     with pytest.raises(InputError, match=r"5 nodes have a matrix of as many rows and columns; got \(4, 4\)"):
         from_scipy(scipy.sparse.eye_array(4), NODES)
+    with pytest.raises(InputError, match=r"5 nodes have a matrix of as many rows and columns; got \(1, 5\)"):
+        from_scipy(np.ones(5), NODES)
     for value in (np.nan, -1.0):
         with pytest.raises(InputError, match=f"edge 0 has a weight of {value}"):
             from_scipy(scipy.sparse.coo_array(([value], ([0], [1])), shape=(5, 5)), NODES)
@@ -173,6 +217,10 @@ def test_weights_of_pyg_are_its_edge_weight_or_its_only_attribute():
         ({"num_nodes": 5}, "a PyTorch Geometric graph needs an edge_index"),
         ({"edge_index": INDEX, "num_nodes": 6}, "the PyTorch Geometric graph has 6 nodes, the genome 5"),
         ({"edge_index": INDEX, "x": torch.ones(7, 2)}, "the PyTorch Geometric graph has 7 nodes, the genome 5"),
+        (
+            {"edge_index": torch.zeros(3, 2, dtype=torch.long), "num_nodes": 5},
+            r"sources and destinations, \(2, edges\); got \(3, 2\)\.",
+        ),
         ({"edge_index": INDEX + 1, "num_nodes": 5}, "edge 1 ends in node 5, but the 5 nodes are numbered from 0"),
         ({"edge_index": INDEX, "edge_attr": torch.ones(2, 3)}, "edge_attr has 3 columns. Say which is the weight: "),
         ({"edge_index": INDEX, "edge_weight": torch.tensor([1, torch.nan])}, "edge 1 has a weight of nan"),
@@ -185,6 +233,11 @@ def test_weights_of_pyg_are_its_edge_weight_or_its_only_attribute():
 def test_a_pyg_graph_that_does_not_fit_is_one_line(fields, message):
     with pytest.raises(InputError, match=message):
         from_pyg(Data(**fields), NODES)
+
+
+def test_attributes_of_pyg_are_by_name():
+    with pytest.raises(InputError, match=r"attributes are numbers by name, such as .*; got \['b'\]\."):
+        from_pyg(Data(edge_index=INDEX, num_nodes=5), NODES, attributes=["b"])
 
 
 entries = st.dictionaries(st.tuples(st.integers(0, 4), st.integers(0, 4)), st.floats(0.5, 9, width=16), max_size=12)
