@@ -16,7 +16,10 @@ OUTLIER = 0.01  # p-value
 ENOUGH = 1000  # pairs, and summed squares of expected reads, from which one dispersion is estimated
 LEAST = 1e-6  # dispersion, at which the distribution is a Poisson's for all that matters
 BLOCK = 500_000  # pairs at a time
-SAMPLE = 50_000  # pairs at most, whose expected reads stand for those of all
+SPAN = 0.01  # of its distance, that one dispersion holds for at least
+SAMPLE = 50_000  # pairs, whose expected reads stand for those of all
+EACH = 100  # of them at least for each dispersion
+TRIES = 10  # to draw a pair anew of which the map cannot see one node
 PER_DECADE, DECADES = 100, 320  # classes of p-values, so that they need not be kept
 
 
@@ -45,22 +48,72 @@ class _Totals:
         return cls(np.rint(totals[0]), totals[1])
 
 
-def _sampled(contacts: ContactMap, distances: range | None, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most `number` pairs in reach that the map can see, none across the end of a circle; (pairs,) nodes each.
+@dataclass(frozen=True)
+class _Reach:
+    """How far partners of a node that the map can see may lie: up to its chromosome's end, or half round a circle."""
 
-    Each is as likely as any other; the same call gives the same.
+    node: np.ndarray  # (seen nodes,) the farthest-reaching first, so that those with a partner at a distance lead
+    farthest: np.ndarray  # (seen nodes,) their largest distance
+    first: np.ndarray  # (nodes,) of the node's chromosome
+    size: np.ndarray  # (nodes,) of the chromosome
+
+    @classmethod
+    def of(cls, contacts: ContactMap) -> _Reach:
+        nodes, number = contacts.nodes, np.arange(len(contacts.nodes))
+        chrom = nodes.chrom_index(number)
+        first, size = nodes.offsets[chrom], np.diff(nodes.offsets)[chrom]
+        is_circle = np.array([name in nodes.circular for name in nodes.chroms])[chrom]
+        place = number - first
+        half_round = (size - (2 * place >= size)) // 2  # of an even number half start the pairs that are opposite
+        farthest = np.where(is_circle, half_round, size - 1 - place)
+        seen = np.flatnonzero(~contacts.masked)
+        seen = seen[np.argsort(-farthest[seen], kind="stable")]
+        return cls(seen, farthest[seen], first, size)
+
+    def pairs(self, distance: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """A node that the map can see and the one so far on, for each distance: (distances,) each."""
+        number = np.searchsorted(-self.farthest, -distance, side="right")  # that have a partner
+        row = self.node[rng.integers(number)]
+        return row, self.first[row] + (row - self.first[row] + distance) % self.size[row]
+
+
+def _sampled(
+    contacts: ContactMap, distances: range | None, totals: _Totals, stretch: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs in reach that the map can see, as many for each stretch of distances; (pairs,) nodes each."""
+    number = min(max(SAMPLE, EACH * (stretch[-1] + 1)), int(totals.pairs.sum()))
+    if distances is None:
+        return _sampled_between(contacts, number)
+    return _sampled_within(contacts, distances, totals, stretch, number // (stretch[-1] + 1))
+
+
+def _sampled_within(
+    contacts: ContactMap, distances: range, totals: _Totals, stretch: np.ndarray, number: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`number` pairs of each stretch of distances, drawn from those that the map can see; (pairs,) nodes each.
+
+    Distances are drawn by how many pairs they have, so that each pair of a stretch is as likely as any other. Fewer
+    come back where nearly all pairs are masked. The same call gives the same.
     """
+    rng, reach, ends = np.random.default_rng(0), _Reach.of(contacts), np.cumsum(totals.pairs)
+    pairs = np.bincount(stretch, totals.pairs).astype(np.int64)
+    if not pairs.any():
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    drawn = (np.cumsum(pairs) - pairs)[:, None] + rng.integers(pairs[:, None], size=(len(pairs), number))
+    distance = distances.start + np.searchsorted(ends, drawn.ravel(), side="right")
+    row, col = reach.pairs(distance, rng)
+    for _ in range(TRIES):
+        again = np.flatnonzero(contacts.masked[col])
+        row[again], col[again] = reach.pairs(distance[again], rng)
+    seen = ~contacts.masked[col]
+    return row[seen], col[seen]
+
+
+def _sampled_between(contacts: ContactMap, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most `number` pairs between chromosomes that the map can see, each as likely as any other."""
     rng, num_nodes = np.random.default_rng(0), len(contacts.nodes)
-    row = rng.integers(num_nodes, size=number)
-    col = (
-        rng.integers(num_nodes, size=number)
-        if distances is None
-        else row + np.resize(np.arange(distances.start, distances.stop), number)
-    )
-    row, col = row[col < num_nodes], col[col < num_nodes]
-    apart = contacts.nodes.distance(row, col)
-    is_in = apart < 0 if distances is None else (apart >= distances.start) & (apart < distances.stop)
-    seen = is_in & ~contacts.masked[row] & ~contacts.masked[col]
+    row, col = rng.integers(num_nodes, size=number), rng.integers(num_nodes, size=number)
+    seen = (contacts.nodes.distance(row, col) < 0) & ~contacts.masked[row] & ~contacts.masked[col]
     return row[seen], col[seen]
 
 
@@ -76,12 +129,13 @@ class Background:
 
     A pair's mean is what is expected of it in reads: expected contacts at its distance over both nodes' balancing
     weights. Its variance is mean + dispersion * mean^2, with one dispersion for each stretch of distances, as short as
-    `ENOUGH` lets it be. It is estimated by moments, the sum of (reads - mean)^2 - reads over the sum of mean^2 (as in
-    Cameron and Trivedi 1990, J Econometrics 46:347), over all pairs, also those without a read. Contacts that stand out
-    must not widen it: pairs with a p-value below `OUTLIER` leave the next of six rounds, as outliers leave the second
-    fit of Fit-Hi-C (Ay et al. 2014, Genome Res 24:999), and what the sums lack for want of those that chance makes is
-    added, as it follows from the means of a sample of all pairs. That counts are negative binomial, given distance and
-    bias, is the model of HiC-DC+ (Sahin et al. 2021, Nat Commun 12:3366), which fits distance and bias by regression.
+    `ENOUGH` and `SPAN` let it be. It is estimated by moments, the sum of (reads - mean)^2 - reads over the sum of
+    mean^2 (as in Cameron and Trivedi 1990, J Econometrics 46:347), over all pairs, also those without a read. Contacts
+    that stand out must not widen it: pairs with a p-value below `OUTLIER` leave the next of six rounds, as outliers
+    leave the second fit of Fit-Hi-C (Ay et al. 2014, Genome Res 24:999), and what the sums lack for want of those that
+    chance makes is added, as it follows from the means of a sample of each stretch. That counts are negative binomial,
+    given distance and bias, is the model of HiC-DC+ (Sahin et al. 2021, Nat Commun 12:3366), which fits distance and
+    bias by regression.
 
     Attributes:
         contacts: The map.
@@ -99,11 +153,11 @@ class Background:
     def of(cls, contacts: ContactMap, distances: range | None) -> Background:
         """Estimated from all pairs in reach; the map is read `ROUNDS` + 1 times, a block at a time."""
         totals = _Totals.of(contacts, distances)
-        stretch, num_pairs = _stretches(totals), int(totals.pairs.sum())
+        stretch, num_pairs = _stretches(totals, distances), int(totals.pairs.sum())
         background = cls(
             contacts=contacts, distances=distances, num_pairs=num_pairs, dispersion=np.full(len(stretch), LEAST)
         )
-        row, col = _sampled(contacts, distances, min(SAMPLE, num_pairs))
+        row, col = _sampled(contacts, distances, totals, stretch)
         place, _, mean = background._seen(row, col, np.zeros(len(row)))
         for outlier in [0.0] + [OUTLIER] * ROUNDS:
             lost = background._lost(stretch, place[mean > 0], mean[mean > 0], outlier)
@@ -143,6 +197,7 @@ class Background:
     def _lost(self, stretch: np.ndarray, place: np.ndarray, mean: np.ndarray, outlier: float) -> np.ndarray:
         """By how much `_kept` is too small for want of the pairs that chance makes less likely: (stretches,).
 
+        A stretch of which there is no sample gets what the one before it gets, the first ones what the next does.
         Up to the largest count that stays, reads * P(reads) sums to mean * P(one less, of size + 1), and so on.
 
         Args:
@@ -157,7 +212,10 @@ class Background:
         all_, once, twice = (nbinom.cdf(most - less, size + less, chance) for less in range(3))
         kept = np.stack([(1 + dispersion) * twice - 2 * once + all_, all_]) * mean**2
         excess, square = (np.bincount(stretch[place], each, minlength=len(whole)) for each in kept)
-        return whole - np.divide(excess, square, out=whole.copy(), where=square > 0)
+        lost = whole - np.divide(excess, square, out=whole.copy(), where=square > 0)
+        sampled = np.flatnonzero(square)
+        before = np.searchsorted(sampled, np.arange(len(whole)), side="right") - 1
+        return lost[sampled[np.maximum(before, 0)]] if len(sampled) else lost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,12 +253,16 @@ def _classes(p: np.ndarray) -> np.ndarray:
         return np.minimum(-np.log10(p) * PER_DECADE, PER_DECADE * DECADES).astype(np.int64)
 
 
-def _stretches(totals: _Totals) -> np.ndarray:
-    """Consecutive distances that share a dispersion: their number, (places,) int from 0 on."""
-    stretch, number, pairs, square = np.zeros(len(totals.pairs), dtype=np.int64), 0, 0.0, 0.0
+def _stretches(totals: _Totals, distances: range | None) -> np.ndarray:
+    """Consecutive distances that share a dispersion: their number, (places,) int from 0 on.
+
+    Each spans at least a share `SPAN` of its distance, so that a chromosome has some hundreds at most.
+    """
+    stretch, number, pairs, square, first = np.zeros(len(totals.pairs), dtype=np.int64), 0, 0.0, 0.0, 0
+    start = 0 if distances is None else distances.start
     for place, (more_pairs, more_square) in enumerate(zip(totals.pairs, totals.square, strict=True)):
         stretch[place] = number
         pairs, square = pairs + more_pairs, square + more_square
-        if min(pairs, square) >= ENOUGH:
-            number, pairs, square = number + 1, 0.0, 0.0
+        if min(pairs, square) >= ENOUGH and place + 1 - first >= SPAN * (start + place):
+            number, pairs, square, first = number + 1, 0.0, 0.0, place + 1
     return np.minimum(stretch, max(number - 1, 0))  # what is left joins the last

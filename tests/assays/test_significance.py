@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,18 @@ from scipy.stats import false_discovery_control, nbinom
 
 from genograph.assays import significance as significance_module
 from genograph.assays.contacts import ContactMap
-from genograph.assays.significance import Background, SignificantPairs, _sampled, _Totals
+from genograph.assays.significance import (
+    EACH,
+    SAMPLE,
+    SPAN,
+    Background,
+    SignificantPairs,
+    _sampled,
+    _sampled_between,
+    _sampled_within,
+    _stretches,
+    _Totals,
+)
 from genograph.genome.bins import Bins
 from tests.maps import open_map
 
@@ -47,6 +60,23 @@ def simulated(
     weight[rng.random(len(nodes)) < 0.03] = np.nan
     seen = ~np.isnan(weight)
     return open_map(folder, nodes, counts, weight, trans=True), planted & seen & seen[:, None]
+
+
+def deep_map(folder, *, num_nodes: int, reach: int, mapped: int, dispersion: float = 0.2) -> ContactMap:
+    """Negative binomial reads, 10 for weights of 1, of the first nodes of a chromosome, up to `reach` - 1 apart."""
+    rng = np.random.default_rng(0)
+    weight = np.where(np.arange(num_nodes) < mapped, rng.uniform(0.5, 2, num_nodes), np.nan)
+    row, col = (ends + np.zeros((mapped, reach), int) for ends in (np.arange(mapped)[:, None], np.arange(reach)))
+    row, col = row.ravel(), (row + col).ravel()
+    row, col = row[col < mapped], col[col < mapped]
+    reads = rng.poisson(rng.gamma(1 / dispersion, dispersion * 10 / (weight[row] * weight[col])))
+    row, col, reads = row[reads > 0], col[reads > 0], reads[reads > 0]
+    expected = np.where(np.arange(num_nodes) < reach, 10.0, np.nan)
+    columns = {"row": row, "col": col, "balanced": reads * weight[row] * weight[col]}
+    for name, values in (columns | {"weight": weight, "mapped": weight > 0, "expected": expected}).items():
+        np.save(folder / f"{name}.npy", values)
+    (folder / "contacts.json").write_text(json.dumps({"trans_expected": None, "max_distance": (reach - 1) * 1000}))
+    return ContactMap.open(folder, Bins({"chr1": num_nodes * 1000}, 1000))
 
 
 def found(contacts: ContactMap, significant: SignificantPairs) -> np.ndarray:
@@ -96,6 +126,26 @@ def test_expected_reads_that_vary_much_do_not_move_the_dispersion(tmp_path, dist
     assert Background.of(contacts, distances).dispersion.mean() == pytest.approx(0.2, rel=0.1)
 
 
+def test_each_stretch_of_a_deep_map_has_the_dispersion_of_chance(tmp_path):
+    """Asked is for all distances of a long chromosome, of which the map keeps one in a hundred."""
+    contacts = deep_map(tmp_path, num_nodes=30_000, reach=301, mapped=1301)
+    dispersion = Background.of(contacts, range(1, 30_001)).dispersion
+    each, number = np.unique(dispersion[:300], return_counts=True)
+    assert len(each) > 180
+    assert number.max() <= 4
+    np.testing.assert_array_equal(dispersion[300:], dispersion[299])
+    assert 0.18 < np.median(each) < 0.22
+    assert 0.14 < each.min() < each.max() < 0.27
+
+
+def test_distances_beyond_those_of_the_map_change_no_p_value(tmp_path):
+    contacts = deep_map(tmp_path, num_nodes=5000, reach=12, mapped=1100)
+    pixels = next(contacts.pixels())
+    kept, all_ = (Background.of(contacts, range(4, stop)) for stop in (12, 5001))
+    assert all_.num_pairs == kept.num_pairs
+    np.testing.assert_array_equal(all_.p_values(*pixels), kept.p_values(*pixels))
+
+
 # How it is computed
 
 
@@ -129,12 +179,53 @@ def test_sums_over_all_pairs_equal_those_of_a_dense_matrix(contacts):
         assert total == pytest.approx((mean[distance < 0] ** power).sum(), rel=1e-6)
 
 
-@pytest.mark.parametrize("distances", [range(1, 5), None])
+@pytest.mark.parametrize("distances", [range(1, 9), range(2, 4), None])
 def test_sampled_pairs_are_any_that_the_map_can_see(contacts, distances):
-    distance, _, (row, col) = dense_means(contacts)
-    is_in = distance < 0 if distances is None else np.isin(distance, distances) & (distance == col - row)
-    sampled = np.sort(_sampled(contacts, distances, 2000), axis=0)
-    np.testing.assert_array_equal(np.unique(sampled, axis=1), np.stack([row, col])[:, is_in])
+    """None is masked, none joins chromosomes unless it is asked for, and those across the end of a circle are in."""
+    distance, _, seen = dense_means(contacts)
+    is_in = distance < 0 if distances is None else np.isin(distance, distances)
+    if distances is None:
+        sampled = _sampled_between(contacts, 2000)
+    else:
+        stretch = np.zeros(len(distances), int)
+        sampled = _sampled_within(contacts, distances, _Totals.of(contacts, distances), stretch, 2000)
+    np.testing.assert_array_equal(np.unique(np.sort(sampled, axis=0), axis=1), seen[:, is_in])
+
+
+def test_each_pair_of_a_stretch_is_as_likely_as_any_other(contacts):
+    distances = range(1, 9)
+    sampled = _sampled_within(contacts, distances, _Totals.of(contacts, distances), np.zeros(8, int), 40_000)
+    _, number = np.unique(np.sort(sampled, axis=0), axis=1, return_counts=True)
+    assert number.sum() == 40_000
+    np.testing.assert_allclose(number, 40_000 / len(number), rtol=0.15)
+
+
+def test_each_stretch_has_as_many_sampled_pairs(tmp_path):
+    distances = range(1, 30_001)
+    contacts = deep_map(tmp_path, num_nodes=30_000, reach=20, mapped=1200)
+    totals = _Totals.of(contacts, distances)
+    stretch = _stretches(totals, distances)
+    row, col = _sampled(contacts, distances, totals, stretch)
+    np.testing.assert_array_equal(np.bincount(col - row), [0] + [min(SAMPLE, totals.pairs.sum()) // 19] * 19)
+
+
+def test_a_stretch_spans_a_hundredth_of_its_distance():
+    many = np.full(50_000, 1e6)
+    distances = range(1, 50_001)
+    stretch = _stretches(_Totals(many, many), distances)
+    first, number = np.unique(stretch, return_index=True, return_counts=True)[1:]
+    assert (number[:99] == 1).all()
+    assert (number >= SPAN * (distances.start + first)).all()
+    assert len(number) < 800
+    assert EACH * len(number) < 2 * SAMPLE
+
+
+def test_a_stretch_without_a_sampled_pair_loses_what_the_one_before_it_does(contacts):
+    background = replace(Background.of(contacts, range(1, 5)), dispersion=np.full(4, 0.2))
+    lost = background._lost(np.arange(4), np.array([1, 1, 3]), np.array([4.0, 9.0, 50.0]), 0.01)
+    assert lost[0] == lost[1] == lost[2] > 0.01
+    assert lost[3] > 0.01
+    assert lost[3] != lost[1]
 
 
 def test_a_p_value_is_the_upper_tail_of_a_negative_binomial(contacts):
