@@ -6,6 +6,7 @@ Heavy imports wait until a verb runs, so that `genograph --help` answers at once
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -63,16 +64,19 @@ def download(config: Where, overrides: Overrides = None) -> None:
 def prepare(config: Where, overrides: Overrides = None) -> None:
     """Read genome, tracks and contacts once into a store, and build the graph over it (default: stores/NAME)."""
     from genograph.config import load_config
+    from genograph.config_check import check_contacts
     from genograph.experiment import Experiment
     from genograph.prepare import prepare
 
     settings = load_config(config, overrides or [])
     for genome in settings.genomes or [None]:
         one = settings.of(genome)
+        check_contacts(one)
         store = prepare(one)
         _tell_store(store)
-        graph = Experiment(one, store).graph  # a large one is kept, so that no training has to build it
-        print(f"graph      {graph.num_edges // 2:,} pairs of nodes: {', '.join(graph.edge_types) or 'none'}")
+        for graph in Experiment(one, store).built_levels if one.graph.edges else ():  # large ones are kept
+            edges = f"{graph.num_edges // 2:,} pairs of nodes of {graph.nodes.length}"
+            print(f"graph      {edges}: {', '.join(graph.edge_types) or 'none'}")
 
 
 def _tell_store(store: Store) -> None:
@@ -159,13 +163,14 @@ def embed(
 ) -> None:
     """Encode every bin once with a run's encoder, for models that read embeddings (default: into RUN/embeddings)."""
     from genograph.config import load_config
-    from genograph.embed import embed
+    from genograph.embed import embed, to_read
 
     config = load_config(run, overrides or [])
     for each in [genome] if genome is not None else [*config.genomes] or [None]:
         path = embed(run, out, config=config, dtype=dtype, genome=each)
         print(f"embeddings {path}")
-    print(f"next       genograph train CONFIG 'model.encoder={{name: embeddings, file: {path}}}'")
+        one = f"CONFIG_OF_{each}" if each else "CONFIG"
+        print(f"next       genograph train {one} --out NEW_RUN {shlex.join(to_read(path, config.of(each)))}")
 
 
 @app.command()

@@ -18,9 +18,7 @@ def check_parts(config: Config) -> None:
         InputError: If encoder, processor or heads do not fit the bins or each other, an edge type needs contacts that
             are not given, what is to be read is not there, or a file of edges or candidates is missing.
     """
-    for builder in (edge.build() for level in config.graph.levels for edge in level):
-        if builder.needs_contacts and config.contacts is None:
-            raise InputError(f"'{builder.name}' edges need a contact map; set contacts.file in the config.")
+    check_contacts(config)
     _check_partners(config)
     _check_what_is_read(config)
     if config.model.embeddings:
@@ -37,6 +35,13 @@ def check_parts(config: Config) -> None:
             tracks={assay: options.get("tracks", 1) for assay, options in config.model.heads.items()},
             whole_windows=config.whole_windows,
         )
+
+
+def check_contacts(config: Config) -> None:
+    """Refuse edges of a contact map, with an `InputError`, where none is given."""
+    for builder in (edge.build() for level in config.graph.levels for edge in level):
+        if builder.needs_contacts and config.contacts is None:
+            raise InputError(f"'{builder.name}' edges need a contact map; set contacts.file in the config.")
 
 
 def _check_partners(config: Config) -> None:

@@ -88,17 +88,22 @@ class Experiment:
 
     @cached_property
     def _levels(self) -> list[GenomeGraph]:
-        """The graph of the smallest nodes and those of `coarse`."""
+        """The graph of the smallest nodes and those of `coarse`, as `graph.controls` change them."""
+        controls = [control.build() for control in self.config.graph.controls]
+        if not controls:
+            return self.built_levels
+        store = self.store
+        return control_levels(self.built_levels, controls, store.node_of_bin, self.split_of_bin, self.config.seed)
+
+    @cached_property
+    def built_levels(self) -> list[GenomeGraph]:
+        """The graphs of all levels, as edge builders make them; large ones are kept in the store."""
         config, store = self.config.graph, self.store
         names = {"aliases": self._aliases, "whole_genome": self._whole_genome}
         known = Known(contacts=store.contacts, genes=store.genes, **names)
         builders = [[edge.build() for edge in edges] for edges in config.levels]
         sizes = [each.node_size for each in config.coarse]
-        levels = build_levels(builders, store.nodes, sizes, known, store.path / "graphs" / store.key)
-        controls = [control.build() for control in config.controls]
-        if not controls:
-            return levels
-        return control_levels(levels, controls, store.node_of_bin, self.split_of_bin, self.config.seed)
+        return build_levels(builders, store.nodes, sizes, known, store.path / "graphs" / store.key)
 
     @cached_property
     def features(self) -> np.ndarray | None:

@@ -6,21 +6,24 @@ nobody reads.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from genograph.atomic import new_folder
+from genograph.errors import InputError
 from genograph.genome.bins import Bins
 from genograph.graph.building import EdgeBuilder, Known
 from genograph.graph.genome_graph import GenomeGraph
 from genograph.rebuild import sha256
 
-FORMAT_VERSION = 1  # raise it when a builder makes other edges of the same options
+FORMAT_VERSION = 2  # raise it when a builder makes other edges of the same options: no test can tell
 LARGE = 100_000  # edges; fewer are built in the time that it takes to read them
 ARRAYS = ("edge_index", "edge_attr", "edge_type", "indptr", "masked")
 NAMES = ("edge_types", "attributes")
@@ -45,25 +48,36 @@ def stored_graph(folder: Path, nodes: Bins, build: Callable[[], GenomeGraph]) ->
         try:
             _write(graph, folder)
         except OSError:
-            if not folder.is_dir():  # else another process has kept it meanwhile
-                log.warning("A graph of %d edges stays in memory: %s cannot be written.", graph.num_edges, folder)
-                return graph
-    names = {key: tuple(each) for key, each in json.loads((folder / "names.json").read_text()).items()}
-    arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ARRAYS}
+            log.warning("A graph of %d edges stays in memory: %s cannot be written.", graph.num_edges, folder)
+            return graph
+    try:
+        names = {key: tuple(each) for key, each in json.loads((folder / "names.json").read_text()).items()}
+        arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ARRAYS}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder} is no whole graph ({error}). Remove it: it is built anew.") from None
     return GenomeGraph(nodes=nodes, **names, **arrays)
 
 
 def _write(graph: GenomeGraph, folder: Path) -> None:
-    with new_folder(folder) as partial:
-        for name in ARRAYS:
-            np.save(partial / f"{name}.npy", getattr(graph, name))
-        (partial / "names.json").write_text(json.dumps({name: getattr(graph, name) for name in NAMES}))
+    """Write the arrays, unless another process has done so meanwhile; what a killed one left of them goes."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return
+        for leftover in folder.parent.glob(f".{folder.name}-*"):
+            shutil.rmtree(leftover)
+        with new_folder(folder) as partial:
+            for name in ARRAYS:
+                np.save(partial / f"{name}.npy", getattr(graph, name))
+            (partial / "names.json").write_text(json.dumps({name: getattr(graph, name) for name in NAMES}))
 
 
 def graph_key(builders: Sequence[EdgeBuilder], known: Known, size: int | None) -> str | None:
     """What tells a graph of a store apart from its others: builders, their options, the files that they read.
 
-    None if a builder is not genograph's own, as nothing tells whether it would do the same again.
+    None for one that is not kept: a builder is not genograph's own, and nothing tells whether it would do the same
+    again, or thins the map by a seed, and no other run may ask for that again.
 
     Args:
         builders: Of the edges.
@@ -72,7 +86,7 @@ def graph_key(builders: Sequence[EdgeBuilder], known: Known, size: int | None) -
     """
     parts = [f"{FORMAT_VERSION} {size} {sorted(known.aliases.items())} {known.whole_genome}"]
     for builder in builders:
-        if not type(builder).__module__.startswith("genograph."):
+        if not type(builder).__module__.startswith("genograph.") or getattr(builder, "downsample", 1) < 1:
             return None
         files = [value for value in vars(builder).values() if isinstance(value, Path)]
         parts += [repr(builder), *(sha256(file) for file in files if file.is_file())]

@@ -1,18 +1,25 @@
 """Large graphs are built once, kept beside their store and mapped from there."""
 
+import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from genograph import cli
+from genograph.config import load_config
+from genograph.errors import InputError
+from genograph.experiment import Experiment
 from genograph.genome.bins import Bins
-from genograph.graph import GenomeGraph, Known, LinearEdges, stored
+from genograph.graph import GenomeGraph, HiCEdges, Known, LinearEdges, stored
 from genograph.graph.genome_graph import Edges
 from genograph.graph.levels import build_levels
 from genograph.graph.loops import TableEdges
+from genograph.graph.stored import graph_key
+from genograph.prepare import prepare
 from genograph.store import Store
+from tests import tiny
 
 NODES = Bins({"chr1": 8000, "chr2": 3000}, 1000)
 ARRAYS = ("edge_index", "edge_attr", "edge_type", "indptr", "masked")
@@ -40,7 +47,7 @@ def test_a_graph_from_its_folder_is_the_one_that_was_built(tmp_path):
             for name in ARRAYS:
                 np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
                 assert getattr(ours, name).dtype == getattr(theirs, name).dtype
-    assert len(kept(tmp_path)) == 2  # one for each level
+    assert len(kept(tmp_path)) == 3  # one for each level, and the lock
 
 
 def test_a_kept_graph_is_mapped_and_not_built_again(tmp_path):
@@ -82,7 +89,7 @@ def test_edges_of_ones_own_class_are_built_each_time(tmp_path):
             return Edges(np.array([0]), np.array([2]), np.ones(1))
 
     levels(tmp_path, Own())
-    assert len(kept(tmp_path)) == 1  # the larger nodes' linear edges
+    assert len(kept(tmp_path)) == 2  # the larger nodes' linear edges, and the lock
 
 
 def test_a_small_graph_is_not_kept(tmp_path, monkeypatch):
@@ -114,5 +121,34 @@ def test_of_two_processes_that_keep_one_graph_the_second_reads_that_of_the_first
 
     graph = stored.stored_graph(tmp_path / "graph", NODES, build_late)
     assert not graph.edge_attr.flags.owndata
-    assert kept(tmp_path) == ["graph"]
-    assert Path(tmp_path / "graph" / "names.json").is_file()
+    assert kept(tmp_path) == [".lock", "graph"]
+
+
+def test_what_a_killed_process_left_goes_with_the_next_that_keeps_the_graph(tmp_path):
+    (tmp_path / ".graph-left").mkdir()
+    stored.stored_graph(tmp_path / "graph", NODES, lambda: GenomeGraph.from_edges(NODES, [0], [3]))
+    assert kept(tmp_path) == [".lock", "graph"]
+
+
+def test_a_kept_graph_that_lacks_a_file_is_named(tmp_path):
+    stored.stored_graph(tmp_path / "graph", NODES, lambda: GenomeGraph.from_edges(NODES, [0], [3]))
+    (tmp_path / "graph" / "indptr.npy").unlink()
+    with pytest.raises(InputError, match=r"graph is no whole graph .*indptr\.npy.*Remove it"):
+        stored.stored_graph(tmp_path / "graph", NODES, lambda: GenomeGraph.from_edges(NODES, [0], [3]))
+
+
+def test_a_map_thinned_by_a_seed_makes_a_graph_that_is_not_kept():
+    assert graph_key([HiCEdges()], Known(), None)
+    assert graph_key([HiCEdges(downsample=0.5)], Known(), None) is None
+
+
+def test_what_prepare_builds_is_what_an_experiment_maps_whatever_tracks_it_uses(tmp_path, monkeypatch):
+    config = load_config(tiny.write_world(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["genograph", "prepare", str(tmp_path / "tiny.yaml")])
+    cli.app(standalone_mode=False)
+    store = prepare(config)
+    for each in (store, store.with_tracks([next(iter(store.targets.values()))[0].identifier])):
+        graph = Experiment(config, each).graph
+        assert graph.num_edges > 0
+        assert not graph.edge_attr.flags.owndata
+    assert len(list((tmp_path / "store" / "graphs").glob("*/*/names.json"))) == 1
