@@ -122,9 +122,9 @@ def from_scipy(matrix: sparray | spmatrix | np.ndarray, nodes: Bins, *, kind: st
     from scipy.sparse import coo_array, issparse
 
     check_nodes(nodes)
-    matrix = matrix if issparse(matrix) else coo_array(np.atleast_2d(matrix))
-    if matrix.shape != (len(nodes), len(nodes)):
-        raise InputError(f"{len(nodes):,} nodes have a matrix of as many rows and columns; got {matrix.shape}.")
+    if np.shape(matrix) != (len(nodes), len(nodes)):
+        raise InputError(f"{len(nodes):,} nodes have a matrix of as many rows and columns; got {np.shape(matrix)}.")
+    matrix = matrix if issparse(matrix) else coo_array(matrix)
     # Entries that come twice are parts of one, as in all of scipy's sums.
     entries = matrix.tocsr().tocoo()
     is_edge = entries.data != 0
