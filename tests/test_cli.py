@@ -243,7 +243,7 @@ def test_every_verb_takes_one_step_of_the_road(world, genograph):
     assert code == 0
     assert "fwd: 0 bins missing" in out
     assert re.search(r"^track      meth: [1-9][\d,]* bins missing$", out, re.MULTILINE)  # bins without a covered CpG
-    assert re.search(r"^graph      [1-9][\d,]* pairs of nodes: linear", out, re.MULTILINE)
+    assert re.search(r"^graph      [1-9][\d,]* pairs of nodes of 2,000 bp: linear", out, re.MULTILINE)
     code, out, _ = genograph("graph", world, "--out", world.parent / "graph.bedpe")
     assert code == 0
     assert "linear: " in out
@@ -259,7 +259,12 @@ def test_every_verb_takes_one_step_of_the_road(world, genograph):
     assert f"bigWig     {run / 'predictions' / 'gc.bw'}" in out
     code, out, _ = genograph("embed", run, "--dtype", "float16")
     assert code == 0
-    assert f"embeddings {run / 'embeddings' / 'embeddings.json'}" in out
+    path = run / "embeddings" / "embeddings.json"
+    assert (
+        f"embeddings {path}\nnext       genograph train CONFIG --out NEW_RUN 'model.encoder={{name: embeddings, f"
+        in out
+    )
+    assert f"file: {path.resolve()}}}' augment.reverse_complement=false augment.shift=0\n" in out
 
 
 def test_evaluating_a_folder_that_is_no_run_says_what_to_do(world, genograph):
