@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -26,11 +27,13 @@ class Trained(NamedTuple):
         epochs: That were trained.
         best: The one that is kept, from 0, as in `metrics.csv`.
         score: Its validation score.
+        begun: SHA-256 of the `model.safetensors` that parts of the model began with, by part.
     """
 
     epochs: int
     best: int
     score: float
+    begun: Mapping[str, str] = MappingProxyType({})
 
 
 def write_card(
@@ -49,7 +52,7 @@ def write_card(
     sections = {
         "Tracks": _tracks(experiment),
         "Model": _model(model, experiment),
-        "Data": _data(experiment),
+        "Data": _data(experiment, trained),
         "Splits": _splits(experiment),
         "Training": _training(experiment, trained, genome),
         "Use and limits": _limits(experiment),
@@ -112,9 +115,19 @@ def _graph(experiment: Experiment) -> str:
     return "; larger: ".join(told) if any(graph.edge_types for graph in experiment.levels) else ""
 
 
-def _data(experiment: Experiment) -> str:
-    rows = [(key, Path(each["path"]).name, f"`{each['sha256']}`") for key, each in experiment.sources.items()]
+def _data(experiment: Experiment, trained: Trained) -> str:
+    started = {part: _run(experiment, part) for part in trained.begun}
+    rows = [
+        (f"training.start_from.{key}", f"{run}/{WEIGHTS}", f"`{trained.begun[key]}`") for key, run in started.items()
+    ]
+    rows += [(key, Path(each["path"]).name, f"`{each['sha256']}`") for key, each in experiment.sources.items()]
     return _table(("source", "file", "SHA-256"), rows, f"`{WEIGHTS}` names them")
+
+
+def _run(experiment: Experiment, part: str) -> str:
+    """The name of the run that a part began with."""
+    path = experiment.config.training.start_from[part]
+    return path.parent.name if path.name == WEIGHTS else path.name
 
 
 def _splits(experiment: Experiment) -> str:
@@ -135,26 +148,32 @@ def _training(experiment: Experiment, trained: Trained, genome: str | None) -> s
     rows = {
         "optimizer": f"{config.optimizer}, learning rate {config.learning_rate:g}, {config.schedule}",
         "batch": f"{batch.size} windows in each process, of {batch.window:,} bins that predict {batch.predicted:,}",
+        "began with": ", ".join(f"{part} of the run {_run(experiment, part)}" for part in trained.begun),
+        "frozen": ", ".join(config.freeze),
         "seed": str(experiment.config.seed),
         "precision": config.precision,
         "epochs": f"0 to {trained.epochs - 1} in `metrics.csv`, of which epoch {trained.best} is kept",
         f"valid {config.monitor} of that epoch{over}": f"{trained.score:.4f}",
     }
     return (
-        _table(("setting", "value"), rows.items())
+        _table(("setting", "value"), [row for row in rows.items() if row[1]])
         + "\n\nThe validation split chose the epoch, so that its score flatters. `genograph evaluate` scores the test "
         "split, beside simple predictors."
     )
 
 
 def _limits(experiment: Experiment) -> str:
-    model = experiment.config.model
+    model, graph = experiment.config.model, experiment.config.graph
+    types = {name for level in experiment.levels for name in level.contact_types}
+    builders = [edge.build() for edges in graph.levels for edge in edges]
+    other = types - {builder.name for builder in builders if builder.needs_contacts}
     read = {
         "sequence": model.encoder is not None and model.embeddings is None,
         "stored embeddings": model.embeddings is not None,
         "the CpGs beside": model.neighbours is not None,
-        "features of nodes": experiment.config.graph.features is not None,
-        "contacts": any(graph.contact_types for graph in experiment.levels),
+        "features of nodes": graph.features is not None,
+        "contacts": bool(types - other),
+        f"edges ({', '.join(sorted(other))})": bool(other),
     }
     return (
         f"- For: predicting these tracks from {' and '.join(name for name in read if read[name])} of this assembly, in "

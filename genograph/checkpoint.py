@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ from genograph.experiment import Experiment
 from genograph.graph.features import FeatureScale
 from genograph.joint import JointExperiment
 from genograph.nn.model import GenomeModel
+from genograph.rebuild import sha256
 
 WEIGHTS = "model.safetensors"
 HEADS = "heads."  # how names of their weights begin
@@ -147,7 +148,7 @@ def scaled_as(
     """
     if isinstance(experiment, JointExperiment):
         return replace(experiment, parts={name: scaled_as(part, run, name) for name, part in experiment.parts.items()})
-    inputs = json.loads(read_metadata(run)[1].get("inputs", "{}"))
+    inputs = json.loads(_read_start("features", run)[1].get("inputs", "{}"))
     features = (entries_of(inputs, genome) or inputs).get("features")
     if not features:
         own = f" of {genome}" if genome else ""
@@ -155,21 +156,19 @@ def scaled_as(
     return replace(experiment, learned=FeatureScale(**features))
 
 
-def begin_with(model: GenomeModel, runs: Mapping[str, Path]) -> None:
-    """Give parts of a new model the weights that these have in trained runs.
+def begin_with(model: GenomeModel, runs: Mapping[str, Path]) -> dict[str, str]:
+    """Give parts of a new model the weights that these have in trained runs; returns the files' SHA-256, by part.
 
     Args:
         model: What to fill, in place.
         runs: Part of the model, such as `encoder` -> run folder.
 
     Raises:
-        InputError: If there is no finished run, or its part is not of the same shape.
+        InputError: If there is no finished run, model or run lack the part, or it is not of the same shape.
     """
+    digests = {}
     for part, run in runs.items():
-        path = run if run.name == WEIGHTS else run / WEIGHTS
-        where = f"training.start_from.{part}"
-        if not path.is_file():
-            raise InputError(f"{where}: no trained model at {path}. Train it first: genograph train CONFIG --out {run}")
+        path, metadata = _read_start(part, run)
         given, own = (
             {name: tensor for name, tensor in state.items() if name == part or name.startswith(f"{part}.")}
             for state in (load_file(path), model.state_dict())
@@ -177,11 +176,42 @@ def begin_with(model: GenomeModel, runs: Mapping[str, Path]) -> None:
         wrong = [name for name in {*given, *own} if name not in given or name not in own]
         wrong += [name for name in given.keys() & own.keys() if given[name].shape != own[name].shape]
         if wrong or not own:
-            raise InputError(
-                f"{where}: {path} has another {part} than this config{f': {min(wrong)} differs' if wrong else ''}. "
-                "Give it the options of that run."
-            )
+            there = {assay: len(names) for assay, names in json.loads(metadata["tracks"]).items()}
+            tracks = (there, model.tracks) if part == "heads" else ({}, {})
+            raise InputError(f"training.start_from.{part}: {_misfit(part, path, given, own, sorted(wrong), tracks)}")
         model.load_state_dict(given, strict=False)
+        digests[part] = sha256(path)
+    return digests
+
+
+def _read_start(part: str, run: Path) -> tuple[Path, dict[str, str]]:
+    """As `read_metadata`, of a run that a part of a model is to begin with, which an error names."""
+    try:
+        return read_metadata(run)
+    except InputError as error:
+        elsewhere = "" if run.exists() else " Relative paths start from the folder of the config."
+        raise InputError(f"training.start_from.{part}: {str(error).rstrip('.')}.{elsewhere}") from None
+
+
+def _misfit(
+    part: str,
+    path: Path,
+    given: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    wrong: Sequence[str],
+    tracks: tuple[Mapping[str, int], Mapping[str, int]],
+) -> str:
+    """Why a part of a model cannot begin with that of a run, and the way out."""
+    if not own:
+        only = ", which is of bins that are not read, as with graph.candidates" if part == "placeholder" else ""
+        return f"the model of this config has no {part}{only}. Leave it out."
+    if not given:
+        only = " A run on stored embeddings has none: name the run that made these, or l" if part == "encoder" else " L"
+        return f"{path} has no {part} with weights.{only}eave it out."
+    if tracks[0] != tracks[1]:
+        there, here = (", ".join(f"{count} of {assay}" for assay, count in each.items()) for each in tracks)
+        return f"{path} predicts other tracks, {there}, than this config, {here}. Give both the same, or leave it out."
+    return f"{path} has another {part} than this config: {wrong[0]} differs. Give it the options of that run."
 
 
 def _check_same_model(trained: Config, config: Config) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from numpy.lib.format import open_memmap
 from rich.console import Console
 from rich.progress import track
@@ -91,6 +92,21 @@ def embed(
     finish(path, description, opened.values[: opened.num_bins])
     (folder / PROGRESS).unlink()
     return path
+
+
+def to_read(path: Path, config: Config) -> list[str]:
+    """The `section.key=value` with which a config, otherwise that of a run, reads embeddings that the run made."""
+    encoder = {"name": "embeddings", "file": str(path.resolve())}
+    changes = [
+        f"model.encoder={yaml.safe_dump(encoder, default_flow_style=True, sort_keys=False, width=10**6).strip()}"
+    ]
+    if config.model.both_strands:
+        changes.append("model.both_strands=false")
+    else:
+        turned = [name for name in ("augment", "prediction") if getattr(config, name).reverse_complement]
+        changes += [f"{name}.reverse_complement=false" for name in turned]
+    changes += ["augment.shift=0"] if config.augment.shift else []
+    return changes + (["prediction.shifts=[0]"] if config.prediction.shifts != [0] else [])
 
 
 class _Encoder:

@@ -79,7 +79,10 @@ class Description(BaseModel):
         try:
             return cls.model_validate(json.loads(path.read_text()))
         except OSError as error:
-            raise InputError(f"{path}: {error.strerror}. Give the JSON of embeddings: genograph embed RUN") from None
+            raise InputError(
+                f"{path}: {error.strerror}. Give the JSON of embeddings, which genograph embed RUN writes; "
+                "relative paths start from the folder of the config."
+            ) from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])

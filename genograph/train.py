@@ -76,7 +76,8 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     torch.manual_seed(config.seed)
     model = experiment.model()
     _check_frozen(model, config.training)
-    begin_with(model, config.training.start_from)
+    begun = begin_with(model, config.training.start_from)
+    checkpoints.begun = checkpoints.begun or begun  # of the first start, whatever has become of that run
     windows = experiment.dataset("train", model.halo, augment=True)
     for each in windows.parts.values() if isinstance(windows, JointWindows) else [windows]:
         _tell_contacts(each)
@@ -121,7 +122,8 @@ def _write_cards(
     model: GenomeModel, experiment: Experiment | JointExperiment, checkpoints: Checkpoints, folder: Path
 ) -> None:
     """A card, or one for each genome in a folder of its name."""
-    trained = Trained(checkpoints.epochs, checkpoints.epochs - checkpoints.waited - 1, checkpoints.best_score)
+    best = checkpoints.epochs - checkpoints.waited - 1
+    trained = Trained(checkpoints.epochs, best, checkpoints.best_score, checkpoints.begun)
     if isinstance(experiment, Experiment):
         write_card(model, experiment, trained, folder)
         return

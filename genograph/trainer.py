@@ -269,11 +269,13 @@ class Checkpoints(Checkpoint):
         epochs: Finished epochs.
         best_score: NaN before the first defined one.
         waited: Epochs since the best.
+        begun: SHA-256 of the files that parts of the model began with, by part.
     """
 
     def __init__(self, folder: Path, config: TrainingConfig) -> None:
         self.best, self.last, self.config = folder / "best.ckpt", folder / "last.ckpt", config
         self.epochs, self.best_score, self.waited = 0, math.nan, 0
+        self.begun: dict[str, str] = {}
 
     @property
     def is_over(self) -> bool:
@@ -292,11 +294,12 @@ class Checkpoints(Checkpoint):
                 log.warning("%s is damaged (%s).", self.last, " ".join(str(error).split()) or type(error).__name__)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epochs": self.epochs, "best_score": self.best_score, "waited": self.waited}
+        return {"epochs": self.epochs, "best_score": self.best_score, "waited": self.waited, "begun": self.begun}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.epochs, self.best_score = state_dict["epochs"], state_dict["best_score"]
         self.waited = state_dict["waited"]
+        self.begun = state_dict.get("begun", {})  # older ones do not know it
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         score = float(trainer.callback_metrics[f"valid/{self.config.monitor}"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from genograph.card import Trained, write_card
 from genograph.checkpoint import load_run
@@ -97,6 +99,24 @@ def test_a_model_without_a_graph_says_nothing_of_one(run, tmp_path):
     assert "from sequence of this assembly" in card
 
 
+def test_what_a_model_began_with_and_what_was_frozen_stand_there_as_they_were_at_the_start(card, run, tmp_path):
+    start = shutil.copytree(run, tmp_path / "start")
+    digest = hashlib.sha256((start / "model.safetensors").read_bytes()).hexdigest()
+    begun = [f"training.start_from={{encoder: {start}, trunk: {start / 'model.safetensors'}}}", "training.patience=1"]
+    config = load_config(run, [*begun, "training.freeze=[encoder]", "training.max_epochs=1"])
+    train(config, tmp_path / "run")
+    save_file({name: each * 2 for name, each in load_file(start / "model.safetensors").items()}, start / "w")
+    shutil.copyfile(start / "w", start / "model.safetensors")  # another one by now
+    further = load_config(tmp_path / "run", ["training.max_epochs=2", "training.patience=3"])
+    told = (train(further, tmp_path / "run", resume=True) / "card.md").read_text()
+    for part in ("encoder", "trunk"):
+        assert row(told, f"training.start_from.{part}") == ["start/model.safetensors", f"`{digest}`"]
+    assert row(told, "began with") == ["encoder of the run start, trunk of the run start"]
+    assert row(told, "frozen") == ["encoder"]
+    assert "| frozen |" not in card
+    assert "| began with |" not in card
+
+
 def limits(run, folder, *changes):
     """What the card of a model that is not trained says that it predicts from."""
     experiment = Experiment.open(load_config(run, changes))
@@ -106,6 +126,9 @@ def limits(run, folder, *changes):
 
 def test_all_that_a_model_reads_is_named(run, tmp_path):
     assert limits(run, tmp_path) == "sequence and contacts"
+    (tmp_path / "loops.bedpe").write_text("chrA\t0\t2000\tchrA\t8000\t10000\n")
+    loops = [f"graph.edges=[{{name: loops, file: {tmp_path / 'loops.bedpe'}}}]", "contacts=null"]
+    assert limits(run, tmp_path, *loops, f"store={tmp_path / 'store'}") == "sequence and edges (loops)"
     features = tmp_path / "features.tsv"
     features.write_text("chrom\tstart\tend\tgc\nchrA\t0\t2000\t0.5\nchrA\t2000\t4000\t0.7\n")
     assert limits(run, tmp_path, f"graph.features={features}") == "sequence and features of nodes and contacts"

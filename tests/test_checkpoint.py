@@ -7,10 +7,11 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from genograph.checkpoint import load_run
+from genograph.checkpoint import begin_with, load_run
 from genograph.config import load_config
 from genograph.describe import models
 from genograph.errors import InputError
+from genograph.experiment import Experiment
 from genograph.train import train
 from tests import tiny
 
@@ -97,3 +98,55 @@ def test_the_listing_counts_the_tracks_of_the_targets_table(run):
     row = models([load_config(run)]).iloc[0]
     assert row["tracks"] == 4
     assert row["layers"] == "basenji dilated gat"
+
+
+@pytest.fixture(scope="module")
+def without_encoder(run, tmp_path_factory):
+    """A run without weights of an encoder, as those on stored embeddings are."""
+    folder = tmp_path_factory.mktemp("embedded")
+    with safe_open(run / "model.safetensors", "pt") as file:
+        metadata = file.metadata()
+    weights = {name: each for name, each in load_file(run / "model.safetensors").items() if "encoder" not in name}
+    save_file(weights, folder / "model.safetensors", metadata)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "said"),
+    [
+        (
+            "heads",
+            ["tracks.use=[gc]", "model.heads={coverage: {}}"],
+            r"predicts other tracks, 1 of coverage, 2 of expression, 1 of methyl",
+        ),
+        (
+            "placeholder",
+            [],
+            r"no placeholder, which is of bins that are not read, as with graph\.candidates\. Leave it",
+        ),
+        ("trunk", ["model.trunk=null"], r"the model of this config has no trunk\. Leave it out\.$"),
+        (
+            "trunk",
+            ["model.trunk.filters=4"],
+            r"has another trunk than this config: trunk\..* differs\. Give it the opt",
+        ),
+    ],
+)
+def test_why_a_part_cannot_begin_with_that_of_a_run_is_told(run, part, changes, said):
+    model = Experiment.open(load_config(run, changes)).model()
+    with pytest.raises(InputError, match=rf"^training\.start_from\.{part}: .*{said}"):
+        begin_with(model, {part: run})
+
+
+def test_a_run_without_an_encoder_is_no_start_for_one(run, without_encoder):
+    with pytest.raises(
+        InputError, match=r"has no encoder with weights\. A run on stored embeddings has none: name the"
+    ):
+        begin_with(Experiment.open(load_config(run)).model(), {"encoder": without_encoder})
+
+
+def test_a_start_that_is_not_there_says_where_paths_start(run):
+    with pytest.raises(
+        InputError, match=r"start_from\.trunk: no trained model .* CONFIG\. Relative paths start from the"
+    ):
+        begin_with(Experiment.open(load_config(run)).model(), {"trunk": run / "none"})

@@ -15,8 +15,9 @@ from genograph.ablate.grid import finish
 from genograph.audit import audit
 from genograph.checkpoint import begin_with, load_run
 from genograph.config import load_config
+from genograph.config_check import check_parts
 from genograph.dataset import reverse_complement
-from genograph.embed import _Encoder, embed
+from genograph.embed import _Encoder, embed, to_read
 from genograph.embeddings import Description, Embeddings, marked
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
@@ -184,6 +185,24 @@ def test_one_that_was_stopped_goes_on_with_the_next_chromosome(plain, tmp_path, 
     assert sorted(file.name for file in path.parent.iterdir()) == ["embeddings.json", "embeddings.npy"]
     assert embed(plain, tmp_path / "stopped") == path
     assert encoded[4:] == []
+
+
+def test_what_a_config_needs_to_read_them_is_that_in_which_the_run_differs(run, stored):
+    change, *others = to_read(stored, load_config(run))
+    assert change == f"model.encoder={{name: embeddings, file: {stored.resolve()}}}"
+    strands = load_run(run)[0].config.model.both_strands
+    assert (
+        others == (["model.both_strands=false"] if strands else ["augment.reverse_complement=false"]) + AS_THEY_ARE[:1]
+    )
+    check_parts(load_config(run, [change, *others]))
+    views = to_read(stored, load_config(run, ["prediction={reverse_complement: true, shifts: [0, 1]}"]))
+    assert views == [
+        change,
+        *others[:1],
+        *([] if strands else ["prediction.reverse_complement=false"]),
+        *others[1:],
+        "prediction.shifts=[0]",
+    ]
 
 
 def test_what_was_begun_otherwise_begins_anew(plain, tmp_path, monkeypatch):

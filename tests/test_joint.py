@@ -214,7 +214,9 @@ def test_the_command_line_takes_one_genome_or_all(world, run, tmp_path):
     assert told("predict", run, "--genome", "mouse", "--out", tmp_path / "bw").count("bigWig ") == 2
     assert told("models", world).count("both-") == 2
     assert told("embed", run, "--genome", "mouse", "--out", tmp_path / "one").count("embeddings ") == 1
-    assert told("embed", run, "--out", tmp_path / "all").count("embeddings ") == 2
+    both = told("embed", run, "--out", tmp_path / "all")
+    assert both.count("embeddings ") == 2
+    assert all(f"CONFIG_OF_{each} " in both and f"all/{each}/embeddings.json}}'" in both for each in ("human", "mouse"))
     one, *both = (np.load(tmp_path / each / "embeddings.npy") for each in ("one/mouse", "all/mouse", "all/human"))
     np.testing.assert_array_equal(one, both[0])
     assert both[0].shape == both[1].shape

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import Field, field_validator, model_validator
@@ -90,6 +90,14 @@ class TrainingConfig(Section):
     workers: int = Field(0, ge=0)  # processes that prepare batches
     threads: int = Field(0, ge=0)  # of torch; 0: torch's own choice
 
+    @field_validator("start_from", mode="before")
+    @classmethod
+    def _known_parts(cls, runs: Any) -> Any:
+        for part in runs if isinstance(runs, dict) else ():
+            if part not in (known := (*get_args(ModelPart), "placeholder")):
+                raise InputError(f"no part '{part}'.{nearest(str(part), known)}")
+        return runs
+
     @field_validator("devices")
     @classmethod
     def _some_device(cls, devices: int | str) -> int | str:
@@ -98,13 +106,9 @@ class TrainingConfig(Section):
         return devices
 
     @model_validator(mode="after")
-    def _epochs_in_order(self) -> TrainingConfig:
+    def _epochs_and_rates_fit(self) -> TrainingConfig:
         if self.min_epochs > self.max_epochs:
             raise InputError(f"min_epochs {self.min_epochs} is more than max_epochs {self.max_epochs}.")
-        return self
-
-    @model_validator(mode="after")
-    def _decay_goes_with_its_schedule(self) -> TrainingConfig:
         if (self.schedule == "decay") != (self.decay is not None):
             raise InputError("decay is of schedule: decay, such as 0.975; give both or neither.")
         return self

@@ -57,6 +57,7 @@ def test_overrides_reach_sections_and_list_items(tmp_path):
     ("override", "message"),
     [
         ("training.max_epoch=3", "training: no key 'max_epoch'. Did you mean 'max_epochs'?"),
+        ("training.start_from.encodr=x", "training.start_from: no part 'encodr'. Did you mean 'encoder'?"),
         ("trainin.max_epochs=3", "config: no key 'trainin'. Did you mean 'training'?"),
         (
             "graph.edges=[{name: linear, raech: 2}]",
