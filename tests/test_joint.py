@@ -253,6 +253,17 @@ def test_other_verbs_say_in_one_line_that_they_take_one_genome(world, verb):
         CliRunner().invoke(app, [*verb, str(world)], catch_exceptions=False)
 
 
+def test_a_genome_without_a_contact_map_has_edges_of_the_same_type_from_a_file(tmp_path):
+    path = write_genomes(tmp_path)
+    (tmp_path / "mouse.bedpe").write_text("chrA\t0\t2000\tchrA\t8000\t10000\n")
+    own = "genomes.mouse.graph.edges=[{name: linear}, {name: loops, file: mouse.bedpe, type: hic}]"
+    experiment = JointExperiment.open(load_config(path, ["genomes.mouse.contacts=null", own]))
+    experiment.model()
+    human, mouse = (part.graph for part in experiment.parts.values())
+    assert human.attribute_names == mouse.attribute_names == ("weight", "log10_distance", "linear", "hic")
+    assert mouse.of_type("hic").sum() == 2
+
+
 def test_an_ablation_takes_one_genome_though_each_has_a_graph_of_its_own(world, monkeypatch):
     taken = []
     monkeypatch.setattr("genograph.ablate.ablate", lambda config, *_, **__: taken.append(config) or exit())

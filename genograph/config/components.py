@@ -128,7 +128,12 @@ class Component(BaseModel):
         Raises:
             InputError: If the values of options do not fit, or a class of one's own lacks something.
         """
-        made = self.kind(*given, **self.options)
+        try:
+            made = self.kind(*given, **self.options)
+        except TypeError as error:
+            if is_own(self.name):
+                raise InputError(f"'{self.label}' cannot be made: {error}.") from error
+            raise
         if is_own(self.name):
             self.contract.check(made, self.name)
         return made
@@ -171,6 +176,8 @@ def check_options(component: Callable, options: Mapping[str, Any], name: str, fo
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            raise InputError(f"'{name}': {where}: {first['msg']}, as it has no default.") from None
         raise InputError(f"'{name}': {where}: {first['msg']}; got {first['input']!r}.") from None
     values = checked.model_dump(exclude_unset=True)
     return {

@@ -21,6 +21,11 @@ from genograph.config.graph_and_model import GraphConfig, Heads
 from genograph.errors import InputError
 from genograph.sections import Section
 
+FROM_FILES = (
+    " One without a contact map can have edges of the type hic from a file, in a graph of its own: "
+    "{name: loops, file: pairs.bedpe, type: hic}."
+)
+
 
 class OwnConfig(Section):
     """The sections of one genome, each in place of the config's own; None leaves the config's."""
@@ -86,5 +91,5 @@ def check_together(configs: Mapping[str, OfGenome]) -> None:
             if of(configs[first]) != of(configs[other]):
                 raise InputError(
                     f"genomes: {what} differ: {of(configs[first])} of {first}, {of(configs[other])} of {other}. "
-                    "Genomes share a model, so give both the same."
+                    f"Genomes share a model, so give both the same.{FROM_FILES if 'edges' in what else ''}"
                 )

@@ -148,7 +148,10 @@ def _known_heads(heads: dict[str, dict[str, Any]], info: ValidationInfo) -> dict
     for assay, options in heads.items():
         if assay not in HEADS:
             raise InputError(f"no head '{assay}'.{nearest(assay, HEADS)}")
-        head = HeadConfig.checked({"name": assay, **options}, folder)
+        try:
+            head = HeadConfig.checked({"name": assay, **options}, folder)
+        except InputError as error:
+            raise InputError(f"{assay}: {error}" if "name" in options else str(error)) from None
         known[assay] = {key: value for key, value in head.items() if key in options}
     return known
 

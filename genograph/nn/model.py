@@ -224,7 +224,10 @@ def build_model(
     width, heads = trunk.channels if trunk else channels, {}
     for assay in spec.heads:
         with _drawn(seed, f"head {assay}"):
-            heads[assay] = spec.head(assay).build(width, tracks.get(assay))
+            try:
+                heads[assay] = spec.head(assay).build(width, tracks.get(assay))
+            except InputError as error:
+                raise InputError(f"model.heads.{assay}: {error}") from error
     halo = 0 if whole_windows else encoder.halo
     options = {"bin_size": bin_size, "features": features, "halo": halo, "masked": masked}
     with _drawn(seed, "placeholder"):

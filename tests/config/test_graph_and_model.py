@@ -118,7 +118,10 @@ def test_a_module_that_can_be_imported_needs_no_file():
     [
         ("model.processor=[{name: own/parts.py:Sumed}]", r"^model.processor\[0\]: .* no class 'Sumed'\. Did you mean"),
         ("model.processor=[{name: own/parts.py:Doubled}]", r"'Doubled' is not a torch\.nn\.modules\.module\.Module;"),
-        ("model.heads.coverage={name: own/parts.py:Summed}", r"^model.heads: 'Summed' is not a genograph\.nn\.heads"),
+        (
+            "model.heads.coverage={name: own/parts.py:Summed}",
+            r"^model.heads: coverage: 'Summed' is not a genograph\.nn\.heads",
+        ),
         ("model.processor=[{name: own/parts.py:BaseShares}]", r"takes \(bin_size\), but is given \(channels, edge_dim"),
         ("graph.edges=[{name: own/parts.py:Positional}]", r"^graph.edges\[0\]: 'Positional' takes .* are keyword-only"),
         ("graph.edges=[{name: own/parts.py:Doubled}]", r"^graph.edges\[0\]: 'Doubled' has no 'name'\. It needs name, "),
@@ -150,3 +153,38 @@ def test_an_option_whose_type_no_config_can_give_is_one_line(tmp_path):
     (tmp_path / "odd.py").write_text(text)
     with pytest.raises(InputError, match=r"^'Odd': the type of an option is none that YAML could give: "):
         LayerConfig.checked({"name": "odd.py:Odd"}, tmp_path)
+
+
+HEADS = """
+from genograph import Head
+from genograph.nn.heads import CountHead
+
+class Derived(CountHead):
+    pass
+
+class Bare(Head):
+    pass
+
+class Short(Head):
+    def __init__(self, channels, num_tracks, *, depth: int = 1):
+        super().__init__(channels, num_tracks)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Bare", r"^model\.heads: coverage: 'Bare': tracks: Field required, as it has no default\.$"),
+        ("Short", r"^model\.heads\.coverage: 'Short' cannot be made: .* missing 4 required keyword-only .*'link'"),
+    ],
+)
+def test_a_head_that_lacks_options_is_told_with_its_assay(world, name, said):
+    (world.parent / "heads.py").write_text(HEADS)
+    with pytest.raises(InputError, match=said):
+        Experiment.open(load_config(world, [f"model.heads.coverage={{name: heads.py:{name}}}"]))
+
+
+def test_a_head_derived_from_one_of_an_assay_needs_nothing_more(world):
+    (world.parent / "heads.py").write_text(HEADS)
+    model = Experiment.open(load_config(world, ["model.heads.coverage={name: heads.py:Derived}"])).model()
+    assert (type(model.heads["coverage"]).__name__, model.heads["coverage"].loss_name) == ("Derived", "poisson")
