@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -87,10 +88,14 @@ def absent_chroms(path: str | Path, chroms: Collection[str]) -> set[str]:
     if not next(read_bytes(path)).startswith(b">"):
         return set(chroms) - read_chrom_sizes(path).keys()
     absent = set(chroms) - _indexed_names(Path(path))
-    if absent:
-        headers = (line[1:].decode(errors="replace") for line in read_bytes(path) if line.startswith(b">"))
-        absent -= {_fasta_name(header, path) for header in headers}
-    return absent
+    return absent and absent - _header_names(path, Path(path).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _header_names(path: str | Path, modified_ns: int) -> set[str]:
+    """The sequences of a FASTA file, which is read to its end once: every arm and fold of an ablation asks."""
+    headers = (line[1:].decode(errors="replace") for line in read_bytes(path) if line.startswith(b">"))
+    return {_fasta_name(header, path) for header in headers}
 
 
 def _indexed_names(path: Path) -> set[str]:

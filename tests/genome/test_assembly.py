@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 
 import numpy as np
 import pyfaidx
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genograph.errors import InputError
+from genograph.genome import assembly
 from genograph.genome.assembly import COMPLEMENT, absent_chroms, encode, read_chrom_sizes, read_fasta
 
 TEXT = ">one first sequence\nACGTN\nacgt\n\n>two\r\nRYKM\r\n"
@@ -152,3 +154,16 @@ def test_an_index_by_accession_does_not_hide_chromosomes_that_the_header_names(t
     pyfaidx.Faidx(str(path))
     assert [name for name, _ in read_fasta(path, ["II"])] == ["II"]
     assert absent_chroms(path, ["II", "III"]) == {"III"}
+
+
+def test_the_headers_of_a_fasta_are_read_once_until_the_file_changes(tmp_path, monkeypatch):
+    fasta, reads = tmp_path / "g.fa", []
+    fasta.write_text(">chr1\nACGT\n")
+    read = assembly.read_bytes
+    monkeypatch.setattr(assembly, "read_bytes", lambda path: reads.append(path) or read(path))
+    for _ in range(3):
+        assert absent_chroms(fasta, {"chr1", "chr2"}) == {"chr2"}
+    assert len(reads) == 3 + 1  # its first line each time, all of it once
+    fasta.write_text(">chr2\nACGT\n")
+    os.utime(fasta, ns=(1, 1))
+    assert absent_chroms(fasta, {"chr1", "chr2"}) == {"chr1"}
