@@ -112,6 +112,8 @@ def train(
         run = train(settings, out, resume=resume)
     except KeyboardInterrupt:
         folder = out or Path("runs") / settings.name
+        if not (folder / "config.yaml").is_file():  # so early that there is no run yet
+            raise
         print(f"genograph: stopped. Go on: genograph train {folder} --resume", file=sys.stderr)
         sys.exit(130)
     if is_first():

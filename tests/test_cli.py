@@ -308,6 +308,15 @@ def test_an_interrupted_training_says_how_to_go_on(world, genograph, monkeypatch
         assert (code, err) == (2, f"genograph: {said} --resume\n")
 
 
+def test_a_training_that_is_stopped_before_there_is_a_run_has_nothing_to_resume(world, genograph, monkeypatch):
+    def interrupt(config):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genograph.experiment.prepare", interrupt)
+    assert genograph("train", world, "--out", world.parent / "run") == (130, "", "genograph: stopped.\n")
+    assert not (world.parent / "run").exists()
+
+
 def test_a_verb_that_is_stopped_says_so_and_leaves_no_empty_folder(world, genograph, monkeypatch):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
