@@ -206,8 +206,8 @@ def _misfit(
         only = ", which is of bins that are not read, as with graph.candidates" if part == "placeholder" else ""
         return f"the model of this config has no {part}{only}. Leave it out."
     if not given:
-        only = " A run on stored embeddings has none: name the run that made these, or l" if part == "encoder" else " L"
-        return f"{path} has no {part} with weights.{only}eave it out."
+        made = "A run on stored embeddings has none: name the run that made these, or leave it out."
+        return f"{path} has no {part} with weights. {made if part == 'encoder' else 'Leave it out.'}"
     if tracks[0] != tracks[1]:
         there, here = (", ".join(f"{count} of {assay}" for assay, count in each.items()) for each in tracks)
         return f"{path} predicts other tracks, {there}, than this config, {here}. Give both the same, or leave it out."
