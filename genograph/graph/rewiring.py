@@ -113,7 +113,8 @@ def swap_at_distance(pairs: Pairs, nodes: Bins, groups: np.ndarray, rng: np.rand
 
     Swaps as those of `swap_partners`, but two pairs of one `octave` trade partners only if both stay in it, whatever
     their weights. Only pairs near each other can, so these are tried: in order of a random place within their distance
-    from an end. There are `MAX_ROUNDS` rounds, and as many in which no pair comes back that there was before.
+    from an end. Then those that there were before swap on, where that makes no such pair, in at most `MAX_ROUNDS`
+    rounds more.
 
     Args:
         pairs: What is rewired. Its rows of `attr` stay as they are: what they say of distance is then wrong.
@@ -123,17 +124,36 @@ def swap_at_distance(pairs: Pairs, nodes: Bins, groups: np.ndarray, rng: np.rand
     """
     distance = octave(nodes, pairs.first, pairs.second)
     cell, first, second = _cells(pairs, groups, distance)
-    is_within, rows = groups[first] == groups[second], np.arange(len(first))
+    is_within, known = groups[first] == groups[second], _keys(pairs, len(groups))
     reach = np.where(distance > 0, 2.0**distance, max(nodes.sizes.values()))
-    for known in [None] * MAX_ROUNDS + [_keys(pairs, len(groups))] * MAX_ROUNDS:
-        turn = rows[is_within & (rng.random(len(rows)) < 0.5)]
+
+    def swap_some(is_tried: np.ndarray, avoided: np.ndarray | None = None) -> np.ndarray:
+        """Let those pairs that are tried, and others of their cell, trade partners: the rows that did, one of two."""
+        rows = np.flatnonzero(np.isin(cell, cell[is_tried]))
+        turn = rows[is_within[rows] & (rng.random(len(rows)) < 0.5)]
         first[turn], second[turn] = second[turn], first[turn]
-        one, other = _partnered(cell, rows, nodes.starts(first) + reach * rng.random(len(rows)))
-        is_allowed = _stays_simple(pairs._replace(first=first, second=second), one, other, len(groups), known)
-        is_allowed &= octave(nodes, first[one], second[other]) == distance[one]
-        is_allowed &= octave(nodes, first[other], second[one]) == distance[one]
+        one, other = _partnered(cell, rows, nodes.starts(first[rows]) + reach[rows] * rng.random(len(rows)))
+        is_near = is_tried[one] | is_tried[other]
+        is_near &= octave(nodes, first[one], second[other]) == distance[one]
+        is_near &= octave(nodes, first[other], second[one]) == distance[one]
+        one, other = one[is_near], other[is_near]
+        now = pairs._replace(first=first, second=second)
+        is_allowed = _stays_simple(now, one, other, len(groups), avoided)
         one, other = one[is_allowed], other[is_allowed]
         second[one], second[other] = second[other], second[one]
+        return one
+
+    count = np.bincount(cell)
+    missing = np.where(count > 1, SWAPS * count, 0)
+    for _ in range(MAX_ROUNDS):
+        if not (missing > 0).any():
+            break
+        missing -= np.bincount(cell[swap_some(missing[cell] > 0)], minlength=len(missing))
+    for _ in range(MAX_ROUNDS):
+        is_known = _is_among(_keys(pairs._replace(first=first, second=second), len(groups)), known)
+        if not is_known.any():
+            break
+        swap_some(is_known, known)
     return pairs._replace(first=first, second=second)
 
 
@@ -154,8 +174,8 @@ def _cells(pairs: Pairs, groups: np.ndarray, part: np.ndarray) -> tuple[np.ndarr
 
 
 def _partnered(cell: np.ndarray, rows: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows two by two, both of one cell, neighbours by `place`, (rows,); an odd one is left out."""
-    rows = rows[np.lexsort((place, cell[rows]))]
+    """Rows two by two, both of one cell, neighbours by `place`, (rows,) from 0 on; an odd one is left out."""
+    rows = rows[np.argsort(cell[rows] + place / (2 * place.max(initial=1)))]  # in a cell the place adds half at most
     rank = np.arange(len(rows)) - np.searchsorted(cell[rows], cell[rows])
     is_first = (rank[:-1] % 2 == 0) & (cell[rows[:-1]] == cell[rows[1:]])
     return rows[:-1][is_first], rows[1:][is_first]
@@ -174,9 +194,15 @@ def _stays_simple(
     )
     has_ends = (first.first != second.second) & (second.first != first.second)
     present = _keys(pairs, num_nodes)
-    is_new = ~np.isin(new, present if known is None else np.append(present, known))
+    is_new = ~_is_among(new, present if known is None else np.append(present, known))
     _, place, count = np.unique(new, return_inverse=True, return_counts=True)
     return has_ends & (is_new & (count[place].reshape(new.shape) == 1)).all(axis=0)
+
+
+def _is_among(values: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Whether each value is one of those, as `np.isin` says, in a fraction of its time: the shape of the values."""
+    among = np.sort(among)
+    return among[np.searchsorted(among[:-1], values)] == values
 
 
 def _keys(pairs: Pairs, num_nodes: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from genograph.genome.bins import Bins
 from genograph.genome.interval import Interval
 from genograph.genome.regions import Regions
 from genograph.genome.splits import NONE, TEST, TRAIN, VALID
-from genograph.graph import CONTROLS, Edges, GenomeGraph, Known, LinearEdges, build_graph, node_groups
+from genograph.graph import CONTROLS, Edges, GenomeGraph, Known, LinearEdges, build_graph, node_groups, rewiring
 from genograph.graph.controls import DropAttribute, DropType, LinearMatched, Rewired
 from genograph.graph.genome_graph import Pairs, log10_distance
 from genograph.graph.matching import _candidates, distance_class
@@ -213,6 +213,15 @@ def test_rewiring_by_distance_exchanges_nearly_all_contacts_of_many_nodes():
     lengths = [np.sort(nodes.distance(*loops(each))) for each in (control, graph)]
     assert (lengths[0] != lengths[1]).any()
     assert np.abs(np.log2(lengths[0] / lengths[1])).max() < 1
+
+
+def test_rewiring_by_distance_ends_when_it_has_swapped_enough_and_no_contact_is_left_as_it_was(monkeypatch):
+    """Of two contacts between chromosomes every round swaps both: 20 times, and once more, as they are back then."""
+    rounds, partnered = [], rewiring._partnered
+    monkeypatch.setattr(rewiring, "_partnered", lambda *given: rounds.append(1) or partnered(*given))
+    graph = given_graph([(0, 45, 1.0), (20, 59, 2.0)])
+    assert kept(applied("rewired_by_distance", graph), graph) == 0
+    assert len(rounds) == 21
 
 
 def test_two_contacts_of_one_distance_trade_partners_only_if_both_keep_it():
