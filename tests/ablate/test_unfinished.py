@@ -50,6 +50,30 @@ def test_seeds_that_agree_are_none_though_all_were_best_in_their_last_epoch(trai
     assert training_warning(best_scores(runs)) == []
 
 
+def test_an_arm_whose_seeds_scatter_more_than_those_of_the_others_is_none(trained):
+    """.7064 is 5 times as far from the other seeds as runs usually are, yet .712 and .722 say that those lie apart."""
+    apart = [*LATE_ONE[:3], (0.6, 0.65, 0.7, 0.722), (0.6, 0.65, 0.7, 0.712)]
+    assert behind(trained({"hic": FINISHED, "no_graph": FINISHED, "rewired": apart})) == []
+
+
+def test_three_seeds_have_to_differ_more_than_five(trained):
+    """Of two others t has one degree of freedom: a run lies beyond them at 23 times their standard deviation."""
+    near = {arm: FINISHED[:3] for arm in ("hic", "no_graph", "basenji")}
+    near["rewired"] = [LATE_ONE[0], LATE_ONE[1], LATE_ONE[4]]
+    assert behind(trained(near)) == []
+    near["rewired"] = [(0.1, 0.1, 0.1, 0.69), *near["rewired"][1:]]
+    assert behind(trained({f"far_{arm}": scores for arm, scores in near.items()})) == [("far_rewired", 0)]
+
+
+def test_negative_scores_are_told_with_their_sign(trained):
+    def to(*best):
+        return [(-0.9, -0.8, -0.7, each) for each in best]
+
+    runs = trained({"hic": to(0.1, 0.101, 0.102, 0.1, 0.099), "rewired": to(-0.2, 0.1, 0.101, 0.099, 0.1)})
+    (told,) = training_warning(best_scores(runs))
+    assert "rewired, fold 0, seed 0 reached -0.200 where the other seeds reached 0.100." in told
+
+
 def test_a_run_that_was_best_before_its_last_epoch_would_not_gain_from_more(trained):
     stuck = (0.6, 0.706, 0.65, 0.65)
     assert behind(trained({"hic": FINISHED, "rewired": [stuck, *LATE_ONE[1:]]})) == []
@@ -68,7 +92,9 @@ def test_of_a_loss_the_least_is_best(trained):
         arm: [[1 - each for each in scores] for scores in seeds]
         for arm, seeds in (("hic", FINISHED), ("rewired", LATE_ONE))
     }
-    assert behind(trained(losses, "training.monitor=loss", column="valid_loss")) == [("rewired", 0)]
+    runs = trained(losses, "training.monitor=loss", column="valid_loss")
+    assert behind(runs) == [("rewired", 0)]
+    assert "seed 0 reached 0.294 where the other seeds reached 0.283." in training_warning(best_scores(runs))[0]
 
 
 def test_the_last_epochs_are_the_last_tenth(trained):
