@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,12 @@ def check_nodes(nodes: Any) -> None:
         raise InputError(
             f"nodes are Bins or Regions, such as Experiment.open(config).store.nodes; got {type(nodes).__name__}."
         )
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a file to be written into a folder that is not there, with an `InputError`."""
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}. Make it first.")
 
 
 def node_numbers(values: ArrayLike, num_nodes: int) -> np.ndarray:

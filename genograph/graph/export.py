@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from genograph.atomic import replacing
 from genograph.errors import InputError
 from genograph.graph.batch import EDGE_MEASURES
+from genograph.graph.checking import check_folder
 from genograph.graph.genome_graph import GenomeGraph
 from genograph.graph.interchange import to_networkx
 
@@ -23,7 +25,7 @@ def write_graph(graph: GenomeGraph, path: str | Path) -> None:
     log10_distance, then the graph's own attributes, sorted by the second place.
 
     Raises:
-        InputError: If the file's suffix is another.
+        InputError: If the file's suffix is another, or its folder is not there.
 
     >>> from genograph import Bins
     >>> write_graph(GenomeGraph.from_edges(Bins({"chr1": 5000}, 1000), [0], [3], kind="loop"), "graph.bedpe")
@@ -31,19 +33,21 @@ def write_graph(graph: GenomeGraph, path: str | Path) -> None:
     ['chr1', '0', '1000', 'chr1', '3000', '4000', 'loop']
     """
     path = Path(path)
-    if path.name.endswith((".bedpe", ".bedpe.gz")):
-        _write_bedpe(graph, path)
-    elif path.suffix == ".graphml":
-        import networkx
-
-        networkx.write_graphml(to_networkx(graph), path)
-    else:
+    if not path.name.endswith((".bedpe", ".bedpe.gz", ".graphml")):
         raise InputError(f"Cannot write a graph to '{path}': name it .bedpe, .bedpe.gz or .graphml.")
+    check_folder(path)
+    with replacing(path) as written:
+        if path.suffix == ".graphml":
+            import networkx
+
+            networkx.write_graphml(to_networkx(graph), written)
+        else:
+            _write_bedpe(graph, written, is_gzipped=path.suffix == ".gz")
 
 
-def _write_bedpe(graph: GenomeGraph, path: Path) -> None:
+def _write_bedpe(graph: GenomeGraph, path: Path, *, is_gzipped: bool) -> None:
     # Without a fixed time in its header a gzip file differs every time it is written.
-    compression = {"method": "gzip", "mtime": 0} if path.suffix == ".gz" else None
+    compression = {"method": "gzip", "mtime": 0} if is_gzipped else None
     for number, table in enumerate(_bedpe_tables(graph)):
         mode = "w" if number == 0 else "a"
         table.to_csv(path, sep="\t", index=False, header=number == 0, mode=mode, compression=compression)

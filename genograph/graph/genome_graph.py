@@ -17,6 +17,7 @@ from genograph.errors import InputError, nearest
 from genograph.genome.bins import Bins
 from genograph.graph.batch import EDGE_MEASURES
 from genograph.graph.checking import (
+    check_folder,
     check_names,
     check_nodes,
     check_parts,
@@ -192,8 +193,7 @@ class GenomeGraph:
         if self.partners_from is not None:
             raise InputError("a graph whose partners are those of another graph is not saved. Save that one.")
         path, pairs = Path(path).resolve(), self.pairs()
-        if not path.parent.is_dir():
-            raise InputError(f"cannot write {path}: there is no folder {path.parent}. Make it first.")
+        check_folder(path)
         arrays = {f"nodes.{name}": values for name, values in self.nodes.layout().items()}
         arrays |= {"first": pairs.first, "second": pairs.second, "kind": pairs.kind, "weight": pairs.attr[:, 0]}
         arrays |= {name: np.array(getattr(self, name), dtype=str) for name in ("edge_types", "attributes")}

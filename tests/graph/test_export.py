@@ -70,3 +70,24 @@ def test_graphml_is_read_back_by_networkx(graph, tmp_path):
 def test_an_unknown_suffix_is_refused(graph, tmp_path):
     with pytest.raises(InputError, match=r"graph\.txt'.*\.bedpe, \.bedpe\.gz or \.graphml"):
         write_graph(graph, tmp_path / "graph.txt")
+
+
+@pytest.mark.parametrize("name", ["graph.bedpe", "graph.graphml"])
+def test_a_folder_that_is_not_there_is_told(graph, tmp_path, name):
+    with pytest.raises(InputError, match=r"cannot write .*nowhere.*: there is no folder .*nowhere\. Make it first"):
+        write_graph(graph, tmp_path / "nowhere" / name)
+
+
+@pytest.mark.parametrize("name", ["graph.bedpe", "graph.bedpe.gz", "graph.graphml"])
+def test_a_file_that_is_half_written_does_not_take_the_place_of_a_whole_one(graph, tmp_path, name, monkeypatch):
+    (tmp_path / name).write_text("whole")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export_module, "_bedpe_tables", interrupted)
+    monkeypatch.setattr(export_module, "to_networkx", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_graph(graph, tmp_path / name)
+    assert {each.name for each in tmp_path.iterdir()} == {"map", name}
+    assert (tmp_path / name).read_text() == "whole"
