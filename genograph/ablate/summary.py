@@ -18,8 +18,8 @@ from genograph.ablate.arms import REFERENCE, Arm
 from genograph.ablate.graphs import CHANGES_NOTHING
 from genograph.ablate.grid import Run
 from genograph.ablate.judged import Judged
+from genograph.ablate.left_behind import best_scores, training_warning
 from genograph.ablate.simple_predictors import simple_scores
-from genograph.ablate.unfinished import best_scores, training_warning
 from genograph.assays.assay import ASSAYS
 from genograph.atomic import replacing
 from genograph.audit import Finding
@@ -62,9 +62,9 @@ def outcome(
     runs: Sequence[Run],
     findings: Sequence[Finding],
     assay: str,
-    unfinished: Sequence[str] = (),
+    left_behind: Sequence[str] = (),
 ) -> Outcome:
-    """Compare the arms on one assay, over the runs that are done; `unfinished` are arms that may want more training."""
+    """Compare the arms on one assay, over the runs that are done; arms `left_behind` may want more training."""
     config, over = folds[0].config, "genes" if over_genes(folds[0]) else "bins"
     judged = [Judged(each, assay, over) for each in folds]
     predictions: dict[str, dict[tuple[int, int], Callable[[], np.ndarray]]] = {}
@@ -76,7 +76,7 @@ def outcome(
     values = _audit_values(findings, assay, over)
     ceiling = config.ablation.ceiling.get(assay)
     failed = Counter(run.arm for run in runs if not run.is_done)
-    told = {"ceiling": ceiling, "failed": failed, "unfinished": unfinished}
+    told = {"ceiling": ceiling, "failed": failed, "left_behind": left_behind}
     said = verdict(comparison, values, score=f"r of {assay} over {over}", unit=over, **told)
     tables = {name: getattr(comparison, name)() for name in TABLES}
     names = judged[0].labels()
@@ -110,8 +110,8 @@ def write_summary(
     config = folds[0].config
     flat = [finding for of_fold in findings for finding in of_fold]
     best = best_scores([run for run in runs if run.is_done])
-    unfinished = list(best.loc[best["is_behind"], "arm"])
-    outcomes = {assay: outcome(folds, runs, flat, assay, unfinished) for assay in config.model.heads}
+    left_behind = list(best.loc[best["is_behind"], "arm"])
+    outcomes = {assay: outcome(folds, runs, flat, assay, left_behind) for assay in config.model.heads}
     same = dict.fromkeys(finding.message for finding in flat if finding.check == CHANGES_NOTHING)
     for each in outcomes.values():
         each.verdict.warnings.extend([*training_warning(best), *same])

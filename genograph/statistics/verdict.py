@@ -50,7 +50,7 @@ def verdict(
     unit: str = "points",
     ceiling: float | None = None,
     failed: Mapping[str, int] | None = None,
-    unfinished: Sequence[str] = (),
+    left_behind: Sequence[str] = (),
 ) -> Verdict:
     """Whether contacts help the reference of an ablation, or what else explains its gain.
 
@@ -63,12 +63,12 @@ def verdict(
         unit: What is judged, such as "promoters".
         ceiling: The score of a perfect model, where it is known.
         failed: How many runs of an arm could not be finished, of the arms where there are any.
-        unfinished: Arms with runs whose training may have ended too early.
+        left_behind: Arms with runs whose training may have ended too early.
     """
     case = _Case(comparison, audit_values, ceiling, failed or {})
     label, figures = case.decide()
     sentence = f"{label}: {score} {figures}." + case.beside_dilated()
-    early = [arm for arm in (comparison.reference, *ASKED) if arm in unfinished]
+    early = [arm for arm in (comparison.reference, *ASKED) if arm in left_behind]
     if label == UNKNOWN and early:
         sentence += f" Training of {' and '.join(early)} may not be finished: more epochs come before more seeds."
     return Verdict(label, sentence, case.reasons, comparison.judged(unit))

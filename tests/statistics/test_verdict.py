@@ -207,9 +207,9 @@ def test_what_is_unclear_is_named_with_the_runs_that_would_tell():
 
 
 def test_where_training_may_not_be_finished_more_epochs_come_before_more_seeds():
-    def said(label, *unfinished):
+    def said(label, *left_behind):
         found = ablation(np.random.default_rng(3 if label == UNKNOWN else 0), ALL | {"rewired": 1.6}, seeds=3)
-        found = verdict(found, {}, score="r", unfinished=unfinished)
+        found = verdict(found, {}, score="r", left_behind=left_behind)
         assert found.label == label
         return found.sentence
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from genograph.ablate.grid import Run
-from genograph.ablate.unfinished import best_scores, training_warning
+from genograph.ablate.left_behind import best_scores, training_warning
 from genograph.config import load_config
 
 # Validation scores by epoch, of five seeds of two arms, as a world with 4 epochs gave them.
