@@ -1,4 +1,4 @@
-"""Large graphs are kept beside the store that they were built from, and mapped into memory.
+"""Large graphs are kept in the store that they were built from, and mapped into memory.
 
 Built once, such a graph is no process's own memory: many read the same pages, and the system takes back those that
 nobody reads.
