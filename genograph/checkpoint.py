@@ -30,6 +30,7 @@ from genograph.nn.model import GenomeModel
 from genograph.rebuild import sha256
 
 WEIGHTS = "model.safetensors"
+LISTED = 5  # tracks that a message names
 HEADS = "heads."  # how names of their weights begin
 PACKAGES = ("genograph", "torch", "torch-geometric", "pytorch-lightning", "numpy")
 
@@ -156,15 +157,19 @@ def scaled_as(
     return replace(experiment, learned=FeatureScale(**features))
 
 
-def begin_with(model: GenomeModel, runs: Mapping[str, Path]) -> dict[str, str]:
+def begin_with(
+    model: GenomeModel, runs: Mapping[str, Path], experiment: Experiment | JointExperiment
+) -> dict[str, str]:
     """Give parts of a new model the weights that these have in trained runs; returns the files' SHA-256, by part.
 
     Args:
         model: What to fill, in place.
         runs: Part of the model, such as `encoder` -> run folder.
+        experiment: The model's.
 
     Raises:
-        InputError: If there is no finished run, model or run lack the part, or it is not of the same shape.
+        InputError: If there is no finished run, model or run lack the part, it is not of the same shape, or its heads
+            predict other tracks.
     """
     digests = {}
     for part, run in runs.items():
@@ -175,9 +180,8 @@ def begin_with(model: GenomeModel, runs: Mapping[str, Path]) -> dict[str, str]:
         )
         wrong = [name for name in {*given, *own} if name not in given or name not in own]
         wrong += [name for name in given.keys() & own.keys() if given[name].shape != own[name].shape]
-        if wrong or not own:
-            there = {assay: len(names) for assay, names in json.loads(metadata["tracks"]).items()}
-            tracks = (there, model.tracks) if part == "heads" else ({}, {})
+        tracks = (json.loads(metadata["tracks"]), track_names(experiment)) if part == "heads" else ({}, {})
+        if wrong or not own or tracks[0] != tracks[1]:
             raise InputError(f"training.start_from.{part}: {_misfit(part, path, given, own, sorted(wrong), tracks)}")
         model.load_state_dict(given, strict=False)
         digests[part] = sha256(path)
@@ -199,7 +203,7 @@ def _misfit(
     given: Mapping[str, Tensor],
     own: Mapping[str, Tensor],
     wrong: Sequence[str],
-    tracks: tuple[Mapping[str, int], Mapping[str, int]],
+    tracks: tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]],
 ) -> str:
     """Why a part of a model cannot begin with that of a run, and the way out."""
     if not own:
@@ -209,9 +213,16 @@ def _misfit(
         made = "A run on stored embeddings has none: name the run that made these, or leave it out."
         return f"{path} has no {part} with weights. {made if part == 'encoder' else 'Leave it out.'}"
     if tracks[0] != tracks[1]:
-        there, here = (", ".join(f"{count} of {assay}" for assay, count in each.items()) for each in tracks)
-        return f"{path} predicts other tracks, {there}, than this config, {here}. Give both the same, or leave it out."
+        assay = next(each for each in {**tracks[0], **tracks[1]} if tracks[0].get(each) != tracks[1].get(each))
+        there, here = (_listed(each.get(assay, [])) for each in tracks)
+        return f"{path} predicts {there} of {assay}, this config {here}. Give both the same tracks, or leave it out."
     return f"{path} has another {part} than this config: {wrong[0]} differs. Give it the options of that run."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Their number and the first of them."""
+    more = ", ..." if len(names) > LISTED else ""
+    return f"{len(names)} track{'s' * (len(names) > 1)} ({', '.join(names[:LISTED])}{more})" if names else "no track"
 
 
 def _check_same_model(trained: Config, config: Config) -> None:

@@ -76,7 +76,7 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     torch.manual_seed(config.seed)
     model = experiment.model()
     _check_frozen(model, config.training)
-    begun = begin_with(model, config.training.start_from)
+    begun = begin_with(model, config.training.start_from, experiment)
     checkpoints.begun = checkpoints.begun or begun  # of the first start, whatever has become of that run
     windows = experiment.dataset("train", model.halo, augment=True)
     for each in windows.parts.values() if isinstance(windows, JointWindows) else [windows]:

@@ -117,7 +117,7 @@ def without_encoder(run, tmp_path_factory):
         (
             "heads",
             ["tracks.use=[gc]", "model.heads={coverage: {}}"],
-            r"predicts other tracks, 1 of coverage, 2 of expression, 1 of methyl",
+            r"predicts 2 tracks \([^,]*, [^,]*\) of expression, this config no track\. Give both the same tracks",
         ),
         (
             "placeholder",
@@ -133,20 +133,35 @@ def without_encoder(run, tmp_path_factory):
     ],
 )
 def test_why_a_part_cannot_begin_with_that_of_a_run_is_told(run, part, changes, said):
-    model = Experiment.open(load_config(run, changes)).model()
     with pytest.raises(InputError, match=rf"^training\.start_from\.{part}: .*{said}"):
-        begin_with(model, {part: run})
+        begin(load_config(run, changes), {part: run})
+
+
+def begin(config, parts):
+    experiment = Experiment.open(config)
+    begin_with(experiment.model(), parts, experiment)
+
+
+def test_heads_do_not_begin_with_those_of_as_many_other_tracks(run, tmp_path):
+    table = (run.parent / "targets.tsv").read_text()
+    other = run.parent / "other_targets.tsv"
+    other.write_text(table.replace("\tgc\t", "\treads\t"))
+    config = load_config(run, [f"tracks.targets={other}", f"store={tmp_path / 'store'}"])
+    said = r"heads: .* predicts 1 track \(gc\) of coverage, this config 1 track \(reads\)\. Give both"
+    with pytest.raises(InputError, match=said):
+        begin(config, {"heads": run})
+    begin(config, {"encoder": run, "trunk": run})
 
 
 def test_a_run_without_an_encoder_is_no_start_for_one(run, without_encoder):
     with pytest.raises(
         InputError, match=r"has no encoder with weights\. A run on stored embeddings has none: name the"
     ):
-        begin_with(Experiment.open(load_config(run)).model(), {"encoder": without_encoder})
+        begin(load_config(run), {"encoder": without_encoder})
 
 
 def test_a_start_that_is_not_there_says_where_paths_start(run):
     with pytest.raises(
         InputError, match=r"start_from\.trunk: no trained model .* CONFIG\. Relative paths start from the"
     ):
-        begin_with(Experiment.open(load_config(run)).model(), {"trunk": run / "none"})
+        begin(load_config(run), {"trunk": run / "none"})

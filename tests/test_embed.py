@@ -71,7 +71,7 @@ def both(run, path, *changes):
     cached = other.model()
     names = {name.partition(".")[0] for name in cached.state_dict()}
     parts = {part: run for part in ("processor", "trunk", "heads") if part in names}
-    begin_with(cached, parts | ({"placeholder": run} if experiment.candidates is not None else {}))
+    begin_with(cached, parts | ({"placeholder": run} if experiment.candidates is not None else {}), other)
     return (experiment, model.eval()), (other, cached.eval())
 
 
@@ -106,7 +106,7 @@ def test_an_unfrozen_model_begins_where_the_one_on_embeddings_ended(run, stored,
     of_begun = ["processor", "trunk", "heads", *(["placeholder"] if experiment.candidates is not None else [])]
     parts = {"encoder": run} | dict.fromkeys(of_begun, begun)
     model = experiment.model()
-    begin_with(model, parts)
+    begin_with(model, parts, experiment)
     windows = experiment.dataset("test", model.halo)
     same = load_run(begun)[0].dataset("test", cached.halo)
     with torch.inference_mode():

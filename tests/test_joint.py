@@ -241,8 +241,9 @@ def test_a_part_of_such_a_run_starts_another_and_the_audit_knows_what_it_saw(wor
     swapped = config.splits.model_copy(update={"valid": ["chrA"], "test": ["chrB"]})
     found = CHECKS["pretrained_on_held_out"](Experiment.open(config.model_copy(update={"splits": swapped})))
     assert (found.status, found.values["trained"], found.values["chosen"]) == ("leak", 312, 187)  # bins of chrA, chrB
-    model = Experiment.open(config).model()
-    begin_with(model, config.training.start_from)
+    experiment = Experiment.open(config)
+    model = experiment.model()
+    begin_with(model, config.training.start_from, experiment)
     trained = weights(run)
     assert all(torch.equal(each, trained[f"encoder.{name}"]) for name, each in model.encoder.state_dict().items())
 
