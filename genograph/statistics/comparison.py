@@ -124,7 +124,7 @@ class Comparison:
             found with a power of .8 whatever the other rows show: at .05 over the number of rows that have runs, where
             Holm's correction starts; NaN if nothing varies. `pairs` counts the folds and seeds over which it is,
             `left_out` the others, and `undefined` those of them that both arms have, one of them without a score, as
-            where a run predicts a constant.
+            where a run predicts nothing.
         """
         return self._contrasts(pairs)
 

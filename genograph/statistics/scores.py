@@ -91,13 +91,14 @@ class Points:
 def pearsonr(sums: np.ndarray) -> np.ndarray:
     """Pearson's r from sums (..., 6, tracks) as `Points.sums` gives them: (..., tracks).
 
-    NaN below 2 points or where either side is constant.
+    A constant prediction tells no place from another and has 0, so that an arm whose training collapsed is not left
+    out to its own advantage. NaN below 2 points or where the targets are constant.
     """
     n, x, y, xx, yy, xy = np.moveaxis(sums, -2, 0)
     var_x, var_y = n * xx - x * x, n * yy - y * y
-    defined = (n >= 2) & (var_x > FLAT * n * xx) & (var_y > FLAT * n * yy)
-    scale = np.sqrt(np.where(defined, var_x, 1)) * np.sqrt(np.where(defined, var_y, 1))
-    return np.where(defined, np.clip((n * xy - x * y) / scale, -1, 1), np.nan)
+    defined, varies = (n >= 2) & (var_y > FLAT * n * yy), var_x > FLAT * n * xx
+    scale = np.sqrt(np.where(varies, var_x, 1)) * np.sqrt(np.where(defined, var_y, 1))
+    return np.where(defined, np.where(varies, np.clip((n * xy - x * y) / scale, -1, 1), 0), np.nan)
 
 
 def mean_pearsonr(points: Points, predicted: np.ndarray) -> float:
@@ -141,7 +142,7 @@ class Scores:
         """The score of a run of each arm, (arms,), and how it moves as blocks are drawn, (arms, RESAMPLES)."""
         sums = np.stack([self.sums[arm][run] for arm in arms])
         r = pearsonr(sums.sum(axis=1))
-        tracks = ~np.isnan(r).any(axis=0)  # of an arm that predicts a constant the track is left out of all
+        tracks = ~np.isnan(r).any(axis=0)  # one that varies nowhere, or of which a run predicts nothing
         if not tracks.any():
             return np.full(len(arms), np.nan), np.full((len(arms), RESAMPLES), np.nan)
         drawn = self._draws[run[0]] @ sums[..., tracks].reshape(*sums.shape[:2], -1)

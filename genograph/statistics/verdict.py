@@ -254,9 +254,7 @@ class _Case:
         shared = self.comparison.contrasts([(self.reference, arm)]).loc[0, "undefined"]
         if not shared:
             return f"{arm} and {self.reference} have no run of the same fold and seed"
-        return (
-            f"{arm} has no defined score beside {self.reference}, as where predictions are constant, in {shared} runs"
-        )
+        return f"{arm} has no defined score beside {self.reference}, as where nothing is predicted, in {shared} runs"
 
     def same(self, arm: str) -> bool:
         """Whether an arm has the reference's score in every way, as one does that changes nothing."""
@@ -306,7 +304,7 @@ class _Case:
         alone = row["left_out"] - row["undefined"]
         left_out = f", runs without a counterpart left out: {alone}" if alone else ""
         if row["undefined"]:
-            left_out += f", pairs without a defined score, as of constant predictions, left out: {row['undefined']}"
+            left_out += f", pairs without a defined score, as where nothing is predicted, left out: {row['undefined']}"
         if arm in self.failed:
             left_out += f", runs of {arm} that failed: {self.failed[arm]}"
         p = "" if np.isnan(row["p"]) else f", p {_p(row['p'])}, {_p(row['p_holm'])} after Holm's correction"

@@ -73,10 +73,19 @@ def test_a_track_without_variance_is_left_out_of_the_mean():
     assert compared({"hic": {(0, 0): np.hstack([BENT, UP])}}, target=flat).arms()["r"][0] == pytest.approx(0.8)
 
 
-def test_an_arm_that_predicts_a_constant_has_no_score():
-    found = compared({"hic": {(0, 0): UP}, "dead": {(0, 0): column(3, 3, 3, 3)}})
-    assert np.isnan(row(found.arms(), "dead")["r"])
-    assert row(found.differences(), "dead")[["pairs", "left_out"]].tolist() == [0, 1]
+def test_an_arm_that_predicts_a_constant_scores_0_and_one_that_predicts_nothing_has_no_score():
+    runs = {"hic": {(0, 0): UP}, "dead": {(0, 0): column(3, 3, 3, 3)}, "none": {(0, 0): column(*[np.nan] * 4)}}
+    found = compared(runs)
+    assert row(found.arms(), "dead")["r"] == 0
+    assert row(found.differences(), "dead")[["delta", "pairs", "left_out"]].tolist() == [pytest.approx(1), 1, 0]
+    assert np.isnan(row(found.arms(), "none")["r"])
+    assert row(found.differences(), "none")[["pairs", "left_out"]].tolist() == [0, 1]
+
+
+def test_an_arm_that_learned_nothing_of_one_track_is_not_judged_on_the_others_alone():
+    both = np.hstack([TARGET, TARGET])
+    arms = {"hic": {(0, 0): np.hstack([UP, column(3, 3, 3, 3)])}, "no_graph": {(0, 0): np.hstack([BENT, BENT])}}
+    assert row(compared(arms, target=both).differences(), "no_graph")["delta"] == pytest.approx(0.5 - 0.8)
 
 
 def test_differences_are_the_reference_less_the_arm():
@@ -144,7 +153,7 @@ def test_predictions_on_disk_are_held_one_at_a_time():
 
 def test_differences_are_over_the_tracks_that_both_arms_predict():
     target = np.hstack([TARGET, TARGET])
-    arms = {"hic": {(0, 0): np.hstack([UP, DOWN])}, "no_graph": {(0, 0): np.hstack([BENT, column(7, 7, 7, 7)])}}
+    arms = {"hic": {(0, 0): np.hstack([UP, DOWN])}, "no_graph": {(0, 0): np.hstack([BENT, column(*[np.nan] * 4)])}}
     assert compared(arms, target=target).differences()["delta"][0] == pytest.approx(1 - 0.8)
 
 

@@ -28,9 +28,11 @@ def test_a_block_drawn_twice_counts_its_points_twice():
     assert pearsonr(sums[0] + 2 * sums[1])[0] == pytest.approx(stats.pearsonr(*twice)[0])
 
 
-def test_sums_of_constants_have_no_r():
-    sums = Points(np.arange(4.0)[:, None], np.zeros(4)).sums(np.full((4, 1), 0.1))
-    assert np.isnan(pearsonr(sums.sum(axis=0))).all()
+def test_a_constant_prediction_has_an_r_of_0_and_constant_targets_have_none():
+    varies, flat = np.arange(4.0)[:, None], np.full((4, 1), 0.1)
+    assert pearsonr(Points(varies, np.zeros(4)).sums(flat).sum(axis=0)).tolist() == [0]
+    assert np.isnan(pearsonr(Points(flat, np.zeros(4)).sums(varies).sum(axis=0))).all()
+    assert np.isnan(pearsonr(Points(varies, np.zeros(4)).sums(np.full((4, 1), np.nan)).sum(axis=0))).all()
 
 
 def test_points_without_a_target_are_in_no_block():

@@ -61,8 +61,8 @@ def test_both_missing_controls_are_named():
     assert sentence.endswith(f"unexplained: run rewired {same} and run distance_matched {same}.")
 
 
-def constant(comparison, arm, runs):
-    flat = {run: np.full_like(p, 0.7) if run in runs else p for run, p in comparison.predictions[arm].items()}
+def constant(comparison, arm, runs, value=np.nan):
+    flat = {run: np.full_like(p, value) if run in runs else p for run, p in comparison.predictions[arm].items()}
     return replace(comparison, predictions=comparison.predictions | {arm: flat})
 
 
@@ -70,7 +70,7 @@ def test_a_control_that_failed_and_one_without_a_score_are_not_said_to_be_missin
     found = ablation(np.random.default_rng(0), {"hic": 1.6, "no_graph": 0.8, "distance_matched": 0.9})
     said = verdict(constant(found, "distance_matched", found.predictions["hic"]), {}, score="r", failed={"rewired": 5})
     failed = "rewired failed, all 5 of its runs"
-    undefined = "distance_matched has no defined score beside hic, as where predictions are constant, in 5 runs"
+    undefined = "distance_matched has no defined score beside hic, as where nothing is predicted, in 5 runs"
     assert said.sentence.endswith(f"a gain, unexplained: {failed} and {undefined}.")
     assert said.reasons[1:3] == [failed, undefined]
 
@@ -84,11 +84,19 @@ def test_arms_without_edges_that_failed_are_not_said_to_be_missing(failed, said)
     assert verdict(found, {}, score="r", failed=failed).sentence.endswith(f"and no arm without edges: {said}.")
 
 
-def test_runs_that_collapsed_or_failed_are_counted():
+def test_a_reference_that_collapsed_with_some_seeds_is_not_judged_by_the_others():
+    found = ablation(np.random.default_rng(0), ALL)
+    assert verdict(found, {}, score="r").label == "contacts help"
+    collapsed = verdict(constant(found, "hic", {(0, 1), (0, 4)}, value=0.7), {}, score="r")
+    assert collapsed.label != "contacts help"
+    assert "over 5 pairs of runs" in collapsed.reasons[0]
+
+
+def test_runs_that_predict_nothing_or_failed_are_counted():
     found = constant(ablation(np.random.default_rng(0), ALL), "rewired", {(0, 1), (0, 4)})
     reasons = {each.split(":")[0]: each for each in verdict(found, {}, score="r", failed={"no_graph": 1}).reasons}
     assert reasons["hic - rewired"].endswith(
-        "over 3 pairs of runs, pairs without a defined score, as of constant predictions, left out: 2"
+        "over 3 pairs of runs, pairs without a defined score, as where nothing is predicted, left out: 2"
     )
     assert reasons["hic - no_graph"].endswith("over 5 pairs of runs, runs of no_graph that failed: 1")
 
