@@ -28,7 +28,7 @@ FRACTIONS = (50, 25, 10)  # per cent of the reads of the map
 MAX_FILTERS = 4096
 # Arms whose contacts reach other partners, as many.
 SCRAMBLED = ("rewired", "distance_matched", "rewired_by_distance", "node_permuted")
-ONLY_IF_NAMED = ("rewired_by_distance",)  # no rule of the verdict asks about it
+ONLY_IF_NAMED = ("rewired_by_distance",)  # asked for where degree and distance tell much; keeps many edges if few
 # Sections that decide what is predicted and judged; an arm of one's own leaves them as they are.
 SHARED = {"seed", "genome", "tracks", "tfrecords", "bins", "sites", "splits", "prediction", "ablation"}
 

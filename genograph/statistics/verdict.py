@@ -11,14 +11,14 @@ from genograph.statistics.comparison import Comparison
 from genograph.statistics.estimate import LEVEL, MOST_SEEDS, MOST_TIMES, enough
 
 WITHOUT_EDGES = ("features_only", "no_graph")
-REWIRED, DISTANCE_MATCHED = "rewired", "distance_matched"
+REWIRED, DISTANCE_MATCHED, BY_DISTANCE = "rewired", "distance_matched", "rewired_by_distance"
 DILATED = "basenji"
-ASKED = (*WITHOUT_EDGES, REWIRED, DISTANCE_MATCHED, DILATED)  # what Holm's correction is taken over
+ASKED = (*WITHOUT_EDGES, REWIRED, DISTANCE_MATCHED, BY_DISTANCE, DILATED)  # what Holm's correction is taken over
 MOST = 0.5  # of a gain: what keeps this much of it may be what made it
 
 HELP, HURT, NO_DIFFERENCE = "contacts help", "contacts hurt", "no difference found"
-DEGREE, DISTANCE, MAPPABILITY = "degree explains it", "distance explains it", "mappability explains it"
-LAYOUT = "where sites lie explains it"
+DEGREE, DISTANCE, BOTH = "degree explains it", "distance explains it", "degree and distance explain it"
+MAPPABILITY, LAYOUT = "mappability explains it", "where sites lie explains it"
 UNKNOWN = "not enough to tell"
 
 
@@ -28,7 +28,8 @@ class Verdict:
 
     Args:
         label: "contacts help", "contacts hurt", "no difference found", "degree explains it", "distance explains it",
-            "mappability explains it", "where sites lie explains it" or "not enough to tell".
+            "degree and distance explain it", "mappability explains it", "where sites lie explains it" or "not enough to
+            tell".
         sentence: The label with its figures.
         reasons: What was compared and each rule that was applied, with figures.
         judged: On what: `160 genes in 20 blocks of 2 folds, 5 seeds`.
@@ -58,7 +59,7 @@ def verdict(
         comparison: The runs.
         audit_values: From the leakage audit. `masked_bins_scored` counts the judged bins that the contact map masks;
             `mask_predicts`, `degree_predicts` and `layout_predicts` are the scores of predictors that see nothing but
-            that mask, the number and strength of a node's contacts, or where sites lie.
+            that mask, the number, strength and distance of a node's contacts, or where sites lie.
         score: What the scores are, such as "r over promoters".
         unit: What is judged, such as "promoters".
         ceiling: The score of a perfect model, where it is known.
@@ -100,7 +101,7 @@ class _Case:
 
     def decide(self) -> tuple[str, str]:
         """The label and the figures of the first rule that applies, else that contacts help."""
-        rules = (self.too_little, self.no_gain, self.mappability, self.layout, self.degree, self.distance)
+        rules = (self.too_little, self.no_gain, self.mappability, self.layout, self.degree, self.distance, self.both)
         for rule in rules:
             if found := rule():
                 return found
@@ -171,8 +172,16 @@ class _Case:
         """Random contacts at the same distances do as well."""
         return self._explained(DISTANCE_MATCHED, DISTANCE)
 
+    def both(self) -> tuple[str, str] | None:
+        """Contacts exchanged within classes of distance do as well, or might, as degree and distance tell so much."""
+        if BY_DISTANCE in self.table.index:
+            return self._explained(BY_DISTANCE, BOTH)
+        brought, told = self._could_bring("degree")
+        figures = f"{self.difference(self.baseline)}; {told}, and no control that ran keeps degree and distances both"
+        return (UNKNOWN, f"{figures}: {self.lacking(BY_DISTANCE)}") if brought >= MOST else None
+
     def help(self) -> tuple[str, str]:
-        """The reference beats the arms without edges and both controls."""
+        """The reference beats the arms without edges and all controls."""
         figures = f"{self.difference(self.baseline)}; degree and loop strength explain {self._kept(REWIRED)[1]} of it"
         figures += f", contacts are worth what {self.reference} adds over {REWIRED}: {self._delta(REWIRED)}"
         if self.ceiling is not None:
@@ -194,7 +203,8 @@ class _Case:
         if control in self.table.index and self.same(control):
             return UNKNOWN, f"{figures}; {self.changes_nothing(control)}"
         if not self.known(control):
-            missing = " and ".join(self.lacking(arm) for arm in (REWIRED, DISTANCE_MATCHED) if not self.known(arm))
+            controls = dict.fromkeys((REWIRED, DISTANCE_MATCHED, control))
+            missing = " and ".join(self.lacking(arm) for arm in controls if not self.known(arm))
             return UNKNOWN, f"{figures}; a gain, unexplained: {missing}"
         at_least, told = self._kept(control)
         self.reasons.append(f"{control} keeps {told} of the gain over {self.baseline}")
@@ -239,7 +249,8 @@ class _Case:
             return np.nan, f"what the {predictor} alone predicts is not known"
         had = max(self.baseline_r, 0)
         brought = (np.hypot(had, alone) - had) / self.gain
-        return brought, f"the {predictor} alone, r {_r(alone)}, could bring {_percent(brought)} of the gain"
+        seen = "degree, strength and distance of contacts" if predictor == "degree" else f"the {predictor}"
+        return brought, f"{seen} alone, r {_r(alone)}, could bring {_percent(brought)} of the gain"
 
     def known(self, arm: str) -> bool:
         """Whether there is an interval of the reference less an arm."""

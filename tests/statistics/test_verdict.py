@@ -11,6 +11,7 @@ import pytest
 from genograph.statistics import scores
 from genograph.statistics.verdict import (
     ASKED,
+    BOTH,
     DEGREE,
     DISTANCE,
     HELP,
@@ -309,8 +310,23 @@ def test_a_mask_does_not_matter_where_there_is_no_gain():
 
 def test_what_degree_alone_could_bring_is_a_reason():
     assert any(
-        "the degree alone, r .300, could bring" in reason for reason in ruled(ALL, {"degree_predicts": 0.3}).reasons
+        "degree, strength and distance of contacts alone, r .300, could bring" in reason
+        for reason in ruled(ALL, {"degree_predicts": 0.3}).reasons
     )
+
+
+def test_contacts_whose_number_and_distance_tell_much_help_only_beside_a_control_that_keeps_both():
+    telling = {"degree_predicts": 0.7}
+    found = ruled(ALL, telling)
+    assert found.label == "not enough to tell"
+    assert found.sentence.endswith(
+        "of the gain, and no control that ran keeps degree and distances both: run rewired_by_distance with the same "
+        "folds and seeds."
+    )
+    assert ruled(ALL | {"rewired_by_distance": 1.0}, telling).label == "contacts help"
+    assert ruled(ALL | {"rewired_by_distance": 1.6}, telling).label == "degree and distance explain it"
+    assert ruled(ALL | {"rewired_by_distance": 1.6}).label == "degree and distance explain it"
+    assert ruled(ALL, {"degree_predicts": 0.1}).label == "contacts help"
 
 
 @pytest.mark.parametrize("rewired", [{"rewired": 1.6}, {"rewired": None}])
@@ -387,7 +403,7 @@ def test_a_world_without_an_effect_shows_no_difference_in_95_percent_of_ablation
     assert found >= 0.95 * len(labels) or seeds == 2  # two seeds often could not have told a perfect model
 
 
-@pytest.mark.parametrize("label", [HELP, HURT, NO_DIFFERENCE, DEGREE, DISTANCE, MAPPABILITY, LAYOUT, UNKNOWN])
+@pytest.mark.parametrize("label", [HELP, HURT, NO_DIFFERENCE, DEGREE, DISTANCE, BOTH, MAPPABILITY, LAYOUT, UNKNOWN])
 def test_the_docs_have_a_rule_for_every_label(label):
     assert f"**{label}**" in DOCS
 
