@@ -87,7 +87,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._sums = {assay: TrackSums(tracks) for assay, tracks in self.model.tracks.items()}
-        self._losses = {assay: np.zeros(2) for assay in self.model.tracks}
+        self._losses = {assay: np.zeros((head.num_means, 2)) for assay, head in self.model.heads.items()}
         self._ranked = {assay: [] for assay in self.model.tracks}
         # All processes judge one model, the one that is kept: its moving statistics are the first process's.
         buffers = list(self.model.buffers())
@@ -112,10 +112,11 @@ class TrainingModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         losses, scores = defaultdict(list), defaultdict(list)  # of each genome
         for assay, head in self.model.heads.items():
-            loss, values = sum(self._gather(self._losses[assay]))
-            if values:
-                losses[_genome(assay)].append(head.weight * loss / values)
-                self.log(f"valid/loss/{assay}", loss / values)
+            sums, amounts = sum(self._gather(self._losses[assay])).T
+            if amounts.any():
+                loss = float((sums[amounts > 0] / amounts[amounts > 0]).sum())
+                losses[_genome(assay)].append(head.weight * loss)
+                self.log(f"valid/loss/{assay}", loss)
             pearsonr = TrackSums.from_states(self._gather(self._sums[assay].state())).pearsonr()
             scores[_genome(assay)].append(pearsonr)
             self.log(f"valid/pearsonr/{assay}", _mean(pearsonr))
@@ -235,16 +236,12 @@ class TrainingModule(pl.LightningModule):
 
 
 def _summed_loss(head: Head, raw: Tensor, target: Tensor, mask: Tensor, coverage: Tensor | None) -> np.ndarray:
-    """Sum of the losses of an assay's windows, each times its measured values, and the number of these: (2,).
+    """Sum and amount of each mean that an assay's loss adds up: (means, 2).
 
-    Each window by itself, so that the validation loss does not depend on which windows share a batch or a process.
+    Added over batches and processes they give the loss of all values in one batch, whichever windows share one here.
     """
-    loss = head.loss(raw, target, mask, coverage, by_window=True)
-    if loss is None:
-        return np.zeros(2)
-    has_values = head.observed(target, mask, coverage).any(dim=(1, 2))
-    values = mask.sum(dim=(1, 2))[has_values].double().cpu()
-    return np.array([float(loss[has_values].double().cpu() @ values), float(values.sum())])
+    mean, amount = head.means(raw, target, mask, coverage).detach().cpu().double().numpy().T
+    return np.stack([mean * amount, amount], axis=1)
 
 
 def _genome(assay: str) -> str:

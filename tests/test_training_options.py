@@ -15,9 +15,10 @@ from genograph.config import load_config
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
+from genograph.nn.heads import MethylationHead
 from genograph.nn.optimizer import build_optimizer, limit_norms, weight_penalty
 from genograph.train import train
-from genograph.trainer import TrainingModule
+from genograph.trainer import TrainingModule, _summed_loss
 from tests.prepare.test_prepare_sites import world
 
 __all__ = ["world"]
@@ -175,20 +176,36 @@ def test_the_scores_of_epochs_are_in_the_table(world, tmp_path):
     assert [0 < float(row["valid_auroc"]) < 1 for row in rows] == [True, True]
 
 
-def test_the_validation_loss_does_not_depend_on_which_windows_share_a_batch(world):
-    """It is the mean over values of the loss of each window alone."""
-    experiment = Experiment.open(load_config(world))
-    model = experiment.model().eval()
-    windows = experiment.dataset("valid", model.halo)
-    expected = np.zeros(2)
-    for window in range(len(windows)):
-        batch = windows.make_batch([window])
-        values = int(batch.mask["accessibility"].sum())
-        expected += [float(model.loss(batch)[0].detach()) * values, values]
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+
+
+def validated(model, config, windows):
+    """Scores of a model on the windows of a dataset."""
+    module = TrainingModule(model, config.training, train=None, valid=windows, seed=0)
+    (numbers,) = pl.Trainer(accelerator="cpu", devices=1, **QUIET).validate(module, verbose=False)
+    return numbers
+
+
+def test_the_validation_loss_is_that_of_one_batch_whichever_windows_share_one(world):
+    weights = "model.heads.accessibility={class_weights: balanced, loss: bce}"
+    config = load_config(world, [weights])
+    model = Experiment.open(config).model().eval()
+    model.heads["accessibility"].weigh_classes(torch.tensor([0.1, 0.7]))
     for size in (1, 3, 100):
-        config = load_config(world, [f"batch.size={size}"])
+        config = load_config(world, [weights, f"batch.size={size}"])
         windows = Experiment.open(config).dataset("valid", model.halo)
-        module = TrainingModule(model, config.training, train=None, valid=windows, seed=0)
-        (numbers,) = pl.Trainer(accelerator="cpu", devices=1, **quiet).validate(module, verbose=False)
-        assert numbers["valid/loss"] == pytest.approx(expected[0] / expected[1], rel=1e-5)
+        expected, _ = model.loss(windows.make_batch(range(len(windows))))
+        assert validated(model, config, windows)["valid/loss"] == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+def test_a_site_of_nine_reads_weighs_nine_times_one_of_one_in_validation_too():
+    """Of ten reads nine are methylated; their mean loss at a logit of 3 is .3486, in training and in validation."""
+    head, mask = MethylationHead(3, 1), torch.ones(1, 1, 1, dtype=torch.bool)
+    raw = torch.full((1, 1, 1), 3.0)
+    deep, single = (
+        _summed_loss(head, raw, torch.full((1, 1, 1), fraction), mask, torch.full((1, 1, 1), reads))
+        for fraction, reads in ((1.0, 9.0), (0.0, 1.0))
+    )
+    loss, reads = (deep + single)[0]
+    assert reads == 10
+    assert loss / reads == pytest.approx(0.348587, abs=1e-6)

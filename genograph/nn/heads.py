@@ -49,6 +49,9 @@ class Head(nn.Module):
         weight: Of the loss beside those of other assays.
         class_weights: How positives and negatives of each track weigh in the loss, see `weigh_classes`.
 
+    Attributes:
+        num_means: How many means the loss adds up, see `means`.
+
     Raises:
         InputError: If data and config state different numbers of tracks, or neither states one.
 
@@ -75,7 +78,7 @@ class Head(nn.Module):
         self.num_tracks = num_tracks or tracks or 0
         if not self.num_tracks:
             raise InputError("the head has no tracks: give it data, or state `tracks`.")
-        self.loss_name, self.weight = loss, weight
+        self.loss_name, self.weight, self.num_means = loss, weight, 1
         self.linear = nn.Linear(channels, self.num_tracks)
         self.link = LINKS[link]()
         initialise(self.linear.weight)
@@ -111,19 +114,10 @@ class Head(nn.Module):
             is_observed = is_observed & (coverage > 0)
         return is_observed
 
-    def loss(
-        self,
-        raw: Tensor,
-        target: Tensor,
-        mask: Tensor,
-        coverage: Tensor | None = None,
-        *,
-        by_window: bool = False,
-    ) -> Tensor | None:
+    def loss(self, raw: Tensor, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor | None:
         """The loss of raw outputs (windows, bins, tracks), or None where nothing of this assay was measured.
 
-        Without a coverage every site of a binomial loss counts as one read. With `by_window` that of each window by
-        itself, (windows,), NaN where nothing was measured.
+        Without a coverage every site of a binomial loss counts as one read.
         """
         is_observed = self.observed(target, mask, coverage)
         if not is_observed.any():
@@ -134,7 +128,7 @@ class Head(nn.Module):
             weights = (torch.ones_like(target) if coverage is None else coverage,)
         if self.weighting is not None:
             weights = (*weights, self.class_weights)
-        return LOSSES[self.loss_name](prediction, target, is_observed, *weights, by_window=by_window)
+        return LOSSES[self.loss_name](prediction, target, is_observed, *weights)
 
     def amount(self, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor:
         """What the loss of these is a mean over: values, reads or windows, by weight; 0 where the loss is None.
@@ -150,6 +144,16 @@ class Head(nn.Module):
         if self.weighting is not None:
             weight, _ = weigh(weight, torch.where(is_observed, target, 0.0), *self.class_weights)
         return weight.sum()
+
+    def means(self, raw: Tensor, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor:
+        """Each mean that the loss adds up, and its amount: (`num_means`, 2), 0 where nothing was measured.
+
+        By their amounts, those of batches give the loss of all their values in one batch.
+        """
+        loss = self.loss(raw, target, mask, coverage)
+        if loss is None:
+            return raw.new_zeros(1, 2)
+        return torch.stack([loss, self.amount(target, mask, coverage)])[None]
 
 
 class CountHead(Head):
@@ -288,6 +292,7 @@ class StatisticsHead(Head):
         tracks = [slice(each - _CLASSES.get(kind, 1), each) for kind, each in zip(kinds, end, strict=True)]
         names = [*statistics, *(f"{width}/{each}" for width in windows for each in statistics)]
         self.parts = dict(zip(names, tracks, strict=True))
+        self.num_means = len(self.parts)
         largest = [_LARGEST.get(kind, 1.0) for kind in kinds for _ in range(_CLASSES.get(kind, 1))]
         self.link = StatisticsLink(largest, [each for each in tracks if each.stop - each.start > 1])
 
@@ -297,27 +302,21 @@ class StatisticsHead(Head):
             is_observed[..., tracks] &= is_observed[..., tracks].all(dim=-1, keepdim=True)
         return is_observed
 
-    def loss(
-        self,
-        raw: Tensor,
-        target: Tensor,
-        mask: Tensor,
-        coverage: Tensor | None = None,
-        *,
-        by_window: bool = False,
-    ) -> Tensor | None:
+    def loss(self, raw: Tensor, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor | None:
         """The sum of the losses of those that were measured, or None where nothing was; see `Head.loss`."""
-        is_observed, rate, losses = self.observed(target, mask), self.rate(raw), []
+        loss, amount = self.means(raw, target, mask, coverage).T
+        return loss.sum() if amount.any() else None
+
+    def means(self, raw: Tensor, target: Tensor, mask: Tensor, coverage: Tensor | None = None) -> Tensor:
+        """The loss of each statistic, and at how many values it was measured; see `Head.means`."""
+        is_observed, rate, means = self.observed(target, mask), self.rate(raw), []
         for name, tracks in self.parts.items():
             each, loss = (..., tracks), _LOSSES.get(name.rpartition("/")[2], bce)
-            if is_observed[each].any():
-                prediction = rate if loss is mse else raw
-                value = loss(prediction[each], target[each], is_observed[each], by_window=by_window)
-                losses.append(torch.where(is_observed[each].any(dim=(1, 2)), value, 0.0) if by_window else value)
-        if not losses:
-            return None
-        total = torch.stack(losses).sum(dim=0)
-        return torch.where(is_observed.any(dim=(1, 2)), total, torch.nan) if by_window else total
+            amount, value = is_observed[each].sum(), raw.new_zeros(())
+            if amount:
+                value = loss((rate if loss is mse else raw)[each], target[each], is_observed[each])
+            means.append(torch.stack([value, amount.to(value.dtype)]))
+        return torch.stack(means)
 
 
 HEADS = {

@@ -1,7 +1,6 @@
 """Losses with exact masks: a masked value, NaN included, moves neither the loss nor any gradient.
 
-All take (windows, bins, tracks) and average over what the mask keeps and what is not NaN: over all windows, or with
-`by_window` over each by itself, which gives (windows,) with NaN for one that keeps nothing.
+All take (windows, bins, tracks) and average over what the mask keeps and what is not NaN.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from genograph.errors import InputError
 _EPSILON = 1e-7  # Basenji's
 
 
-def poisson(rate: Tensor, count: Tensor, mask: Tensor, *, by_window: bool = False) -> Tensor:
+def poisson(rate: Tensor, count: Tensor, mask: Tensor) -> Tensor:
     """Poisson negative log-likelihood of read counts, without the constant log(count!).
 
     This is the loss of Basenji (Kelley et al. 2018, Genome Research 28:739).
@@ -30,12 +29,10 @@ def poisson(rate: Tensor, count: Tensor, mask: Tensor, *, by_window: bool = Fals
     """
     keep = _kept(count, mask)
     rate, count = torch.where(keep, rate, 1.0), torch.where(keep, count, 0.0)
-    return _mean(rate - count * torch.log(rate + _EPSILON), keep, by_window)
+    return _mean(rate - count * torch.log(rate + _EPSILON), keep)
 
 
-def poisson_multinomial(
-    rate: Tensor, count: Tensor, mask: Tensor, total_weight: float = 0.2, *, by_window: bool = False
-) -> Tensor:
+def poisson_multinomial(rate: Tensor, count: Tensor, mask: Tensor, total_weight: float = 0.2) -> Tensor:
     """How much is in a window by a Poisson likelihood, and where in it by a multinomial; both per bin.
 
     Basenji's `poisson_mn`. With weight 1 the two add up to `poisson`; with less, 0.2 as in Borzoi (Linder et
@@ -59,12 +56,10 @@ def poisson_multinomial(
     share = torch.where(keep, rate / total_rate, 1.0)
     multinomial = -(count * torch.log(share)).sum(dim=1, keepdim=True)
     total = total_rate - total_count * torch.log(total_rate + _EPSILON)
-    return _mean((multinomial + total_weight * total) / num_bins.clamp(min=1), has_bins, by_window)
+    return _mean((multinomial + total_weight * total) / num_bins.clamp(min=1), has_bins)
 
 
-def bce(
-    logit: Tensor, label: Tensor, mask: Tensor, class_weights: Tensor | None = None, *, by_window: bool = False
-) -> Tensor:
+def bce(logit: Tensor, label: Tensor, mask: Tensor, class_weights: Tensor | None = None) -> Tensor:
     """Binary cross-entropy of labels, or of fractions, in [0, 1] given the logit of their probability.
 
     Args:
@@ -76,7 +71,7 @@ def bce(
     Raises:
         InputError: If nothing is kept; a mean over no bins would be NaN.
     """
-    return binomial(logit, label, mask, torch.ones_like(label), class_weights, by_window=by_window)
+    return binomial(logit, label, mask, torch.ones_like(label), class_weights)
 
 
 def binomial(
@@ -85,8 +80,6 @@ def binomial(
     mask: Tensor,
     coverage: Tensor,
     class_weights: Tensor | None = None,
-    *,
-    by_window: bool = False,
 ) -> Tensor:
     """Binomial negative log-likelihood per read, without the constant: a site counts by its coverage.
 
@@ -107,21 +100,20 @@ def binomial(
         negative, positive = class_weights
         weight, fraction = weigh(weight, fraction, negative, positive)
     nll = F.binary_cross_entropy_with_logits(logit, fraction, reduction="none")
-    over = _reduced(by_window)
-    return (weight * nll).sum(over) / weight.sum(over)
+    return (weight * nll).sum() / weight.sum()
 
 
-def mse(prediction: Tensor, value: Tensor, mask: Tensor, *, by_window: bool = False) -> Tensor:
+def mse(prediction: Tensor, value: Tensor, mask: Tensor) -> Tensor:
     """Mean squared error.
 
     Raises:
         InputError: If nothing is kept; a mean over no bins would be NaN.
     """
     keep = _kept(value, mask)
-    return _mean((torch.where(keep, prediction, 0.0) - torch.where(keep, value, 0.0)).square(), keep, by_window)
+    return _mean((torch.where(keep, prediction, 0.0) - torch.where(keep, value, 0.0)).square(), keep)
 
 
-def categorical(logit: Tensor, label: Tensor, mask: Tensor, *, by_window: bool = False) -> Tensor:
+def categorical(logit: Tensor, label: Tensor, mask: Tensor) -> Tensor:
     """Cross-entropy of classes, one track each, given their logits: a mean over bins.
 
     Args:
@@ -134,7 +126,7 @@ def categorical(logit: Tensor, label: Tensor, mask: Tensor, *, by_window: bool =
     """
     keep = _kept(label, mask).all(dim=-1, keepdim=True)
     logit, label = torch.where(keep, logit, 0.0), torch.where(keep, label, 0.0)
-    return _mean(-(label * logit.log_softmax(dim=-1)).sum(dim=-1, keepdim=True), keep, by_window)
+    return _mean(-(label * logit.log_softmax(dim=-1)).sum(dim=-1, keepdim=True), keep)
 
 
 LOSSES = {
@@ -162,11 +154,5 @@ def _kept(target: Tensor, mask: Tensor) -> Tensor:
     return keep
 
 
-def _mean(values: Tensor, keep: Tensor, by_window: bool) -> Tensor:
-    over = _reduced(by_window)
-    return torch.where(keep, values, 0.0).sum(over) / keep.sum(over)
-
-
-def _reduced(by_window: bool) -> tuple[int, ...]:
-    """What a mean runs over: the bins and tracks of each window, or windows too."""
-    return (1, 2) if by_window else (0, 1, 2)
+def _mean(values: Tensor, keep: Tensor) -> Tensor:
+    return torch.where(keep, values, 0.0).sum() / keep.sum()

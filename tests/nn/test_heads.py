@@ -168,32 +168,32 @@ def values_with_gaps(has_coverage, tracks):
 
 
 @pytest.mark.parametrize("name", JUDGED)
-def test_the_loss_of_a_window_is_what_it_is_alone_whatever_shares_its_batch(name):
+def test_means_of_windows_give_by_their_amounts_the_loss_of_all_in_one_batch(name):
     head, has_coverage = JUDGED[name]
     if head.weighting is not None:
         head.weigh_classes(torch.tensor([0.1, 0.7]))
-    raw, target, mask, coverage = values_with_gaps(has_coverage, head.num_tracks)
-    found = head.loss(raw, target, mask, coverage, by_window=True)
-    parts = [None if each is None else each.split(1) for each in (raw, target, mask, coverage)]
-    alone = [head.loss(*(None if each is None else each[window] for each in parts)) for window in range(6)]
+    given = values_with_gaps(has_coverage, head.num_tracks)
+    windows = zip(*([None] * 6 if each is None else each.split(1) for each in given), strict=True)
+    mean, amount = torch.stack([head.means(*window) for window in windows]).unbind(dim=-1)
     unmeasured = [1, 2, 3] if has_coverage else [1, 2]
-    assert [window for window, loss in enumerate(alone) if loss is None] == unmeasured
-    expected = torch.tensor([math.nan if loss is None else float(loss) for loss in alone])
-    torch.testing.assert_close(found, expected, equal_nan=True)
-    assert torch.equal(head.observed(target, mask, coverage).any(dim=(1, 2)), ~expected.isnan())
+    assert [window for window, of in enumerate(amount) if not of.any()] == unmeasured
+    assert mean.shape == (6, head.num_means)
+    torch.testing.assert_close(((mean * amount).sum(dim=0) / amount.sum(dim=0)).sum(), head.loss(*given))
 
 
 @pytest.mark.parametrize("name", JUDGED)
-def test_windows_without_a_value_have_no_loss_by_window_either(name):
+def test_where_nothing_was_measured_means_and_amounts_are_0(name):
     head, _ = JUDGED[name]
     values = torch.zeros(2, 3, head.num_tracks)
-    assert head.loss(values, values, values.bool(), by_window=True) is None
+    assert head.loss(values, values, values.bool()) is None
+    assert torch.equal(head.means(values, values, values.bool()), torch.zeros(head.num_means, 2))
 
 
 def test_a_loss_that_is_not_a_number_is_not_taken_for_a_missing_statistic():
     head, mask = StatisticsHead(3, None, statistics=("mean", "mode")), torch.ones(1, 1, 2, dtype=torch.bool)
     raw, target = torch.tensor([[[math.nan, 0.0]]]), torch.tensor([[[0.5, 1.0]]])
-    assert head.loss(raw, target, mask, by_window=True).isnan().tolist() == [True]
+    assert head.loss(raw, target, mask).isnan()
+    assert head.means(raw, target, mask)[:, 0].isnan().tolist() == [True, False]
 
 
 AMOUNTS = {
