@@ -110,6 +110,10 @@ def _recipe(config: Config) -> dict[str, Any]:
             exclude={"negatives": {"accessible", "match_mappability"}},
         ),
         "statistics": [*wanted_statistics(config)] or None,
+        "merged as Basset does": (
+            config.sites is not None and config.sites.source == "peaks" and config.sites.stride is None
+        )
+        or None,  # stores from before were merged with other weights
         "covered": (config.sites is not None and config.sites.source == "covered") or None,
         "genome": genome.model_dump(include={"chroms", "circular"}),
         "paint": config.section("tracks").paint,

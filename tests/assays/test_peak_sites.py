@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -36,15 +37,85 @@ def test_a_peak_becomes_a_site_about_its_midpoint():
 
 
 def test_peaks_that_share_more_than_the_overlap_become_one_about_their_mean():
-    assert merged([200], [279]) == ([("chr1", 189)], [[True, True]])
+    assert merged([200], [279]) == ([("chr1", 190)], [[True, True]])
     assert merged([200], [280]) == ([("chr1", 150), ("chr1", 230)], [[True, False], [False, True]])
 
 
-def test_those_that_share_most_are_merged_first_and_weigh_as_many_as_they_hold():
-    # 300 and 310 become 305, which is 65 from 240: one site about the mean of the three.
-    assert merged([240, 300], [310]) == ([("chr1", 233)], [[True, True]])
+def test_those_that_share_most_are_merged_first_and_weigh_one_more_than_their_tracks():
+    # 300 and 310 become 305 and weigh 3, 240 weighs 2: one site about 279.
+    assert merged([240, 300], [310]) == ([("chr1", 229)], [[True, True]])
     # Merged from the left 240 and 300 would be 270, and 350, 80 away, would stay alone.
     assert merged([240, 300, 350]) == ([("chr1", 190), ("chr1", 275)], [[True], [True]])
+
+
+def test_a_site_of_three_tracks_weighs_twice_as_much_as_one_of_one():
+    tracks = [[Interval("chr", middle, middle)] for middle in (1100, 1100, 1100, 1400)]
+    sites, has_peak = merge_peaks(tracks, {"chr": 5000}, length=600, overlap=200)
+    assert (sites.start.tolist(), has_peak.tolist()) == ([900], [[True] * 4])
+
+
+def test_peaks_of_one_track_weigh_no_more_together_than_each():
+    assert merged([300, 300, 300, 360])[0] == [("chr1", 280)]
+
+
+def test_a_merged_site_is_merged_again_with_one_that_shares_no_more_than_the_overlap():
+    # 150 and 200 become 175; 255 is 80 away, which two peaks may be.
+    assert merged([150, 200, 255]) == ([("chr1", 165)], [[True]])
+
+
+def merged_one_by_one(tracks, size, length, overlap):
+    """Basset's definition on one chromosome, word for word: starts and tracks of its sites."""
+    rows = sorted(
+        (min(max((each.start + each.end) // 2 - length // 2, 0), size - length), track)
+        for track, list_ in enumerate(tracks)
+        for each in list_
+    )
+    groups = []
+    for start, track in rows:
+        if not groups or groups[-1][-1][0] + length - overlap <= start:
+            groups.append([])
+        groups[-1].append((start, {track}))
+    for group in groups:
+        while len(group) > 1:
+            shared = [one[0] + length - two[0] for one, two in pairwise(group)]
+            at = shared.index(max(shared))
+            if shared[at] < overlap:
+                break
+            (one, of_one), (two, of_two) = group[at : at + 2]
+            weights = [1 + len(of_one), 1 + len(of_two)]
+            middle = int(0.5 + np.average([one + length // 2, two + length // 2], weights=weights))
+            group[at : at + 2] = [(min(max(middle - length // 2, 0), size - length), of_one | of_two)]
+    return [each for group in groups for each in group]
+
+
+@pytest.mark.parametrize(("length", "overlap"), [(60, 20), (61, 0), (7, 6)])
+def test_many_peaks_are_merged_as_one_by_one(length, overlap):
+    rng, sizes = np.random.default_rng(length), {"a": 900, "empty": 400, "b": 300}
+    tracks = [
+        [
+            Interval(chrom, start, min(start + int(rng.integers(1, 50)), sizes[chrom]))
+            for chrom, count in (("b", 8), ("a", 25))
+            for start in rng.integers(0, sizes[chrom], count).tolist()
+        ]
+        for _ in range(4)
+    ]
+    sites, has_peak = merge_peaks(tracks, sizes, length=length, overlap=overlap)
+    expected = [
+        (chrom, *each)
+        for chrom, size in sizes.items()
+        for each in merged_one_by_one(
+            [[peak for peak in track if peak.chrom == chrom] for track in tracks], size, length, overlap
+        )
+    ]
+    assert places(sites) == [(chrom, start) for chrom, start, _ in expected]
+    assert [set(np.flatnonzero(row).tolist()) for row in has_peak] == [of_site for *_, of_site in expected]
+    assert 10 < len(sites) < 132
+
+
+def test_no_peaks_make_no_sites():
+    sites, has_peak = merge_peaks([[], []], SIZES, length=100, overlap=20)
+    assert (len(sites), has_peak.shape) == (0, (0, 2))
+    assert len(tile_peaks([], SIZES, length=100, stride=10)) == 0
 
 
 def test_a_site_that_would_leave_its_chromosome_is_moved_inside():
@@ -73,6 +144,29 @@ def test_a_peak_shorter_than_a_tile_makes_those_that_hold_its_midpoint():
         ("chr1", 90),
         ("chr1", 100),
     ]
+
+
+@pytest.mark.parametrize(("length", "stride"), [(40, 10), (21, 8)])
+def test_many_peaks_are_tiled_as_one_by_one(length, stride):
+    rng = np.random.default_rng(length)
+    peaks = [
+        Interval(chrom, start, min(start + int(rng.integers(1, 90)), SIZES[chrom]))
+        for chrom, count in (("chr2", 2), ("chr1", 6))
+        for start in rng.integers(0, SIZES[chrom], count).tolist()
+    ]
+
+    def marks(peak, start):
+        if len(peak) < length:
+            return start <= (peak.start + peak.end) // 2 < start + length
+        return 2 * (min(peak.end, start + length) - max(peak.start, start)) >= length
+
+    expected = [
+        (chrom, start)
+        for chrom, size in SIZES.items()
+        for start in range(0, size - length + 1, stride)
+        if any(peak.chrom == chrom and marks(peak, start) for peak in peaks)
+    ]
+    assert places(tile_peaks(peaks, SIZES, length=length, stride=stride)) == expected
 
 
 def sites_at(*starts, length=50):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import yaml
@@ -18,6 +20,7 @@ from genograph.genome.sites import SITE_KINDS, Sites
 from genograph.genome.splits import TRAIN
 from genograph.predict import predict
 from genograph.prepare import prepare, sites
+from genograph.store import MANIFEST, write_json
 from genograph.train import train
 from tests.tiny import write_fasta
 
@@ -89,6 +92,16 @@ def test_a_store_of_peaks_has_a_site_for_each_with_the_tracks_that_have_it(world
     assert store.signals("accessibility")[:4].tolist() == [[1, 0], [0, 1], [1, 0], [0, 1]]
     assert len(store.bins) == sum(len(range(100, size - 100, EVERY)) // 2 for size in SIZES.values())
     assert len(store.nodes) == len(store.bins)
+
+
+def test_a_store_of_peaks_that_were_merged_by_other_weights_is_built_anew(world, caplog):
+    path = open_store(world, "seed=1").path
+    manifest = json.loads((path / MANIFEST).read_text())
+    del manifest["recipe"]["merged as Basset does"]
+    write_json(path / MANIFEST, manifest)
+    caplog.set_level("INFO", logger="genograph")
+    open_store(world, "seed=1")
+    assert "merged as Basset does: None -> True" in caplog.text
 
 
 def test_negatives_are_of_no_track_and_touch_no_peak(world):
