@@ -83,7 +83,7 @@ def ablate(
     judged = [_judged(fold) for fold in folds]
     folder.mkdir(parents=True, exist_ok=True)
     with claimed(folder, config, sources_of(arms), runs):
-        findings = [[*audit(fold), *_leaks_of_arms(arms, fold), *each] for fold, each in zip(folds, kept, strict=True)]
+        findings = [[*_audited(arms, fold), *each] for fold, each in zip(folds, kept, strict=True)]
         write(folder / "audit.json", json.dumps([[asdict(each) for each in fold] for fold in findings], indent=2))
         _refuse_leaks(findings, config)
     failed = _work_off(runs, judged, folder, launcher=launcher, workers=workers or cores())
@@ -143,19 +143,23 @@ def _judged(fold: Experiment) -> Judged:
     return judged
 
 
-def _leaks_of_arms(arms: Sequence[Arm], fold: Experiment) -> list[Finding]:
-    """The leaks of arms that read other contacts or windows than the reference; what controls do leaks nothing."""
-    leaks = []
+def _audited(arms: Sequence[Arm], fold: Experiment) -> list[Finding]:
+    """What the audit finds of the reference, and of arms that read other contacts or windows what is worse there.
+
+    What controls do leaks nothing.
+    """
+    own = audit(fold)
+    is_fine, findings = {each.check for each in own if each.status == "ok"}, [*own]
     for arm in arms:
         if (arm.name in ARMS and arm.name != "other_contacts") or not _reads_otherwise(arm.config, arms[0].config):
             continue
         found = audit(Experiment.open(of_fold(arm.config, fold)))
-        leaks += [
+        findings += [
             replace(each, arm=arm.name, message=f"In arm '{arm.name}': {each.message}")
             for each in found
-            if each.status == "leak"
+            if each.status == "leak" or (each.status == "note" and each.check in is_fine)
         ]
-    return leaks
+    return findings
 
 
 def _reads_otherwise(config: Config, reference: Config) -> bool:

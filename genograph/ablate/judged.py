@@ -46,7 +46,8 @@ class Judged:
         """Targets, blocks and strata of the bins or genes; what is masked or missing is NaN, and in no stratum."""
         target = self.of_predictions(self._measured)
         place = np.where(self._first_bin >= 0, self._first_bin, self.bins[0])
-        strata = {"contacts": self._contacts(place), **self._distance(place), "signal": _quarters(_mean(target))}
+        start = np.where(self._first_base >= 0, self._first_base, self.bins[0])
+        strata = {"contacts": self._contacts(start), **self._distance(start), "signal": _quarters(_mean(target))}
         is_judged = np.isfinite(target).any(axis=1)
         return Points(
             target, self._block(place), {name: np.where(is_judged, level, -1) for name, level in strata.items()}
@@ -95,6 +96,16 @@ class Judged:
         first = np.full(len(self._genes.genes), -1, dtype=np.int64)
         first[self._genes.gene[::-1]] = self.bins[self._genes.row[::-1]]
         return first
+
+    @cached_property
+    def _first_base(self) -> np.ndarray:
+        """(points,) number of the bin that is read first of a point: of a gene on the minus strand its last one."""
+        if self._genes is None:
+            return self.bins
+        start, genes = self._first_bin.copy(), self._genes
+        on_minus = genes.genes.strand[genes.gene] == "-"
+        start[genes.gene[on_minus]] = self.bins[genes.row[on_minus]]
+        return start
 
     def _block(self, place: np.ndarray) -> np.ndarray:
         """Every run of held-out bins in equal parts, as many as are no shorter than a block: (points,)."""

@@ -23,6 +23,8 @@ from genograph.ablate.simple_predictors import simple_scores
 from genograph.assays.assay import ASSAYS
 from genograph.atomic import replacing
 from genograph.audit import Finding
+from genograph.audit.checks import LABEL_R
+from genograph.audit.likeness import excess
 from genograph.checkpoint import PACKAGES
 from genograph.config import Config
 from genograph.experiment import Experiment
@@ -114,7 +116,7 @@ def write_summary(
     outcomes = {assay: outcome(folds, runs, flat, assay, left_behind) for assay in config.model.heads}
     same = dict.fromkeys(finding.message for finding in flat if finding.check == CHANGES_NOTHING)
     for each in outcomes.values():
-        each.verdict.warnings.extend([*training_warning(best), *same])
+        each.verdict.warnings.extend([*training_warning(best), *same, *_joining_likes(flat)])
         each.verdict.reasons.extend(
             f"a leak was allowed, scores may be too high: {told}" for told in _allowed(config, flat)
         )
@@ -167,6 +169,20 @@ def _behind(tables: Mapping[str, pd.DataFrame]) -> list[str]:
         f"no arm reaches the {row.baseline}, r {row.r:.3f}; the best has {best:.3f}. Look at the model before the arms."
         for row in ahead.itertuples()
     ]
+
+
+def _joining_likes(findings: Sequence[Finding]) -> list[str]:
+    """A line for each arm whose contacts join like labels more than maps do; all controls would lose that."""
+    lines = {}
+    for each in findings:
+        likes = {name: r for name, r in excess(each.values).items() if r > LABEL_R}
+        if likes:
+            most, arm = max(likes, key=likes.__getitem__), each.arm or REFERENCE
+            lines[arm] = (
+                f"contacts of {arm} join nodes with like labels, r {likes[most]:.2f} above that of nodes as far apart "
+                f"({most}). If they were made from the tracks, what they bring is no prediction."
+            )
+    return list(lines.values())
 
 
 def _allowed(config: Config, findings: Sequence[Finding]) -> list[str]:

@@ -21,12 +21,13 @@ from genograph.audit.exposure import (
     strangers,
 )
 from genograph.audit.finding import MASK, Finding, greatest, not_applicable
-from genograph.audit.likeness import likeness
+from genograph.audit.likeness import excess, likeness
 from genograph.audit.predictors import degree_predicts, features_predict, layout_predicts, mask_predicts
 from genograph.audit.shortcuts import (
     counted,
     in_candidates,
     label_correlation,
+    mean_of,
     named_by_level,
     signal_ratio,
     unmeasured,
@@ -40,11 +41,12 @@ from genograph.nn.model import GenomeModel
 from genograph.seen_before import seen_before
 from genograph.splits import groups_of
 
-TILE = 16  # bins whose minimizers are sought together
+TILE = 512  # bp whose minimizers, about 20, are sought together, in whole bins
 COPIED = 0.5  # share of a tile's minimizers found in training sequence, above which it is a copy
 MAX_COPIED = 0.05  # share of the held-out sequence
 LABEL_R = 0.3  # between degree and label, or by which labels that edges join are more alike than others
 ALIKE = (0.5, 2.0)  # signal of masked bins over that of the others
+MANY_TRACKS = 0.1  # of an assay's, whose signal differs
 MUCH_SIGNAL, FEW_BINS = 0.9, 0.2  # that candidates hold
 
 HOLD_OUT = "Hold out whole chromosomes, or set batch.partners=0."
@@ -144,7 +146,7 @@ def duplicate_sequence(experiment: Experiment) -> Finding:
     See `genograph.audit.sketch`. What is masked is not judged, and what no window shows is not trained on.
     """
     name, store = "duplicate_sequence", experiment.store
-    size = TILE * store.bins.bin_size
+    size = max(TILE // store.bins.bin_size, 1) * store.bins.bin_size
     split = experiment.split_of_bin
     held_out = [stretch for code in (VALID, TEST) for stretch in runs(split == code, store.bins)]
     is_trained = bins_shown(next(_datasets(experiment))[1])
@@ -183,12 +185,17 @@ def masked_bins_scored(experiment: Experiment) -> Finding:
     count = int(is_masked.sum())
     if not count:
         return Finding(name, "ok", 0, "No bin that the contact map masks enters loss or metrics.")
-    ratios = signal_ratio(experiment, scored[is_masked], scored[~is_masked])
-    differs = any(ratio < ALIKE[0] or ratio > ALIKE[1] for ratio in ratios.values())
-    listed = ", ".join(f"{assay} {ratio:.2f}" for assay, ratio in ratios.items())
+    of_tracks = signal_ratio(experiment, scored[is_masked], scored[~is_masked])
+    ratios = {assay: mean_of([each]) for assay, each in of_tracks.items()}
+    apart = {f"{assay}.apart": float(np.mean(_is_apart(each))) for assay, each in of_tracks.items()}
+    differs = any(map(_is_apart, ratios.values())) or any(share > MANY_TRACKS for share in apart.values())
+    listed = ", ".join(
+        f"{assay} {ratio:.2f} ({apart[f'{assay}.apart']:.0%} of tracks below {ALIKE[0]} or above {ALIKE[1]})"
+        for assay, ratio in ratios.items()
+    )
     message = f"{count} bins that the contact map masks are scored; their signal over that of others: {listed}."
     judged = int(store.contacts.masked[store.node_of_bin[counted(experiment, "test")]].sum())
-    values = ratios | {"judged": float(judged)}
+    values = ratios | apart | {"judged": float(judged)}
     return Finding(name, "leak" if differs else "note", count, f"{message} {MASK}", values)
 
 
@@ -204,8 +211,7 @@ def edges_depend_on_label(experiment: Experiment) -> Finding:
     for level in (number for number, graph in enumerate(experiment.levels) if graph.contact_types):
         of_degree |= named_by_level(level, label_correlation(experiment, level))
         ends |= named_by_level(level, likeness(experiment, level))
-    parts = [key.removesuffix(".edges") for key in ends if key.endswith(".edges")]
-    beyond = {part: ends[f"{part}.edges"] - ends[f"{part}.others"] for part in parts}
+    beyond = excess(ends)
     foul = sum(abs(r) > LABEL_R for r in of_degree.values()) + sum(r > LABEL_R for r in beyond.values())
     message = f"Greatest correlation of degree and label over training nodes: {greatest(of_degree, key=abs)}."
     message += f" Greatest excess of r of the labels that edges join over others as far apart: {greatest(beyond)}."
@@ -247,6 +253,11 @@ CHECKS: dict[str, Callable[[Experiment], Finding]] = {
         split_sizes,
     )
 }
+
+
+def _is_apart(ratio: np.ndarray | float) -> np.ndarray:
+    """Where a signal is another than that it is compared with; not where it is NaN."""
+    return (np.asarray(ratio) < ALIKE[0]) | (np.asarray(ratio) > ALIKE[1])
 
 
 def _model(experiment: Experiment) -> GenomeModel:

@@ -6,6 +6,8 @@ as from loops between peaks of the track to be predicted, they are alike by cons
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from genograph.assays.assay import ASSAYS
@@ -45,6 +47,12 @@ def likeness(experiment: Experiment, level: int = 0) -> dict[str, float]:
             for row, name in enumerate(("edges", "others")):
                 values[f"{assay}.{part}.{name}"] = mean_of([np.full(1, np.nan), *(each[row] for each in found)])
     return values
+
+
+def excess(values: Mapping[str, float]) -> dict[str, float]:
+    """How much more alike labels are that edges join than those of others as far apart: by `<assay>.<part>`."""
+    parts = [key.removesuffix(".edges") for key in values if key.endswith(".edges")]
+    return {part: values[f"{part}.edges"] - values[f"{part}.others"] for part in parts}
 
 
 def _pairs(experiment: Experiment, level: int, rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -112,8 +112,8 @@ def named_by_level(level: int, values: Mapping[str, float]) -> dict[str, float]:
     return {f"level{level}.{name}" if level else name: value for name, value in values.items()}
 
 
-def signal_ratio(experiment: Experiment, bins: np.ndarray, others: np.ndarray) -> dict[str, float]:
-    """Mean signal of some bins over that of others: for each assay the mean over its tracks, NaN where undefined."""
+def signal_ratio(experiment: Experiment, bins: np.ndarray, others: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean signal of some bins over that of others: for each assay (tracks,), NaN where undefined."""
     ratios = {}
     for assay in experiment.targets:
         here, there = (
@@ -122,7 +122,7 @@ def signal_ratio(experiment: Experiment, bins: np.ndarray, others: np.ndarray) -
             )
             for rows in (drawn(bins), drawn(others))
         )
-        ratios[assay] = mean_of([np.divide(here, there, out=np.full(len(here), np.nan), where=there > 0)])
+        ratios[assay] = np.divide(here, there, out=np.full(len(here), np.nan), where=there > 0)
     return ratios
 
 

@@ -19,11 +19,13 @@ import pytest
 
 from genograph import cli
 from genograph.ablate import RunsFailed, ablate, ablation
+from genograph.ablate.arms import make_arms
 from genograph.ablate.grid import PREDICTIONS, SCRATCH, finish
 from genograph.ablate.launchers import LAUNCHERS
-from genograph.audit import audit
+from genograph.audit import Finding, audit
 from genograph.config import load_config
 from genograph.errors import InputError
+from genograph.experiment import Experiment
 from tests.maps import write_map
 from tests.tiny import SIZES, write_bigwig, write_world
 
@@ -330,6 +332,18 @@ def test_an_arm_of_ones_own_that_leaks_is_refused_too(hiding_world, tmp_path):
         InputError, match=r"found 2 leaks, nothing was trained\. masked_bins_scored: In arm 'unmasked': "
     ):
         ablate(load_config(hiding_world, [arms, "ablation.seeds=1"]), tmp_path)
+
+
+def test_what_is_worse_in_an_arm_of_ones_own_than_in_the_reference_is_told(world, monkeypatch):
+    def found(experiment):
+        is_arm = experiment.config.graph.edges[1].options["top_k"] == 1
+        return [Finding("a", "note" if is_arm else "ok", 1, "A."), Finding("b", "note", 1, "B.")]
+
+    monkeypatch.setattr(ablation, "audit", found)
+    config = load_config(world, ["ablation.arms=[{name: few, set: [graph.edges.1.top_k=1]}]"])
+    findings = ablation._audited(make_arms(config), Experiment.open(config))
+    told = [("a", "", "A."), ("b", "", "B."), ("a", "few", "In arm 'few': A.")]
+    assert [(each.check, each.arm, each.message) for each in findings] == told
 
 
 def test_an_allowed_leak_goes_on_and_the_report_shows_the_reason(hiding_world, tmp_path):

@@ -136,6 +136,17 @@ def test_contacts_are_counted_by_the_edges_of_the_node_that_are_not_linear(judge
     assert each.labels()["contacts"] == ["no contact", "1 or 2", "3 to 5", "6 or more"]
 
 
+def test_the_contacts_of_a_gene_are_those_of_the_node_of_its_tss(judged):
+    each = judged("coverage", "genes")
+    genes, graph, store = each.experiment.store.genes, each.experiment.graph, each.experiment.store
+    here = np.flatnonzero(genes.chrom == "chrC")
+    base = np.where(genes.strand == "-", genes.end - 1, genes.start)[here]
+    first, degree = store.bins.offsets[list(store.bins.chroms).index("chrC")], graph.degree("hic")
+    of_tss, of_left = (degree[store.node_of_bin[first + at // BIN]] for at in (base, genes.start[here]))
+    assert (of_tss != of_left).any()
+    np.testing.assert_array_equal(each.points.strata["contacts"][here], np.digitize(of_tss, (1, 3, 6)))
+
+
 def test_the_distance_is_that_to_the_nearest_element_outside_the_node(judged, tmp_path):
     bed = tmp_path / "elements.bed"
     bed.write_text("chrC\t10000\t10400\n")

@@ -181,6 +181,18 @@ def test_the_dose_response_ends_with_the_whole_map():
     assert summary._dose(arms[:2].assign(low=0.0, high=1.0)).empty
 
 
+def test_contacts_that_join_like_labels_are_warned_of_as_no_control_would_tell():
+    values = {"coverage.held_out.edges": 0.6, "coverage.held_out.others": 0.25, "coverage.train.edges": np.nan}
+    findings = [
+        Finding("edges_depend_on_label", "note", 1, ".", values | {"coverage.train.others": 0.1}, arm="hichip"),
+        Finding("edges_depend_on_label", "ok", 0, ".", {"coverage.train.edges": 0.3, "coverage.train.others": 0.1}),
+    ]
+    assert summary._joining_likes(findings) == [
+        "contacts of hichip join nodes with like labels, r 0.35 above that of nodes as far apart "
+        "(coverage.held_out). If they were made from the tracks, what they bring is no prediction."
+    ]
+
+
 def test_the_audit_table_has_the_worst_fold_of_each_check_and_says_what_was_allowed():
     def finding(check, status, count):
         return Finding(check, status, count, f"{check} {count}.")

@@ -121,6 +121,17 @@ def test_copies_are_a_note_and_above_5_percent_of_the_held_out_sequence_a_leak(c
     assert finding.values == {"share": count / ((187 + 125) * 128)}
 
 
+def test_short_copies_are_found_such_as_insertion_sequences(opened):
+    experiment = opened()
+    codes = np.random.default_rng(0).integers(0, 4, sum(tiny.SIZES.values())).astype(np.uint8)
+    for place in (40_000 + 700, 64_000 + 2000):  # of 768 bp, astride tiles
+        codes[place : place + 768] = codes[:768]
+    np.save(experiment.store.path / "codes.npy", codes)
+    finding = CHECKS["duplicate_sequence"](experiment)
+    assert finding.status == "note"
+    assert 2 * 512 <= finding.count <= 2 * 3 * 512
+
+
 def with_copies(experiment, *places):
     """Random sequence, of which 2,048 bp of chrA stand at some other places too, counted over the whole genome."""
     codes = np.random.default_rng(0).integers(0, 4, sum(tiny.SIZES.values())).astype(np.uint8)
@@ -182,7 +193,21 @@ def test_masked_bins_that_are_scored_leak_with_half_or_twice_the_signal(factor, 
     finding = CHECKS["masked_bins_scored"](experiment)
     assert (finding.status, finding.count) == (status, MASKED_BINS)
     ratios = {"coverage": factor, "expression": 1.0, "methylation": 1.0}
-    assert finding.values == pytest.approx(ratios | {"judged": 0.0})  # the masked node is of training
+    apart = {"coverage.apart": float(status == "leak"), "expression.apart": 0.0, "methylation.apart": 0.0}
+    assert finding.values == pytest.approx(ratios | apart | {"judged": 0.0})  # the masked node is of training
+
+
+def test_one_track_whose_masked_bins_differ_leaks_though_the_mean_over_tracks_does_not(opened):
+    experiment = opened("contacts.mask=false")
+    set_all_signals(experiment, 1.0)
+    is_masked = experiment.store.contacts.masked[experiment.store.node_of_bin]
+    both = np.ones((len(is_masked), 2), dtype=np.float32)
+    both[is_masked] = [0.0, 1.8]
+    np.save(experiment.store.path / "signals" / "expression.npy", both)
+    finding = CHECKS["masked_bins_scored"](experiment)
+    assert finding.status == "leak"
+    assert finding.values["expression"] == pytest.approx(0.9)
+    assert finding.values["expression.apart"] == 0.5
 
 
 def test_masked_bins_that_are_judged_are_those_of_the_test_split(opened):
