@@ -1,7 +1,8 @@
 """The params JSON of Basenji and Baskerville as a config: model, augmentation and training, without data.
 
 What genograph's blocks cannot do is refused by name, and what they leave out is logged: a model that is read is the
-model that was meant. Blocks are those of Kelley 2020 (PLoS Computational Biology 16:e1008050).
+model that was meant. Blocks are those of Kelley 2020 (PLoS Computational Biology 16:e1008050). What a JSON leaves
+out is what Basenji and Baskerville make of that (their trainer.py and blocks.py), never a default of genograph.
 """
 
 from __future__ import annotations
@@ -42,16 +43,13 @@ class _Keys:
             raise InputError(f"{self.where}.{key}: a number is needed; got {value!r}.")
         return value
 
-    def numbers(self, **names: str) -> dict[str, Any]:
-        """Those keys that are given, by the name that genograph has for them."""
-        return {name: self.number(key) for key, name in names.items() if key in self.rest}
-
     def only(self, key: str, *allowed: Any, default: Any) -> Any:
-        """A key that can have these values and no others."""
+        """A key that can have these values and no others; `default` is what it is where it is left out."""
+        found = "got" if key in self.rest else "left out, it is"
         value = self.take(key, default)
         if value not in allowed:
             known = " or ".join(json.dumps(each) for each in allowed)
-            raise InputError(f"{self.where}.{key}: genograph has {known} only; got {json.dumps(value)}.")
+            raise InputError(f"{self.where}.{key}: genograph has {known} only; {found} {json.dumps(value)}.")
         return value
 
     def leave_out(self, key: str, why: str) -> None:
@@ -92,7 +90,7 @@ def read_params(path: str | Path) -> dict[str, Any]:
     heads = _read_head(model, train)
     model.leave_out("l2_scale", "weights are not drawn to zero; training.weight_decay can do so")
     model.done()
-    batch = {"window": window, "crop": crop} | train.numbers(batch_size="size")
+    batch = {"window": window, "crop": crop, "size": train.number("batch_size")}
     return {
         "name": re.sub(r"[^\w.+-]", "_", path.stem),
         "source": f"the params file {path.name}",
@@ -100,7 +98,7 @@ def read_params(path: str | Path) -> dict[str, Any]:
         "batch": batch,
         "augment": augment,
         "model": {"encoder": encoder, "processor": processor, "trunk": trunk, "heads": heads},
-        "training": _read_training(train),
+        "training": _read_training(train, is_bce="accessibility" in heads),
     }
 
 
@@ -125,7 +123,7 @@ def _read_trunk(model: _Keys) -> tuple[dict[str, Any], list[dict[str, Any]], dic
         elif name == "dilated_residual":
             processor.append({"name": "dilated"} | _dilated(keys) | {"activation": activation})
         else:
-            convs.append(_tower(keys) if name == "conv_tower" else _conv(keys))
+            convs.append(_tower(keys) if name == "conv_tower" else _conv(keys, 15 if name == "conv_dna" else 1))
         keys.only("activation", activation, default=activation)
         keys.only("norm_type", "batch", default="batch")
         keys.done()
@@ -152,13 +150,13 @@ def _read_in_common(model: _Keys) -> str:
         model.only("batch_norm", True, default=None)
     else:
         model.only("norm_type", "batch", default=None)
-    model.only("bn_momentum", 0.9, default=0.9)
+    model.only("bn_momentum", 0.9, default=0.99)
     model.only("kernel_initializer", "he_normal", default="he_normal")
     return activation
 
 
-def _conv(keys: _Keys) -> dict[str, Any]:
-    return {"filters": [keys.number("filters")], **_convolution(keys)}
+def _conv(keys: _Keys, kernel: int) -> dict[str, Any]:
+    return {"filters": [keys.number("filters")], **_convolution(keys, kernel)}
 
 
 def _tower(keys: _Keys) -> dict[str, Any]:
@@ -168,14 +166,14 @@ def _tower(keys: _Keys) -> dict[str, Any]:
         end = keys.number("filters_end")
         growth = (end / width) ** (1 / (repeat - 1)) if repeat > 1 else 1.0
     else:
-        growth = keys.number("filters_mult", 1.0)
+        growth = keys.number("filters_mult")
     widths = [round(width * growth**step / divisor) * divisor for step in range(repeat)]
-    return {"filters": widths, **_convolution(keys)}
+    return {"filters": widths, **_convolution(keys, 1)}
 
 
-def _convolution(keys: _Keys) -> dict[str, Any]:
+def _convolution(keys: _Keys, kernel: int) -> dict[str, Any]:
     return {
-        "kernel": keys.number("kernel_size", 1),
+        "kernel": keys.number("kernel_size", kernel),
         "pool": keys.number("pool_size", 1),
         "dropout": keys.number("dropout", 0.0),
     }
@@ -209,29 +207,31 @@ def _read_head(model: _Keys, train: _Keys) -> dict[str, dict[str, Any]]:
     if loss == "bce":
         return {"accessibility": {"tracks": tracks, "loss": "bce"}}
     if loss == "poisson_mn":
-        train.only("total_weight", 0.2, default=None)
+        train.only("total_weight", 0.2, default=1)
     return {"coverage": {"tracks": tracks, "loss": "poisson_multinomial" if loss == "poisson_mn" else "poisson"}}
 
 
-def _read_training(train: _Keys) -> dict[str, Any]:
+def _read_training(train: _Keys, *, is_bce: bool) -> dict[str, Any]:
+    """Optimiser and epochs. What is watched is that of Basenji's `fit_keras`: its own loop, r + R2 / 4, is not here."""
     optimizer = train.only("optimizer", "sgd", "adam", default="sgd")
-    betas = {"momentum": "momentum"} if optimizer == "sgd" else {"adam_beta1": "momentum", "adam_beta2": "beta2"}
+    if optimizer == "sgd":
+        betas = {"momentum": train.number("momentum", 0.99)}
+    else:
+        betas = {"momentum": train.number("adam_beta1", 0.9), "beta2": train.number("adam_beta2", 0.999)}
     clips = [key for key in ("clip_norm", "global_clipnorm") if key in train.rest]
     if len(clips) > 1:
         raise InputError(f"{train.where}: clip_norm and global_clipnorm are one or the other in genograph.")
     training = {
         "optimizer": optimizer,
-        "learning_rate": train.number("learning_rate"),
+        "learning_rate": train.number("learning_rate", 0.01),
+        **betas,
         "clip": "global" if clips == ["global_clipnorm"] else "per_variable",
-        **train.numbers(
-            **betas,
-            clip_norm="clip_norm",
-            global_clipnorm="clip_norm",
-            patience="patience",
-            warmup_steps="warmup",
-            train_epochs_min="min_epochs",
-            train_epochs_max="max_epochs",
-        ),
+        "clip_norm": train.number(clips[0]) if clips else None,
+        "warmup": train.number("warmup_steps", 0),
+        "patience": train.number("patience", 20),
+        "min_epochs": train.number("train_epochs_min", 1),
+        "max_epochs": train.number("train_epochs_max", 10_000),
+        "monitor": "loss" if is_bce else "pearsonr",
     }
     train.leave_out("shuffle_buffer", "every epoch shuffles all windows")
     train.leave_out("train_epochs", "Basenji reads train_epochs_min and train_epochs_max only")

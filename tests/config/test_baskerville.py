@@ -121,8 +121,10 @@ def test_a_params_file_gives_the_published_model(params, total, trainable, recep
 def test_a_params_file_is_the_shipped_config(params, shipped, tmp_path, pytestconfig):
     ours = load_config(pytestconfig.rootpath / "configs" / f"{shipped}.yaml")
     read = load(params, tmp_path)
-    for section in ("bins", "batch", "augment", "training"):
+    for section in ("bins", "batch", "augment"):
         assert getattr(read, section) == getattr(ours, section), section
+    # Shipped configs end after 100 epochs at the latest, as others of genograph.
+    assert read.training == ours.training.model_copy(update={"max_epochs": 10_000})
     with torch.device("meta"):
         nets = [build_model(each.model, bin_size=128, edge_dim=2, tracks={}) for each in (read, ours)]
     for part in ("encoder", "processor", "trunk"):
@@ -152,10 +154,37 @@ def test_all_that_trains_a_model_is_taken_over(tmp_path):
     assert config.model.heads == {"coverage": {"tracks": 3, "loss": "poisson_multinomial"}}
 
 
-def test_peaks_are_an_accessibility_head(tmp_path):
+def test_what_a_params_file_leaves_out_is_basenjis_default(tmp_path):
+    left_out = ("optimizer", "learning_rate", "momentum", "patience", "loss", "clip_norm")
+    params = changed(SMALL, ["train"], **dict.fromkeys(left_out))
+    params = changed(params, ["model"], augment_rc=None, augment_shift=None)
+    params = changed(params, ["model", "trunk", 0], name="conv_dna", kernel_size=None)
+    params = changed(params, ["model", "trunk", 2], kernel_size=None, dropout=None)
+    config = load(changed(params, ["model", "trunk", 1], repeat=None, kernel_size=None, pool_size=32), tmp_path)
+    training = config.training
+    assert (training.optimizer, training.learning_rate, training.momentum) == ("sgd", 0.01, 0.99)
+    assert (training.patience, training.min_epochs, training.max_epochs) == (20, 1, 10_000)
+    assert (training.clip_norm, training.warmup, training.monitor) == (None, 0, "pearsonr")
+    assert (config.augment.reverse_complement, config.augment.shift) == (False, 0)
+    first, tower = config.model.encoder.options["blocks"]
+    assert (first["kernel"], tower["kernel"], tower["filters"]) == (15, 1, [64])
+    dilated = config.model.processor[0].options
+    assert (dilated["kernel"], dilated["dropout"]) == (3, 0)
+    assert config.model.heads == {"coverage": {"tracks": 3, "loss": "poisson"}}
+
+
+def test_betas_that_are_left_out_are_basenjis(tmp_path):
+    training = load(changed(SMALL, ["train"], optimizer="adam", momentum=None), tmp_path).training
+    assert (training.momentum, training.beta2) == (0.9, 0.999)
+    assert {"momentum", "beta2"} <= training.model_fields_set
+
+
+def test_peaks_are_an_accessibility_head_that_is_watched_by_its_loss(tmp_path):
     params = changed(SMALL, ["train"], loss="bce")
     params = changed(params, ["model", "head_human"], activation="sigmoid")
-    assert load(params, tmp_path).model.heads == {"accessibility": {"tracks": 3, "loss": "bce"}}
+    config = load(params, tmp_path)
+    assert config.model.heads == {"accessibility": {"tracks": 3, "loss": "bce"}}
+    assert config.training.monitor == "loss"
 
 
 def test_overrides_complete_a_params_file(tmp_path):
@@ -218,13 +247,17 @@ def test_what_is_left_out_is_told(tmp_path, caplog):
         (["model"], {"activation": None}, "model.activation: genograph has"),
         (["model"], {"batch_norm": False}, "model.batch_norm"),
         (["model"], {"kernel_initializer": "lecun_normal"}, "model.kernel_initializer"),
-        (["model"], {"bn_momentum": 0.99}, "model.bn_momentum"),
+        (["model"], {"bn_momentum": 0.99}, "model.bn_momentum: genograph has 0.9 only; got 0.99."),
+        (["model"], {"bn_momentum": None}, "model.bn_momentum: genograph has 0.9 only; left out, it is 0.99"),
+        (["model", "trunk", 1], {"filters_mult": None}, r"trunk\[1\].filters_mult: a number is needed; got None"),
+        (["train"], {"batch_size": None}, "train.batch_size: a number is needed; got None"),
         (["model"], {"seq_length": 131_073}, "a multiple of 128"),
         (["model"], {"target_length": 1000}, "model.target_length: genograph has 1024"),
         (["model"], {"head_mouse": {"name": "final", "units": 2}}, "one head; got head_human, head_mouse"),
         (["model", "head_human"], {"units": None}, "head_human.units: a number is needed; got None"),
         (["model", "head_human"], {"activation": "linear"}, "head_human.activation"),
         (["train"], {"loss": "mse"}, "train.loss"),
+        (["train"], {"loss": "poisson_mn"}, "train.total_weight: genograph has 0.2 only; left out, it is 1"),
         (["train"], {"loss": "poisson_mn", "total_weight": 1}, r"train.total_weight: genograph has 0.2 only; got 1"),
         (["train"], {"optimiser": "adam"}, "'optimiser' is nothing that genograph can do. Did you mean 'optimizer'"),
         (["train"], {"global_clipnorm": 1}, "one or the other"),
