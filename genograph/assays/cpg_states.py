@@ -133,10 +133,8 @@ class _Placer:
         """Key, methylated reads and coverage of the sites of one chromosome that are CpGs."""
         position = sites["position"].to_numpy(dtype=np.int64)
         self._check_inside(chrom, position)
-        position = position - (sites["strand"] == "-").to_numpy() if "strand" in sites else position
-        is_cpg = np.ones(len(position), dtype=bool)
-        if self.codes is not None:
-            position, is_cpg = self._on_cpg(chrom, position)
+        is_minus = (sites["strand"] == "-").to_numpy() if "strand" in sites else np.zeros(len(position), dtype=bool)
+        position, is_cpg = self._on_cpg(chrom, position, is_minus)
         self._sites += len(is_cpg)
         self._elsewhere += np.count_nonzero(~is_cpg)
         key = (self._index[chrom] << _BITS) + position
@@ -158,13 +156,21 @@ class _Placer:
                 f"{file.name}, {name}: {self._elsewhere:,} of {self._sites:,} sites are no CpG of the genome; left out."
             )
 
-    def _on_cpg(self, chrom: str, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Each position, that of a CpG's G moved to its C, and whether there is a CpG; N may be any base."""
-        sequence = self.codes[self._offset[chrom] : self._offset[chrom] + self.sizes[chrom]]  # pyright: ignore[reportOptionalSubscript]
-        last = len(sequence) - 1
-        position = position - ((sequence[position] == _G) & (sequence[np.maximum(position - 1, 0)] == _C))
-        here, behind = sequence[position], sequence[np.minimum(position + 1, last)]
-        return position, np.isin(here, (_C, N)) & np.isin(behind, (_G, N)) & (position < last)
+    def _on_cpg(self, chrom: str, position: np.ndarray, is_minus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each position, that of a CpG's G moved to its C, and whether there is a CpG.
+
+        The genome tells which G is one of a CpG; where it is not known, or N, the strand does.
+        """
+        if self.codes is None:
+            position = position - is_minus
+            return position, position >= 0
+        sequence = self.codes[self._offset[chrom] : self._offset[chrom] + self.sizes[chrom]]
+        here, before = sequence[position], sequence[np.maximum(position - 1, 0)]
+        is_second = ((here == _G) & (before == _C)) | ((here == N) & is_minus & np.isin(before, (_C, N)))
+        position = np.where(is_second, position - 1, position)
+        here, behind = sequence[np.maximum(position, 0)], sequence[np.minimum(position + 1, len(sequence) - 1)]
+        is_inside = (position >= 0) & (position < len(sequence) - 1)
+        return position, is_inside & np.isin(here, (_C, N)) & np.isin(behind, (_G, N))
 
     def _check_inside(self, chrom: str, position: np.ndarray) -> None:
         outside = position[(position < 0) | (position >= self.sizes[chrom])]

@@ -63,6 +63,26 @@ def test_strands_are_joined_without_the_sequence_too(tmp_path):
     assert rows(read(tmp_path, report)) == [("chr2", 2, 0.75)] == rows(read(tmp_path, report, codes=CODES))
 
 
+def test_a_cytosine_beside_a_cpg_is_none_of_its_reads(tmp_path):
+    """On the minus strand of CGG the last G is a cytosine of its own."""
+    codes = encode("AACGGAACGAAC" + "CGAT")
+    sites = [(3, "+", 0, 4), (4, "-", 0, 4), (5, "-", 8, 0), (8, "+", 1, 0), (9, "-", 1, 0)]
+    report = "".join(f"2\t{at}\t{strand}\t{yes}\t{no}\tCG\tCGN\n" for at, strand, yes, no in sites)
+    assert rows(read(tmp_path, report, codes=codes)) == [("chr2", 2, 0), ("chr2", 7, 1)]
+
+
+def test_where_bases_are_unknown_the_strand_tells_which_is_the_g(tmp_path):
+    report = "2\t3\t+\t3\t0\tCG\tCGN\n2\t4\t-\t0\t1\tCG\tCGN\n"
+    assert rows(read(tmp_path, report, codes=encode("N" * 16))) == [("chr2", 2, 0.75)]
+
+
+@pytest.mark.parametrize("codes", [None, encode("N" * 16)])
+def test_the_first_base_of_a_chromosome_is_no_g_of_a_cpg(tmp_path, codes):
+    lines = [f"2\t{at}\t+\t1\t0\tCG\tCGN\n" for at in (3, 5, 7, 9)]
+    found = rows(read(tmp_path, "".join([*lines, "1\t1\t-\t1\t0\tCG\tCGN\n"]), codes=codes))
+    assert found == [("chr2", at, 1) for at in (2, 4, 6, 8)]
+
+
 def test_a_bedgraph_that_counts_from_one_as_deepcpgs_do_comes_to_the_same_sites(tmp_path):
     for start in (2, 3):
         text = f"track type=bedGraph\nchr2\t{start}\t{start + 1}\t1\nchr2\t{start + 8}\t{start + 9}\t0\n"
