@@ -102,8 +102,15 @@ def runs_of(variant: Variant, seed: int, folder: Path) -> list[Run]:
 
 def _shared_parts(config: Config) -> list[str]:
     """The parts of a model that have weights, but for the heads."""
-    model = config.model
-    return ["encoder", *(["processor"] if model.processor else []), *(["trunk"] if model.trunk else [])]
+    model, graph = config.model, config.graph
+    has = {
+        "encoder": True,
+        "features": graph.features is not None,
+        "processor": bool(model.processor),
+        "trunk": bool(model.trunk),
+        "placeholder": graph.candidates is not None,
+    }
+    return [part for part, is_there in has.items() if is_there]
 
 
 def _check(config: Config) -> None:

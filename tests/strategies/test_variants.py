@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from genograph.checkpoint import WEIGHTS, begin_with, scaled_as
 from genograph.config import load_config
 from genograph.describe import models
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.strategies.studies import runs_of
 from genograph.strategies.variants import STUDIES
+from genograph.train import train
 
 
 def plan(name, path, folder, *changes):
@@ -91,6 +95,21 @@ def test_pretrained_models_begin_with_all_but_the_heads_of_their_seeds_reference
     assert scratch.config.training.start_from == {}
     assert run.folder == tmp_path / "runs" / "tasks" / "single-pretrained" / "one" / "seed3"
     assert run.config.seed == 3
+
+
+def test_pretrained_models_begin_with_the_references_features_and_placeholder_too(peaks, tmp_path):
+    (tmp_path / "features.tsv").write_text("chrom\tstart\tend\tage\nchr1\t270\t330\t5\nchr1\t1070\t1130\t7\n")
+    (tmp_path / "candidates.bed").write_text("chr1\t0\t50000\nchr2\t0\t24000\nchr3\t0\t24000\n")
+    changes = [f"graph.features={tmp_path / 'features.tsv'}", f"graph.candidates={tmp_path / 'candidates.bed'}"]
+    variant = plan("pretraining", peaks, tmp_path, "training.max_epochs=1", *changes).variants[3]
+    (start,), (run,) = (runs_of(each, 0, tmp_path) for each in (variant.start, variant))
+    assert run.config.training.start_from == dict.fromkeys(("encoder", "features", "placeholder"), start.folder)
+    train(start.config, start.folder)
+    experiment = scaled_as(Experiment.open(run.config), start.folder)
+    model, learned = experiment.model(), load_file(start.folder / WEIGHTS)
+    begin_with(model, run.config.training.start_from, experiment)
+    for name in ("features.weight", "placeholder"):
+        assert torch.equal(model.state_dict()[name], learned[name])
 
 
 def test_pretraining_needs_reference_tracks(peaks, tmp_path):
