@@ -5,7 +5,8 @@
     accuracy_genes.tsv      the same over genes: the mean of the bins that a gene touches, if genes are known
     baselines.tsv           the training mean and a k-mer ridge on the same bins and genes
 
-Masked bins and missing values are in none of them; what is undefined is NaN.
+With `evaluation.annotations` the two tables of `genograph.annotated` stand beside them. Masked bins and missing values
+are in none of them; what is undefined is NaN.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from genograph.assays.assay import ASSAYS
+from genograph.annotated import by_annotation, outputs_of, read_annotations
 from genograph.assays.targets import Target
 from genograph.assays.tfrecord_folder import description_prefix
 from genograph.atomic import making, replacing
@@ -28,9 +29,11 @@ from genograph.baselines import baseline_predictions
 from genograph.checkpoint import load_run, trained_config
 from genograph.config import Config
 from genograph.dataset import WindowDataset
+from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.genome.genes import Genes, gene_bins
-from genograph.metrics import track_accuracy, warn_of_undefined
+from genograph.metrics import POSITIVE, RANKING, track_accuracy, warn_of_undefined
+from genograph.metrics.classification import trapezoid_auprc
 from genograph.nn.model import GenomeModel
 from genograph.predict import predictions, share_predictions
 from genograph.processes import Crew, crew
@@ -43,29 +46,55 @@ class Held:
 
     Attributes:
         targets: Its tracks.
-        ranking: Whether its values are peaks or fractions; see `genograph.metrics.track_accuracy`.
+        ranking: Whether its values are peaks, fractions or classes, of all tracks or (tracks,) of each; see
+            `genograph.metrics.track_accuracy`.
         prediction: (tracks, n)
         target: (tracks, n)
         mask: (tracks, n) True where a value counts.
+        auprc: `steps` for average precision, `trapezoid` for straight lines between points.
     """
 
     targets: list[Target]
-    ranking: bool
+    ranking: bool | np.ndarray
     prediction: np.ndarray
     target: np.ndarray
     mask: np.ndarray
+    auprc: str = "steps"
 
     def accuracy(self, rows: slice = slice(None)) -> pd.DataFrame:
         """The accuracy table, of some bins or all."""
-        return track_accuracy(
-            self.prediction[:, rows],
-            self.target[:, rows],
-            self.mask[:, rows],
-            indices=[target.index for target in self.targets],
-            identifiers=[target.identifier for target in self.targets],
-            descriptions=[target.description for target in self.targets],
-            ranking=self.ranking,
+        return pd.concat([self._accuracy(tracks, rows, ranking) for tracks, ranking in self._alike])
+
+    @property
+    def _alike(self) -> list[tuple[slice, bool]]:
+        """Tracks next to each other that are all ranked, or all not, and which of the two."""
+        ranking = np.broadcast_to(self.ranking, len(self.targets))
+        edges = [0, *np.flatnonzero(np.diff(ranking)) + 1, len(ranking)]
+        return [(slice(first, end), bool(ranking[first])) for first, end in pairwise(edges)]
+
+    def _accuracy(self, tracks: slice, rows: slice, ranking: bool) -> pd.DataFrame:
+        prediction, target, mask = (each[tracks, rows] for each in (self.prediction, self.target, self.mask))
+        table = track_accuracy(
+            prediction,
+            target,
+            mask,
+            indices=[target.index for target in self.targets[tracks]],
+            identifiers=[target.identifier for target in self.targets[tracks]],
+            descriptions=[target.description for target in self.targets[tracks]],
+            ranking=ranking,
         )
+        if ranking and self.auprc == "trapezoid":
+            table["auprc"] = [_trapezoid(*track) for track in zip(prediction, target, mask, strict=True)]
+        return table
+
+    def warn_of_undefined(self, table: pd.DataFrame) -> None:
+        """Log what is NaN in a table of all tracks, but for metrics that a track is not judged by."""
+        for tracks, ranking in self._alike:
+            warn_of_undefined(table.iloc[tracks].drop(columns=[] if ranking else [*RANKING], errors="ignore"))
+
+
+def _trapezoid(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
+    return trapezoid_auprc(np.where(mask & ~np.isnan(target), target >= POSITIVE, np.nan), prediction)
 
 
 @dataclass(frozen=True)
@@ -135,14 +164,18 @@ def evaluate(
     config = config or trained_config(run)
     folders = table_folders(run, out, config, genome)
     if genome is None and config.genomes:
+        if config.evaluation.annotations:
+            raise InputError("evaluation.annotations are of one genome; name it: --genome NAME")
         tables = {name: evaluate(run, out, config=config, genome=name, workers=workers) for name in folders}
         return pd.concat([table.assign(genome=name) for name, table in tables.items()], ignore_index=True)
     folder = folders[genome]
     experiment, model = load_run(run, config, genome)
     windows = experiment.dataset(experiment.config.evaluation.split, model.halo)
+    bins = np.concatenate([np.arange(first, end) for first, end in windows.runs])
+    annotations = read_annotations(experiment, bins)
     with making(folder), crew(folder, workers, partial(_help, run, config, genome)) as member:
         if member.is_first:
-            tables = _tables(experiment, model, windows, member)
+            tables = _tables(experiment, model, windows, bins, annotations, member)
             for name, table in tables.items():
                 with replacing(folder / f"{name}.tsv") as written:
                     table.to_csv(written, sep="\t", index=False, na_rep="nan")
@@ -158,18 +191,25 @@ def _help(run: str | Path, config: Config, genome: str | None, member: Crew) -> 
 
 
 def _tables(
-    experiment: Experiment, model: GenomeModel, windows: WindowDataset, member: Crew
+    experiment: Experiment,
+    model: GenomeModel,
+    windows: WindowDataset,
+    bins: np.ndarray,
+    annotations: dict[str, np.ndarray],
+    member: Crew,
 ) -> dict[str, pd.DataFrame]:
     """Every table, by the name of its file."""
-    bins = np.concatenate([np.arange(first, end) for first, end in windows.runs])
     genes = GeneRows.of(experiment, bins)
     parts = defaultdict(list)
     for assay, held in predict_split(experiment, model, windows, bins, member):
         tables = {"accuracy": held.accuracy(), "accuracy_by_chrom": _by_chrom(experiment.store, bins, held)}
-        warn_of_undefined(tables["accuracy"])
+        held.warn_of_undefined(tables["accuracy"])
         if genes is not None:
             tables["accuracy_genes"] = genes.over(held).accuracy()
         tables["baselines"] = _baselines(experiment, assay, held, bins, genes, member.scratch)
+        if experiment.config.evaluation.annotations:
+            outputs = outputs_of(experiment.config, assay, held.targets)
+            tables |= by_annotation(outputs, held.prediction, held.target, held.mask, annotations)
         for name, table in tables.items():
             parts[name].append(table.assign(assay=assay))
     return {name: pd.concat(each, ignore_index=True) for name, each in parts.items()}
@@ -198,7 +238,8 @@ def table_folders(
 def summarize(folder: str | Path) -> pd.DataFrame:
     """Mean r, Spearman and R2 over the tracks of each assay, for the model and the baselines beside it.
 
-    Where descriptions start with a word such as `CAGE:`, as Basenji's do, each of these is summed up by itself.
+    Where tracks are ranked, as peaks and methylation are, their mean AUROC and AUPRC too. Where descriptions start with
+    a word such as `CAGE:`, as Basenji's do, each of these is summed up by itself.
     """
     tables = [pd.read_csv(Path(folder) / "accuracy.tsv", sep="\t").assign(over="bins", predictor="model")]
     if (Path(folder) / "accuracy_genes.tsv").is_file():
@@ -210,7 +251,8 @@ def summarize(folder: str | Path) -> pd.DataFrame:
     table["experiment"] = table["description"].fillna("").map(description_prefix)
     groups = ["assay", *(["experiment"] if table["experiment"].any() else []), "over"]
     means = table.groupby([*groups, "predictor"], sort=False)
-    return means[["pearsonr", "spearmanr", "r2"]].mean().reset_index().sort_values(groups, kind="stable")
+    ranking = [metric for metric in RANKING if metric in table]
+    return means[["pearsonr", "spearmanr", "r2", *ranking]].mean().reset_index().sort_values(groups, kind="stable")
 
 
 def _baselines(
@@ -253,8 +295,10 @@ def predict_split(
             for kind in ("target", "mask"):
                 by_kind[kind][:, rows] = observed[kind][assay].numpy()[inside].T
     for assay, targets in experiment.targets.items():
-        is_peak = experiment.config.model.heads[assay].get("loss") == "bce"
-        yield assay, Held(targets, is_peak or ASSAYS[assay].kind == "ratio", **arrays[assay])
+        ranking = np.zeros(len(targets), dtype=bool)
+        for output in outputs_of(experiment.config, assay, targets):
+            ranking[output.tracks] = output.is_of_classes
+        yield assay, Held(targets, ranking, **arrays[assay], auprc=experiment.config.evaluation.auprc)
 
 
 def _row_of_bin(store: Store, bins: np.ndarray) -> np.ndarray:

@@ -34,6 +34,7 @@ ORDER = (
     "metrics_table",
     "card",
     "baselines",
+    "annotated",
     "checkpoint",
     "joint",
     "experiment",

@@ -2,7 +2,7 @@
 
 Sections follow the road: genome, tracks, contacts, bins and sites make the store (`genograph.config.data`); splits,
 graph and batch make the batches; model, augment and training make the run. Graph and model are made of components, see
-`genograph.config.graph_and_model`.
+`genograph.config.graph_and_model`; how a run predicts and is judged, `genograph.config.evaluation`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from genograph.config.data import (
     TfrecordsConfig,
     TracksConfig,
 )
+from genograph.config.evaluation import EvaluationConfig, PredictionConfig
 from genograph.config.genomes import OwnConfig, check_together, sections_of
 from genograph.config.graph_and_model import GraphConfig, ModelConfig
 from genograph.errors import InputError, nearest
@@ -112,16 +113,6 @@ class TrainingConfig(Section):
         if (self.schedule == "decay") != (self.decay is not None):
             raise InputError("decay is of schedule: decay, such as 0.975; give both or neither.")
         return self
-
-
-class PredictionConfig(Section):
-    reverse_complement: bool = False  # the mean over both strands
-    shifts: list[int] = Field([0], min_length=1)  # bp: the mean over sequence read so much further on
-
-
-class EvaluationConfig(Section):
-    split: Literal["valid", "test"] = "test"
-    kmer_ridge: int | None = Field(4, ge=1, le=8)  # k of the baseline; None: no baseline
 
 
 class DownloadConfig(Section):

@@ -65,15 +65,20 @@ def _inside(
     return is_inside
 
 
-def accuracy_by_annotation(
-    outputs: Outputs, annotations: Mapping[str, np.ndarray], *, min_sites: int = MIN_SITES
-) -> pd.DataFrame:
+def with_enough_sites(annotations: Mapping[str, np.ndarray], min_sites: int = MIN_SITES) -> dict[str, np.ndarray]:
+    """The annotations that hold so many sites; the others are left out, as in the original, and named in the log."""
+    for name, is_inside in annotations.items():
+        if (count := np.count_nonzero(is_inside)) < min_sites:
+            _LOGGER.warning(f"Annotation '{name}' holds {count} sites, fewer than {min_sites}; left out.")
+    return {name: each for name, each in annotations.items() if np.count_nonzero(each) >= min_sites}
+
+
+def accuracy_by_annotation(outputs: Outputs, annotations: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """The metrics of every output on all sites, called `global`, and on those of each annotation.
 
     Args:
         outputs: Named as in `classification.kind_of`.
         annotations: (sites,) True inside, by name.
-        min_sites: An annotation with fewer is left out, and said so in the log.
 
     Returns:
         Columns `anno metric output value`.
@@ -83,7 +88,7 @@ def accuracy_by_annotation(
     """
     rows = [
         (anno, metric, name, value)
-        for anno, here in _contexts(annotations, min_sites)
+        for anno, here in _contexts(annotations)
         for name, (target, prediction) in outputs.items()
         for metric, value in output_accuracy(name, target[here], prediction[here]).items()
     ]
@@ -91,7 +96,7 @@ def accuracy_by_annotation(
 
 
 def curves_by_annotation(
-    outputs: Outputs, annotations: Mapping[str, np.ndarray], *, min_sites: int = MIN_SITES, num_points: int = 1000
+    outputs: Outputs, annotations: Mapping[str, np.ndarray], *, num_points: int = 1000
 ) -> pd.DataFrame:
     """ROC (x false, y true positive rate) and PR curves (x recall, y precision) of the outputs with two classes.
 
@@ -103,7 +108,7 @@ def curves_by_annotation(
     """
     binary_outputs = [name for name in outputs if kind_of(name) in BINARY]
     frames = []
-    for anno, here in _contexts(annotations, min_sites):
+    for anno, here in _contexts(annotations):
         for name in binary_outputs:
             target, prediction = (values[here] for values in outputs[name])
             for kind in CURVES:
@@ -115,11 +120,7 @@ def curves_by_annotation(
     return table.set_axis(columns, axis=1)[["anno", "curve", "output", "x", "y", "threshold"]]
 
 
-def _contexts(annotations: Mapping[str, np.ndarray], min_sites: int) -> Iterator[tuple[str, np.ndarray | slice]]:
-    """`global`, then each annotation with enough sites, and which sites it holds."""
+def _contexts(annotations: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray | slice]]:
+    """`global`, then each annotation, and which sites it holds."""
     yield GLOBAL, slice(None)
-    for name, is_inside in annotations.items():
-        if is_inside.sum() < min_sites:
-            _LOGGER.warning(f"Annotation '{name}' holds {is_inside.sum()} sites, fewer than {min_sites}; left out.")
-            continue
-        yield name, is_inside
+    yield from annotations.items()

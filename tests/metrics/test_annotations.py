@@ -9,7 +9,7 @@ import pytest
 
 from genograph.assays.cpg_states import read_cells
 from genograph.assays.targets import Target
-from genograph.metrics.annotations import accuracy_by_annotation, annotate, curves_by_annotation
+from genograph.metrics.annotations import accuracy_by_annotation, annotate, curves_by_annotation, with_enough_sites
 
 NAN = np.nan
 
@@ -43,7 +43,7 @@ def sites():
     """Predictions that are right in one annotation and wrong in the other, and one that is missing."""
     label = np.tile([0.0, 1.0], 4)
     score = np.where(np.arange(8) < 4, label, 1 - label) * 0.8 + 0.1
-    annotations = {"right": np.arange(8) < 4, "wrong": np.arange(8) >= 4, "few": np.arange(8) == 0}
+    annotations = {"right": np.arange(8) < 4, "wrong": np.arange(8) >= 4}
     return {"cpg/a": (label, score), "cpg_stats/var": (label / 4, score / 4)}, annotations
 
 
@@ -52,26 +52,24 @@ def values(table, metric, output="cpg/a"):
     return dict(zip(rows["anno"], rows["value"], strict=True))
 
 
-def test_each_annotation_is_judged_on_its_own_sites(sites, caplog):
-    with caplog.at_level(logging.WARNING):
-        table = accuracy_by_annotation(*sites, min_sites=4)
+def test_each_annotation_is_judged_on_its_own_sites(sites):
+    table = accuracy_by_annotation(*sites)
     assert list(table) == ["anno", "metric", "output", "value"]
     assert values(table, "acc") == {"global": 0.5, "right": 1, "wrong": 0}
     assert values(table, "n") == {"global": 8, "right": 4, "wrong": 4}
     assert values(table, "cor", "cpg_stats/var") == pytest.approx({"global": 0, "right": 1, "wrong": -1}, abs=1e-12)
-    assert "Annotation 'few' holds 1 sites, fewer than 4; left out." in caplog.text
 
 
-def test_fewer_than_100_sites_are_too_few(sites):
-    outputs, annotations = sites
-    assert set(accuracy_by_annotation(outputs, annotations)["anno"]) == {"global"}
-    many = {name: (np.tile(target, 25), np.tile(score, 25)) for name, (target, score) in outputs.items()}
-    table = accuracy_by_annotation(many, {name: np.tile(each, 25) for name, each in annotations.items()})
-    assert set(table["anno"]) == {"global", "right", "wrong"}
+def test_fewer_than_100_sites_are_too_few(caplog):
+    annotations = {"enough": np.arange(200) < 100, "few": np.arange(200) < 99}
+    with caplog.at_level(logging.WARNING):
+        assert with_enough_sites(annotations) == {"enough": annotations["enough"]}
+    assert caplog.messages == ["Annotation 'few' holds 99 sites, fewer than 100; left out."]
+    assert [*with_enough_sites(annotations, 99)] == ["enough", "few"]
 
 
 def test_curves_of_annotations_that_differ_differ(sites):
-    table = curves_by_annotation(*sites, min_sites=4)
+    table = curves_by_annotation(*sites)
     assert list(table) == ["anno", "curve", "output", "x", "y", "threshold"]
     assert set(table["output"]) == {"cpg/a"}  # a variance has no classes
     roc = {anno: rows[["x", "y"]].to_numpy().tolist() for anno, rows in table[table["curve"] == "roc"].groupby("anno")}
@@ -85,8 +83,8 @@ def test_curves_of_annotations_that_differ_differ(sites):
 def test_an_annotation_of_one_class_has_metrics_but_no_curve(sites):
     outputs, _ = sites
     methylated = {"methylated": np.tile([False, True], 4)}
-    assert np.isnan(values(accuracy_by_annotation(outputs, methylated, min_sites=1), "auc")["methylated"])
-    assert set(curves_by_annotation(outputs, methylated, min_sites=1)["anno"]) == {"global"}
+    assert np.isnan(values(accuracy_by_annotation(outputs, methylated), "auc")["methylated"])
+    assert set(curves_by_annotation(outputs, methylated)["anno"]) == {"global"}
     label, score = outputs["cpg/a"]
     assert curves_by_annotation({"cpg/a": (label * NAN, score)}, {}).empty
 
