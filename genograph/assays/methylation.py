@@ -63,16 +63,49 @@ def read_methylation(
 def covered_sites(
     target: Target, bins: Bins, *, codes: np.ndarray, aliases: Mapping[str, str], whole_genome: bool = False
 ) -> dict[str, np.ndarray]:
-    """The positions of each chromosome at which a target has a read, ascending; those of `read_methylation`.
+    """The CpGs of each chromosome at which a target has a read, ascending, where `read_methylation` puts them.
 
-    Args and errors are those of `read_methylation`; of `bins` only the chromosomes count.
+    Those of strand `-` are at the G. Where the sequence is N, any site may be a CpG. Others are left out and logged.
+
+    Args and errors are those of `read_methylation`; of `bins` only the chromosomes count. No CpG is an error too.
     """
     parts: dict[str, list[np.ndarray]] = {}
     for chrom, position, counts in _reads(target, bins, codes, aliases=aliases, whole_genome=whole_genome):
         parts.setdefault(chrom, []).append(position[counts[1] > 0])
     found = {chrom: np.unique(np.concatenate(each)) for chrom, each in parts.items()}
     _check_covered(target, any(map(len, found.values())))
-    return found
+    sequences = _sequences(bins, codes)
+    kept = {chrom: positions[_is_cpg(sequences[chrom], positions)] for chrom, positions in found.items()}
+    _tell_of_others(target, sum(map(len, found.values())), sum(map(len, kept.values())))
+    return kept
+
+
+def _sequences(bins: Bins, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """The codes of each chromosome."""
+    ends = np.cumsum(list(bins.sizes.values()))
+    return {chrom: codes[end - bins.sizes[chrom] : end] for chrom, end in zip(bins.chroms, ends, strict=True)}
+
+
+def _is_cpg(sequence: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Whether each base is the C or the G of a CpG of a chromosome, of which an N may be any base: (sites,)."""
+    last = len(sequence) - 1
+    here, before, behind = (sequence[np.clip(position + step, 0, last)] for step in (0, -1, 1))
+    starts = np.isin(here, (_C, N)) & np.isin(behind, (_G, N)) & (position < last)
+    ends = np.isin(here, (_G, N)) & np.isin(before, (_C, N)) & (position > 0)
+    return starts | ends
+
+
+def _tell_of_others(target: Target, found: int, kept: int) -> None:
+    if not kept:
+        raise InputError(
+            f"{target.file}: none of the {found:,} sites with a read is a CpG of the genome, which covered sites are. "
+            "Read others in bins, or in sites of source bed."
+        )
+    if kept < found:
+        _LOGGER.warning(
+            f"{target.file.name}, {target.identifier}: {found - kept:,} of {found:,} covered sites are no CpG of the "
+            "genome; left out."
+        )
 
 
 def _reads(
@@ -141,8 +174,7 @@ class _Placing:
 
     def __init__(self, target: Target, bins: Bins, codes: np.ndarray, *, has_strand: bool) -> None:
         self.target, self.bins, self.has_strand = target, bins, has_strand
-        offsets = np.concatenate([[0], np.cumsum(list(bins.sizes.values()))])
-        self._codes = {chrom: codes[first:] for chrom, first in zip(bins.chroms, offsets[:-1], strict=True)}
+        self._codes = _sequences(bins, codes)
         self._rows, self._reads = np.zeros(2, dtype=np.int64), np.zeros(2)  # elsewhere, and in all
         self._pairs = np.zeros(2)  # reads on C or G, and on A or T, of a base that is not told
 

@@ -114,7 +114,7 @@ def _recipe(config: Config) -> dict[str, Any]:
             config.sites is not None and config.sites.source == "peaks" and config.sites.stride is None
         )
         or None,  # stores from before were merged with other weights
-        "covered": (config.sites is not None and config.sites.source == "covered") or None,
+        "covered": "CpGs" if config.sites is not None and config.sites.source == "covered" else None,
         "genome": genome.model_dump(include={"chroms", "circular"}),
         "paint": config.section("tracks").paint,
         "contacts": contacts and contacts.model_dump(exclude={"file"}),

@@ -128,7 +128,7 @@ def _source(
 def _covered(
     targets: list[Target], sizes: Mapping[str, int], *, bin_size: int, codes: np.ndarray, **names: Any
 ) -> Sites:
-    """Every site that any track of methylation has a read at."""
+    """Every CpG that any track of methylation has a read at; without the sequence every site."""
     found: dict[str, np.ndarray] = {}
     for target in targets:
         if ASSAYS[target.assay].kind == "ratio":
@@ -198,7 +198,8 @@ def _matched(wanted: NegativesConfig, codes: np.ndarray, **names: Any) -> list[M
     """What random negatives share with the source, as measures of sites."""
     measures: list[Measure] = []
     if wanted.match_gc:
-        measures.append(partial(gc_of_sites, codes))
+        length = None if wanted.match_gc is True else wanted.match_gc
+        measures.append(partial(gc_of_sites, codes, length=length))
     if wanted.match_mappability is not None:
         measures.append(partial(_mappability, wanted.match_mappability, **names))
     return measures

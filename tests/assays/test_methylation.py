@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import math
 
 import numpy as np
 import pytest
 
-from genograph.assays.methylation import read_methylation
+from genograph.assays.methylation import covered_sites, read_methylation
 from genograph.assays.targets import Target
 from genograph.errors import InputError
 from genograph.genome.assembly import encode
@@ -100,6 +101,34 @@ def test_a_strand_takes_its_own_rows_where_they_lie(tmp_path, strand, position, 
 def test_rows_on_another_base_are_left_out_and_counted(tmp_path, caplog):
     read_bases(tmp_path, bedmethyl(), column="m")
     assert "calls.bed, m: 1 of 3 rows, with 9.1% of the reads, are where the genome has another base" in caplog.text
+
+
+def covered(tmp_path, text, genome, **columns):
+    path = tmp_path / "calls.bed"
+    path.write_text(text)
+    target = Target(identifier="m", file=path, assay="methylation", **columns)
+    return covered_sites(target, Bins({"c": 7, "d": 4}, 1), codes=encode(genome), aliases={})
+
+
+def test_a_cytosine_outside_of_cpgs_is_no_covered_site(tmp_path, caplog):
+    """The C at 1 is followed by an A, that at 6 by nothing of its chromosome; the others are CpGs, or may be."""
+    caplog.set_level(logging.WARNING)
+    calls = [("c", 1, "m", "+", 2, 2), ("c", 3, "m", "+", 2, 2), ("c", 4, "m", "-", 2, 2), ("c", 6, "m", "+", 2, 2)]
+    text = bedmethyl([*calls, ("d", 2, "m", "+", 2, 1)])
+    found = covered(tmp_path, text, "ACACGAC" + "GTCN")
+    assert {chrom: positions.tolist() for chrom, positions in found.items()} == {"c": [3], "d": [2]}
+    assert "calls.bed, m: 2 of 4 covered sites are no CpG of the genome; left out." in caplog.text
+
+
+def test_a_covered_site_of_the_minus_strand_is_the_g_of_a_cpg(tmp_path):
+    text = bedmethyl([("c", 4, "m", "-", 2, 2), ("c", 5, "m", "-", 2, 2)])
+    found = covered(tmp_path, text, "ACACGGC" + "NNNN", strand="-")
+    assert found["c"].tolist() == [4]
+
+
+def test_a_track_without_a_cpg_gives_no_covered_sites(tmp_path):
+    with pytest.raises(InputError, match=r"calls.bed: none of the 2 sites with a read is a CpG of the genome"):
+        covered(tmp_path, bedmethyl([("c", 0, "a", "+", 2, 2), ("c", 2, "a", "+", 2, 2)]), "ACACGAC" + "GTCN")
 
 
 def test_reads_mostly_on_another_base_are_of_another_assembly(tmp_path):
