@@ -92,9 +92,17 @@ def random_sites(
     return Sites(taken.sizes, length, chrom=chrom[chosen][order], start=start[chosen][order])
 
 
-def gc_of_sites(codes: np.ndarray, sites: Sites) -> np.ndarray:
-    """The `gc_content` of sites, whose chromosomes lie end to end in the codes: (sites,)."""
-    return gc_content(codes, _offsets(sites)[sites.chrom] + sites.start, sites.bin_size)
+def gc_of_sites(codes: np.ndarray, sites: Sites, *, length: int | None = None) -> np.ndarray:
+    """The `gc_content` of sites, whose chromosomes lie end to end in the codes: (sites,).
+
+    With a `length`, that of so many bp about their middles, NaN where these leave the chromosome.
+    """
+    length = sites.bin_size if length is None else length
+    offsets, start = _offsets(sites), sites.start + (sites.bin_size - length) // 2
+    inside = (start >= 0) & (start + length <= np.diff(offsets)[sites.chrom])
+    content = np.full(len(sites), np.nan)
+    content[inside] = gc_content(codes, offsets[sites.chrom[inside]] + start[inside], length)
+    return content
 
 
 def gc_content(codes: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:

@@ -129,7 +129,8 @@ class NegativesConfig(Section):
     flanking: int = Field(0, ge=0)  # on both sides of every site
     accessible: FilePath | None = None  # BED of regions that are open elsewhere
     random: float = Field(0, ge=0)  # from anywhere, for each site of the source
-    match_gc: bool = False  # random ones have the GC content of the source's
+    # random ones have the GC content of the source's, over the bin, or over so many bp about its middle
+    match_gc: bool | Annotated[int, Field(gt=0)] = False
     match_mappability: FilePath | None = None  # bigWig or bedGraph, 0 to 1; random ones have that of the source's
     seed: int = Field(0, ge=0)  # of random ones
 

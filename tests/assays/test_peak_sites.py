@@ -244,3 +244,15 @@ def test_more_random_sites_than_there_is_room_for_are_refused():
 
 def test_gc_content_is_missing_where_there_is_n():
     np.testing.assert_array_equal(gc_content(np.array([1, 2, 0, 3, 4, 1]), np.array([0, 2, 4]), 2), [1, 0, np.nan])
+
+
+def test_the_gc_content_of_a_site_is_of_its_bases_or_of_more_about_its_middle():
+    sites = Sites({"a": 8, "b": 6}, 2, chrom=np.array([0, 0, 1]), start=np.array([1, 3, 2]))
+    sequence = np.array([1, 0, 1, 1, 2, 0, 0, 0, 1, 0, 2, 2, 0, 3])
+    np.testing.assert_array_equal(gc_of_sites(sequence, sites), [0.5, 1, 1])
+    np.testing.assert_array_equal(gc_of_sites(sequence, sites, length=4), [0.75, 0.75, 0.5])
+
+
+def test_the_gc_content_of_more_than_the_chromosome_holds_about_a_site_is_missing():
+    sites = Sites({"a": 8, "b": 6}, 2, chrom=np.array([0, 0, 1, 1]), start=np.array([0, 6, 0, 4]))
+    assert np.isnan(gc_of_sites(np.ones(14, dtype=int), sites, length=4)).all()

@@ -10,6 +10,7 @@ import yaml
 
 from genograph.assays.cpg_neighbours import CoveredSites
 from genograph.assays.cpg_states import CpgStates
+from genograph.assays.negative_sites import gc_of_sites
 from genograph.config import load_config
 from genograph.describe import models
 from genograph.errors import InputError
@@ -111,6 +112,22 @@ def test_negatives_are_of_no_track_and_touch_no_peak(world):
     assert not signals[kind > 0].any()
     assert kinds(store)[:3] == [267, 2 * 267, 1]  # of the three regions elsewhere two are peaks
     assert kinds(store)[3] == round(0.25 * 267)
+
+
+def gc_classes(store, kind, length):
+    """How many sites of a kind have each twentieth of GC content over `length` bp."""
+    of_kind = store.sites[store.sites[:, 2] == SITE_KINDS.index(kind)]
+    sites = Sites(store.sizes, LENGTH, chrom=of_kind[:, 0], start=of_kind[:, 1])
+    codes = np.concatenate([store.codes(chrom, 0, size) for chrom, size in store.sizes.items()])
+    return np.bincount((20 * gc_of_sites(codes, sites, length=length)).astype(int), minlength=20)
+
+
+@pytest.mark.parametrize(("match_gc", "length"), [("true", LENGTH), ("300", 300)])
+def test_random_negatives_have_the_gc_content_of_the_source_over_the_length_that_is_asked_for(world, match_gc, length):
+    store = open_store(world, f"sites.negatives={{random: 0.5, match_gc: {match_gc}}}")
+    source = gc_classes(store, "source", length)
+    assert np.abs(gc_classes(store, "random", length) - 0.5 * source).max() < 1
+    assert np.count_nonzero(source) > 3
 
 
 def write_mappability(world, name, value):
