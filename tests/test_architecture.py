@@ -23,6 +23,7 @@ ORDER = (
     "describe",
     "export",
     "export_model",
+    "deepcpg",
     "audit",
     "embed",
     "seen_before",

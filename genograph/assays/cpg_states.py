@@ -1,4 +1,4 @@
-"""CpG methylation of single cells: one matrix of sites by cells, as DeepCpG learns from.
+"""CpG methylation of single cells: one matrix of sites by cells, as DeepCpG learns from, and a table of each cell.
 
 Angermueller, Lee, Reik & Stegle 2017, Genome Biology 18:67.
 """
@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from genograph.assays.bigwig import is_bigwig
 from genograph.assays.site_bigwig import SiteBigWig
 from genograph.assays.sites import open_sites
 from genograph.assays.targets import Target
+from genograph.atomic import replacing
 from genograph.errors import InputError
 from genograph.genome.assembly import N
 from genograph.genome.names import match_names, shorten
@@ -89,6 +91,35 @@ def read_cells(
         key, fraction = covered.pop(name)
         state[np.searchsorted(sites, key), column] = fraction
     return CpgStates(tuple(sizes), tuple(names), sites >> _BITS, sites & ((1 << _BITS) - 1), state)
+
+
+def write_cells(folder: str | Path, states: CpgStates) -> list[Path]:
+    """Write a table of each cell, `<cell>.tsv.gz`, as DeepCpG and `read_cells` read it; their paths.
+
+    Columns chromosome, 1-based position and methylated fraction, without a header; a row for each site that the cell
+    covers. A fraction has the digits that give the same float32 back.
+
+    Raises:
+        InputError: If a file is there already, a cell covers no site, or its name holds a slash.
+    """
+    folder = Path(folder)
+    paths = [folder / f"{cell}.tsv.gz" for cell in states.cells]
+    for column, (cell, path) in enumerate(zip(states.cells, paths, strict=True)):
+        if "/" in cell:
+            raise InputError(f"Cell '{cell}': a slash parts folders. Call the cell otherwise.")
+        if path.exists():
+            raise InputError(f"{path} is there already. Write to an empty folder.")
+        if np.isnan(states.state[:, column]).all():
+            raise InputError(f"Cell '{cell}' covers no site; leave it out.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for column, path in enumerate(paths):
+        rows = np.flatnonzero(~np.isnan(states.state[:, column]))
+        chrom = pd.Categorical.from_codes(states.chrom_index[rows], [*states.chroms])
+        table = pd.DataFrame({"chrom": chrom, "pos": states.position[rows] + 1, "value": states.state[rows, column]})
+        compression = {"method": "gzip", "mtime": 0}  # so that the same cell is the same bytes
+        with replacing(path) as written:
+            table.to_csv(written, sep="\t", header=False, index=False, float_format="%.9g", compression=compression)
+    return paths
 
 
 def _read_cell(

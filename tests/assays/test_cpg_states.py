@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from genograph.assays.cpg_states import binary, read_cells
+from genograph.assays.cpg_states import CpgStates, binary, read_cells, write_cells
 from genograph.assays.targets import Target
 from genograph.errors import InputError
 from genograph.genome.assembly import encode
@@ -138,6 +140,45 @@ def test_percent_take_a_scale(tmp_path):
 def test_a_label_is_a_rounded_fraction_a_half_is_unmethylated_and_missing_stays_missing():
     state = np.array([0, 0.49, 0.5, 0.51, 1, NAN], dtype=np.float32)
     np.testing.assert_array_equal(binary(state), [0, 0, 0, 1, 1, NAN])
+
+
+STATES = CpgStates(
+    ("chr2", "chr1"),
+    ("b", "a"),
+    np.array([0, 0, 1]),
+    np.array([2, 10, 0]),
+    np.array([[1, NAN], [0, 1 / 3], [NAN, 0.75]], dtype=np.float32),
+)
+
+
+def test_cells_that_were_written_are_read_back_as_they_were(tmp_path):
+    paths = write_cells(tmp_path / "cells", STATES)
+    targets = [Target(identifier=cell, file=path) for cell, path in zip(STATES.cells, paths, strict=True)]
+    back = read_cells(targets, sizes=SIZES, aliases={})
+    assert (back.chroms, back.cells) == (STATES.chroms, STATES.cells)
+    for name in ("chrom_index", "position", "state"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(STATES, name))
+
+
+def test_the_table_of_a_cell_is_that_of_deepcpg(tmp_path):
+    _, path = write_cells(tmp_path, STATES)
+    assert path == tmp_path / "a.tsv.gz"
+    assert gzip.decompress(path.read_bytes()).decode() == "chr2\t11\t0.333333343\nchr1\t1\t0.75\n"
+
+
+def test_a_cell_is_written_the_same_bytes_and_over_no_file(tmp_path):
+    first, second = (write_cells(tmp_path / name, STATES)[0].read_bytes() for name in ("one", "two"))
+    assert first == second
+    with pytest.raises(InputError, match=r"b\.tsv\.gz is there already. Write to an empty folder"):
+        write_cells(tmp_path / "one", STATES)
+
+
+def test_a_cell_that_no_file_can_hold_is_refused_before_one_is_written(tmp_path):
+    with pytest.raises(InputError, match="Cell 'x/a': a slash parts folders"):
+        write_cells(tmp_path, replace(STATES, cells=("b", "x/a")))
+    with pytest.raises(InputError, match="Cell 'a' covers no site; leave it out"):
+        write_cells(tmp_path, replace(STATES, state=np.array([[1, NAN]] * 3, dtype=np.float32)))
+    assert not list(tmp_path.iterdir())
 
 
 def mouse_cells(shared_data):
