@@ -31,6 +31,7 @@ ABLATION = Ablation(
     verdict=Verdict(
         label="contacts help", sentence="By 0.200.", reasons=["hic beats rewired."], judged="160 genes in 20 blocks"
     ),
+    others={"methylation": "no difference found: By .010."},
     reference="hic",
     arms=table(
         "arm description runs r sd low high parameters contacts_trained contacts seconds peak_mb",
@@ -39,9 +40,14 @@ ABLATION = Ablation(
         ("broken", "No score", 2, NAN, NAN, NAN, NAN, 1200, 1.5, 1.5, 60, 512),
     ),
     differences=table(
-        "arm delta low high p p_holm detectable",
-        ("rewired", 0.2, 0.1, 0.3, 0.0002, 0.04, 0.05),
-        ("broken", NAN, NAN, NAN, NAN, NAN, NAN),
+        "arm delta low high p p_holm detectable pairs left_out",
+        ("rewired", 0.2, 0.1, 0.3, 0.0002, 0.04, 0.05, 4, 1),
+        ("broken", NAN, NAN, NAN, NAN, NAN, NAN, 0, 5),
+    ),
+    tracks=table(
+        "track arm r delta low high",
+        ("PolII", "hic", 0.6, NAN, NAN, NAN),
+        ("PolII", "rewired", 0.5, 0.1, 0.05, 0.15),
     ),
     strata=table(
         "stratum level arm n r delta low high",
@@ -178,6 +184,20 @@ def test_simple_predictors_stand_below_the_arms_in_the_plot_of_r_and_in_a_table(
     assert "simple predictors" not in page(baselines=ABLATION.baselines.iloc[:0]).text
 
 
+def test_tracks_stand_by_themselves_where_there_are_several():
+    assert rows(render(ABLATION), "tracks")[1] == ["rewired", "PolII", "0.500", "0.100", "0.050 to 0.150"]
+    assert "tracks" not in page(tracks=ABLATION.tracks.iloc[:0]).ids
+
+
+def test_what_is_said_of_other_assays_stands_beside_the_verdict():
+    assert "Of methylation no difference found: By .010." in page().text
+    assert "Of methylation" not in page(others={}).text
+
+
+def test_a_difference_says_over_how_many_pairs_it_is():
+    assert [row[-2:] for row in rows(render(ABLATION), "differences")] == [["4", "1"], ["0", "5"]]
+
+
 def test_the_reference_alone_has_no_table_of_differences():
     built = page(differences=ABLATION.differences.iloc[:0])
     assert "effects" in built.ids
@@ -202,7 +222,7 @@ def test_the_name_of_an_arm_is_harmless_wherever_it_stands():
     bad = '"><script>alert(1)</script>'
     frames = {
         field: getattr(ABLATION, field).replace({"arm": {"rewired": bad, "hic": bad + "2"}})
-        for field in ("arms", "differences", "strata", "curves", "scatter")
+        for field in ("arms", "differences", "strata", "tracks", "curves", "scatter")
     }
     built = page(reference=bad + "2", **frames)
     assert len(built.of("script")) == 1
@@ -236,6 +256,8 @@ def test_differences_have_their_tests():
         "&lt;0.001",
         "0.040",
         "0.050",
+        "4",
+        "1",
     ]
 
 
@@ -266,13 +288,13 @@ def test_the_status_of_a_check_is_a_word_and_a_sign():
 
 def test_every_table_has_a_caption_and_headings_with_scope():
     built = page()
-    assert len(built.of("caption")) == len(built.of("table")) == 7
+    assert len(built.of("caption")) == len(built.of("table")) == 8
     assert {given.get("scope") for given in built.of("th")} == {"row", "col"}
 
 
 def test_figures_and_tables_are_numbered_through():
     text = page().text
-    assert re.findall(r"Table (\d)\.", text) == list("1234567")
+    assert re.findall(r"Table (\d)\.", text) == list("12345678")
     assert re.findall(r"Figure (\d)\.", text) == list("12345678")
 
 

@@ -135,7 +135,7 @@ def rewired(config: Config) -> Config:
 
 
 def distance_matched(config: Config) -> Config:
-    """Random contact edges, as many at every genomic distance, nodes covered as before."""
+    """Random contact edges, as many at every genomic distance, nodes covered about as before."""
     return _controlled(config, "distance_matched")
 
 

@@ -34,7 +34,8 @@ from genograph.statistics.verdict import DILATED, WITHOUT_EDGES, Verdict, verdic
 
 SCATTERED = 400  # points of an arm in the scatter plot
 SHOWN = 100_000  # bp of the example on each side
-TABLES, SIMPLE = ("arms", "differences", "strata"), "baselines"
+TABLES, SIMPLE = ("arms", "differences", "strata", "tracks"), "baselines"
+MOST_TRACKS = 100  # of an assay that are compared one by one, as each costs half a second
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,22 @@ def outcome(
     failed = Counter(run.arm for run in runs if not run.is_done)
     told = {"ceiling": ceiling, "failed": failed, "left_behind": left_behind}
     said = verdict(comparison, values, score=f"r of {assay} over {over}", unit=over, **told)
-    tables = {name: getattr(comparison, name)() for name in TABLES}
+    tables = {name: getattr(comparison, name)() for name in TABLES[:-1]}
+    tables["tracks"] = _of_tracks(comparison, [target.identifier for target in folds[0].targets[assay]])
     names = judged[0].labels()
     for stratum in names:
         here = tables["strata"]["stratum"] == stratum
         tables["strata"]["level"] = tables["strata"]["level"].astype(object)
         tables["strata"].loc[here, "level"] = [names[stratum][int(i)] for i in tables["strata"].loc[here, "level"]]
     return Outcome(assay, comparison, said, tables, judged)
+
+
+def _of_tracks(comparison: Comparison, names: Sequence[str]) -> pd.DataFrame:
+    """`Comparison.tracks` by the tracks' names; no rows where they are more than `MOST_TRACKS`."""
+    if len(names) > MOST_TRACKS:
+        return pd.DataFrame(columns=["track", "arm", "r", "delta", "low", "high"])
+    table = comparison.tracks()
+    return table.assign(track=[names[number] for number in table["track"]])
 
 
 def _held(judged: Judged, run: Run, assay: str) -> np.ndarray:
@@ -128,12 +138,18 @@ def write_summary(
     verdicts = {assay: asdict(each.verdict) for assay, each in outcomes.items()}
     write(folder / "verdict.json", json.dumps(verdicts, indent=2))
     main = outcomes[judged_assay(config)]
-    write_report(_report(main, arms, folds, runs, flat), folder / "report.html")
+    others = {assay: each.verdict.sentence for assay, each in outcomes.items() if each is not main}
+    write_report(_report(main, others, arms, folds, runs, flat), folder / "report.html")
     return main.verdict
 
 
 def _report(
-    main: Outcome, arms: Sequence[Arm], folds: Sequence[Experiment], runs: Sequence[Run], findings: Sequence[Finding]
+    main: Outcome,
+    others: Mapping[str, str],
+    arms: Sequence[Arm],
+    folds: Sequence[Experiment],
+    runs: Sequence[Run],
+    findings: Sequence[Finding],
 ) -> Ablation:
     config, over = folds[0].config, "genes" if over_genes(folds[0]) else "bins"
     done = [run for run in runs if run.is_done]
@@ -143,10 +159,12 @@ def _report(
         name=config.name,
         score=f"Pearson r of {main.assay} over {over}",
         verdict=main.verdict,
+        others=others,
         reference=REFERENCE,
         arms=table,
         differences=main.tables["differences"],
         strata=main.tables["strata"],
+        tracks=main.tables["tracks"] if len(folds[0].targets[main.assay]) > 1 else main.tables["tracks"][:0],
         baselines=main.tables[SIMPLE],
         dose=_dose(table),
         curves=_curves(done),

@@ -48,13 +48,15 @@ class Ablation:
         name: Of the ablation.
         score: What r is, such as "Pearson r of expression over genes".
         verdict: In words, with its reasons.
+        others: Assay -> what is said of it, of the assays that the report is not about.
         reference: The arm that the others are compared with.
         arms: arm, description, runs, r, sd (over seeds), low, high (95 % interval), parameters, contacts and
             contacts_trained (contact edges of a node that a window shows, held out and in training), seconds and
             peak_mb (means of a run).
         differences: arm, delta (reference - arm), low, high, p, p_holm, detectable (the smallest difference that the
-            test could have seen).
+            test could have seen), pairs of runs, runs that are left_out.
         strata: stratum, level, arm, n, r, delta, low, high.
+        tracks: track, arm, r, delta, low, high, where there are several tracks.
         baselines: baseline, r: simple predictors, on the same points.
         dose: fraction of the contacts kept, r, low, high.
         curves: arm, fold, seed, epoch, train_loss, valid_loss, valid_pearsonr.
@@ -71,10 +73,12 @@ class Ablation:
     name: str
     score: str
     verdict: Verdict
+    others: dict[str, str]
     reference: str
     arms: pd.DataFrame
     differences: pd.DataFrame
     strata: pd.DataFrame
+    tracks: pd.DataFrame
     baselines: pd.DataFrame
     dose: pd.DataFrame
     curves: pd.DataFrame

@@ -78,6 +78,15 @@ COLUMNS = {
         Column("p", "p", p_value),
         Column("p (Holm)", "p_holm", p_value),
         Column("Detectable Δr", "detectable", decimal),
+        Column("Pairs of runs", "pairs", whole),
+        Column("Runs left out", "left_out", whole),
+    ),
+    "tracks": (
+        Column("Arm", "arm"),
+        Column("Track", "track"),
+        Column("r", "r", decimal),
+        Column("Δr", "delta", decimal),
+        INTERVAL,
     ),
     "strata": (
         Column("Arm", "arm"),

@@ -23,6 +23,17 @@ Level = tuple[str, int]  # of a stratum
 
 
 @dataclass(frozen=True)
+class Part:
+    """What is looked at: the points of a level of a stratum or all, one track or all."""
+
+    level: Level | None = None
+    track: int | None = None
+
+
+WHOLE = Part()
+
+
+@dataclass(frozen=True)
 class OnDisk(Mapping[Run, np.ndarray]):
     """Predictions of an arm that are read whenever they are asked for, and not held.
 
@@ -93,10 +104,10 @@ class Comparison:
         """The score of every arm: `arm runs r sd low high`; sd over seeds of the mean over folds, 95 % interval."""
         return self._arms()
 
-    def _arms(self, level: Level | None = None) -> pd.DataFrame:
+    def _arms(self, part: Part = WHOLE) -> pd.DataFrame:
         rows = []
         for arm in self.predictions:
-            found = self._estimate([arm], level)
+            found = self._estimate([arm], part)
             seeds = found.freedom[1] + 1
             sd = np.sqrt(found.by_seed[0, 0] * seeds) if seeds > 1 else np.nan
             rows.append((arm, found.runs, found.mean[0], sd, *found.contrast(1).interval))
@@ -106,10 +117,10 @@ class Comparison:
         """The reference less each other arm: `arm delta low high p p_holm detectable pairs left_out`."""
         return self._differences()
 
-    def _differences(self, level: Level | None = None) -> pd.DataFrame:
+    def _differences(self, part: Part = WHOLE) -> pd.DataFrame:
         pairs = [(self.reference, arm) for arm in self.predictions if arm != self.reference]
         return (
-            self._contrasts(pairs, level)
+            self._contrasts(pairs, part)
             .drop(columns=["first", "first_r", "second_r", "undefined"])
             .rename(columns={"second": "arm"})
         )
@@ -128,8 +139,8 @@ class Comparison:
         """
         return self._contrasts(pairs)
 
-    def _contrasts(self, pairs: Iterable[tuple[str, str]], level: Level | None = None) -> pd.DataFrame:
-        found = {tuple(pair): self._estimate(pair, level) for pair in pairs}
+    def _contrasts(self, pairs: Iterable[tuple[str, str]], part: Part = WHOLE) -> pd.DataFrame:
+        found = {tuple(pair): self._estimate(pair, part) for pair in pairs}
         tested = LEVEL / max(sum(one.runs > 0 for one in found.values()), 1)
         rows = []
         for pair, one in found.items():
@@ -162,14 +173,23 @@ class Comparison:
         `n` counts points; `delta` is the reference less the arm with its 95 % interval, NaN for the reference.
         """
         tables = [
-            self._arms(level)[["arm", "r"]]
-            .merge(self._differences(level)[["arm", "delta", "low", "high"]], "left", on="arm")
-            .assign(stratum=level[0], level=level[1], n=scores.n)
+            self._part(Part(level)).assign(stratum=level[0], level=level[1], n=scores.n)
             for level, scores in self._parts(frozenset()).items()
             if level is not None
         ]
         columns = ["stratum", "level", "arm", "n", "r", "delta", "low", "high"]
         return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+    def tracks(self) -> pd.DataFrame:
+        """Scores of each track by itself: `track arm r delta low high`, as in `strata`; `track` is its number."""
+        numbers = range(self.points[0].target.shape[1])
+        tables = [self._part(Part(track=number)).assign(track=number) for number in numbers]
+        return pd.concat(tables, ignore_index=True)[["track", "arm", "r", "delta", "low", "high"]]
+
+    def _part(self, part: Part) -> pd.DataFrame:
+        """Of every arm in a part: `arm r delta low high`."""
+        differences = self._differences(part)[["arm", "delta", "low", "high"]]
+        return self._arms(part)[["arm", "r"]].merge(differences, "left", on="arm")
 
     @cached_property
     def _holes(self) -> dict[Key, np.ndarray]:
@@ -223,7 +243,7 @@ class Comparison:
             }
         return self._parts_of[holey]
 
-    def _estimate(self, arms: Sequence[str], level: Level | None = None) -> Estimate:
+    def _estimate(self, arms: Sequence[str], part: Part = WHOLE) -> Estimate:
         parts, shared = self._parts(self._holey(arms)), self._shared(arms)
         for arm in arms:
             for run in sorted(shared - parts[None].sums.setdefault(arm, {}).keys()):
@@ -231,7 +251,7 @@ class Comparison:
                 for each, scores in parts.items():
                     inside = predicted[fold.is_in(*each)] if each else predicted
                     scores.sums.setdefault(arm, {})[run] = scores.points[run[0]].sums(inside)
-        return parts[level].estimate(arms)
+        return parts[part.level].estimate(arms, part.track)
 
     def _read(self, arm: str, run: Run) -> np.ndarray:
         return np.asarray(self.predictions[arm][run])

@@ -127,26 +127,32 @@ class Scores:
         """Points that have a target."""
         return sum(len(points.order) for points in self.points)
 
-    def estimate(self, arms: Sequence[str]) -> Estimate:
-        """Scores of arms over the runs that all of them have and in which all have a score."""
+    def estimate(self, arms: Sequence[str], track: int | None = None) -> Estimate:
+        """Scores of arms, of one track or of all, over the runs that all of them have and in which all have a score."""
         scores, moved = {}, {}
         for run in sorted(set.intersection(*(set(self.sums[arm]) for arm in arms))):
-            score, draws = self._score(arms, run)
+            score, draws = self._score(np.stack([self.sums[arm][run] for arm in arms]), run[0], track)
             if not np.isnan(score).any():
                 scores[run], moved[run] = score, draws
         if not scores:
             return nothing(len(arms))
         return estimate(scores, moved, [points.sizes for points in self.points])
 
-    def _score(self, arms: Sequence[str], run: Run) -> tuple[np.ndarray, np.ndarray]:
-        """The score of a run of each arm, (arms,), and how it moves as blocks are drawn, (arms, RESAMPLES)."""
-        sums = np.stack([self.sums[arm][run] for arm in arms])
+    def _score(self, sums: np.ndarray, fold: int, track: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """The score of each arm in a run, (arms,), and how it moves as blocks are drawn, (arms, RESAMPLES).
+
+        Args:
+            sums: (arms, blocks, 6, tracks)
+            fold: Of the run.
+            track: The only one that counts, or None.
+        """
+        sums, arms = sums if track is None else sums[..., [track]], len(sums)
         r = pearsonr(sums.sum(axis=1))
         tracks = ~np.isnan(r).any(axis=0)  # one that varies nowhere, or of which a run predicts nothing
         if not tracks.any():
-            return np.full(len(arms), np.nan), np.full((len(arms), RESAMPLES), np.nan)
-        drawn = self._draws[run[0]] @ sums[..., tracks].reshape(*sums.shape[:2], -1)
-        shift = pearsonr(drawn.reshape(len(arms), RESAMPLES, 6, -1)) - r[:, None, tracks]
+            return np.full(arms, np.nan), np.full((arms, RESAMPLES), np.nan)
+        drawn = self._draws[fold] @ sums[..., tracks].reshape(*sums.shape[:2], -1)
+        shift = pearsonr(drawn.reshape(arms, RESAMPLES, 6, -1)) - r[:, None, tracks]
         both = ~np.isnan(shift).any(axis=0)
         count = both.sum(axis=1)
         moved = np.where(both, shift, 0).sum(axis=2) / np.maximum(count, 1)

@@ -31,7 +31,7 @@ from tests.tiny import SIZES, write_bigwig, write_world
 
 ARMS = ("hic", "no_graph", "rewired")
 SETTINGS = (f"ablation.arms=[{','.join(ARMS)}]", "ablation.seeds=2")
-TABLES = ("arms.tsv", "differences.tsv", "strata.tsv", "baselines.tsv", "verdict.json")
+TABLES = ("arms.tsv", "differences.tsv", "strata.tsv", "tracks.tsv", "baselines.tsv", "verdict.json")
 DEADLINE = 240  # seconds, on a machine however busy
 
 

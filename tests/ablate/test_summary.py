@@ -88,6 +88,13 @@ def test_levels_of_strata_have_names(experiment, runs):
     assert set(strata.loc[strata["stratum"] == "contacts", "level"]) <= {"no contact", "1 or 2", "3 to 5", "6 or more"}
 
 
+def test_tracks_have_their_names_and_too_many_are_not_compared_one_by_one(experiment, runs, monkeypatch):
+    found = outcome(experiment, runs, assay="expression").tables["tracks"]
+    assert list(dict.fromkeys(found["track"])) == ["fwd", "rev"]
+    monkeypatch.setattr(summary, "MOST_TRACKS", 1)
+    assert outcome(experiment, runs, assay="expression").tables["tracks"].empty
+
+
 def test_a_run_that_is_not_done_is_left_out_and_named_in_the_report(experiment, runs, tmp_path):
     (runs[-1].folder / PREDICTIONS).unlink()
     assert dict(outcome(experiment, runs).tables["arms"][["arm", "runs"]].to_numpy()) == {

@@ -82,6 +82,18 @@ def test_an_arm_that_predicts_a_constant_scores_0_and_one_that_predicts_nothing_
     assert row(found.differences(), "none")[["pairs", "left_out"]].tolist() == [0, 1]
 
 
+def test_a_track_by_itself_is_scored_as_if_it_were_the_only_one():
+    both = ablation(np.random.default_rng(0), {"hic": 1.0, "no_graph": 0.5}, tracks=2)
+    found = both.tracks()
+    assert found[["track", "arm"]].to_numpy().tolist() == [[0, "hic"], [0, "no_graph"], [1, "hic"], [1, "no_graph"]]
+    points = [replace(each, target=each.target[:, 1:]) for each in both.points]
+    runs = {arm: {run: p[:, 1:] for run, p in each.items()} for arm, each in both.predictions.items()}
+    alone = Comparison(points, runs, "hic")
+    assert found["r"][2:].tolist() == pytest.approx(alone.arms()["r"].tolist())
+    told = found.loc[3, ["delta", "low", "high"]].tolist()
+    assert told == pytest.approx(alone.differences().loc[0, ["delta", "low", "high"]].tolist())
+
+
 def test_an_arm_that_learned_nothing_of_one_track_is_not_judged_on_the_others_alone():
     both = np.hstack([TARGET, TARGET])
     arms = {"hic": {(0, 0): np.hstack([UP, column(3, 3, 3, 3)])}, "no_graph": {(0, 0): np.hstack([BENT, BENT])}}
