@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from genograph.config import load_config
+from genograph.config import changed_keys, load_config
 from genograph.describe import models
 from genograph.nn.encoders import BassetEncoder
 from genograph.nn.model import GenomeModel, build_model, count_parameters
@@ -58,6 +58,11 @@ def test_networks_that_read_each_bin_by_itself_are_listed_with_the_originals_cou
     listed = models([load_config(CONFIGS / f"{name}.yaml")]).iloc[0]
     expected = (name, parameters, trainable, receptive_field, tracks)
     assert tuple(listed[["name", "parameters", "trainable", "receptive_field", "tracks"]]) == expected
+
+
+def test_the_two_bassets_differ_in_padding_alone():
+    valid, padded = (load_config(CONFIGS / f"{name}.yaml").model_dump() for name in ("basset", "basset_padded"))
+    assert changed_keys(valid, padded) == {"name", "source", "store", "model.encoder.padding"}
 
 
 def test_the_count_of_deepsea_is_the_sum_over_its_layers():
