@@ -224,7 +224,7 @@ class WindowDataset(Dataset):
         )
 
     def has_positive(self) -> np.ndarray:
-        """Whether any measured value of a window's predicted bins is `POSITIVE`: (windows,).
+        """Whether any measured value of a window's predicted bins is above a half: (windows,).
 
         Raises:
             InputError: If all windows have one, or none.
@@ -234,8 +234,8 @@ class WindowDataset(Dataset):
         found = (positive[bins] & (bins >= 0)).any(axis=1)
         if found.all() or not found.any():
             raise InputError(
-                f"batch.balance: {'every' if found.all() else 'no'} training window has a positive, a value of "
-                f"{POSITIVE} or more. Leave it out, or choose shorter windows."
+                f"batch.balance: {'every' if found.all() else 'no'} training window has a positive, a value "
+                "above 0.5. Leave it out, or choose shorter windows."
             )
         return found
 

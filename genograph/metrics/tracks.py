@@ -20,7 +20,9 @@ from genograph.errors import InputError
 logger = logging.getLogger(__name__)
 
 METRICS = ("pearsonr", "spearmanr", "r2", "auroc", "auprc")
-POSITIVE = 0.5  # a peak or a methylated fraction of this or more
+POSITIVE = float(np.nextafter(np.float32(0.5), np.float32(1)))
+"""A peak or a methylated fraction of this or more is positive: the first float32 above a half. Exactly a half is not, as in
+DeepCpG, see `genograph.assays.cpg_states.binary`."""
 
 
 class TrackSums:
@@ -226,7 +228,7 @@ def track_accuracy(
         identifiers: Short name of each track.
         descriptions: What each track is.
         ranking: Whether values lie between 0 and 1, as peaks and methylation do. That adds `auroc` and
-            `auprc` (average precision), with `POSITIVE` or more as positive.
+            `auprc` (average precision), what is above a half being positive.
 
     Returns:
         Columns `index pearsonr spearmanr r2 [auroc auprc] n identifier description`. Undefined values

@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import average_precision_score, r2_score, roc_auc_score
 
+from genograph.assays.cpg_states import binary
 from genograph.errors import InputError
-from genograph.metrics import TrackSums, auroc, average_precision, spearmanr, track_accuracy, warn_of_undefined
+from genograph.metrics import (
+    POSITIVE,
+    TrackSums,
+    auroc,
+    average_precision,
+    spearmanr,
+    track_accuracy,
+    warn_of_undefined,
+)
 
 
 def summed(prediction, target, mask=None, cuts=()):
@@ -191,14 +200,19 @@ def test_the_table_has_the_columns_of_the_field(tracks):
     assert accuracy["pearsonr"][2] == pytest.approx(stats.pearsonr(prediction[kept, 2], target[kept, 2])[0], abs=1e-12)
 
 
-def test_peaks_and_fractions_of_a_half_or_more_are_positives():
-    fraction = np.array([[0.0], [0.2], [0.9], [0.5], [np.nan]])
-    prediction = np.array([[0.1], [0.6], [0.8], [0.4], [0.0]])
+def test_peaks_and_fractions_above_a_half_are_positives_and_exactly_a_half_is_none():
+    fraction = np.array([[0.0], [0.2], [0.9], [0.5], [0.51], [np.nan]], dtype=np.float32)
+    prediction = np.array([[0.1], [0.6], [0.8], [0.7], [0.4], [0.0]])
     accuracy = table(prediction, fraction, ranking=True)
     assert list(accuracy)[4:6] == ["auroc", "auprc"]
-    assert accuracy["auroc"][0] == 0.75
-    assert accuracy["auprc"][0] == pytest.approx((1 + 2 / 3) / 2)
-    assert accuracy["n"][0] == 4
+    assert accuracy["auroc"][0] == (3 + 1) / 6
+    assert accuracy["auprc"][0] == pytest.approx((1 + 2 / 4) / 2)
+    assert accuracy["n"][0] == 5
+
+
+def test_tracks_and_labels_of_deepcpg_have_one_rule():
+    fraction = np.array([0, 0.25, 0.5, np.nextafter(np.float32(0.5), np.float32(1)), 0.75, 1], dtype=np.float32)
+    np.testing.assert_array_equal(fraction >= POSITIVE, binary(fraction) == 1)
 
 
 def test_a_slice_of_memory_mapped_tracks_is_read_from_disk(tracks, tmp_path):
