@@ -170,7 +170,7 @@ def read_chunk(path: str | Path) -> DeepcpgChunk:
     Cells come in the order that the file keeps, which in DeepCpG's own is the alphabet's.
 
     Raises:
-        InputError: If it is no such file, or holds several chromosomes.
+        InputError: If it is no such file, or holds several chromosomes or a base that is none.
     """
     try:
         with h5py.File(path) as file:
@@ -191,12 +191,20 @@ def _read_chunk(path: Path, file: h5py.File) -> DeepcpgChunk:
         position=file["pos"][:].astype(np.int64) - 1,
         cells=cells,
         label=_stacked(labels, cells) if labels else np.full((len(file["pos"]), len(cells)), np.nan, np.float32),
-        dna=_OTHER_ORDER[file["inputs/dna"][:]] if "inputs/dna" in file else None,
+        dna=_bases(path, file["inputs/dna"][:]) if "inputs/dna" in file else None,
         state=_stacked({cell: context["state"] for cell, context in contexts.items()}, cells) if contexts else None,
         distance=_stacked({cell: context["dist"] for cell, context in contexts.items()}, cells) if contexts else None,
         statistics=_numbers(file.get("outputs/cpg_stats", {})),
         window_statistics={int(width): _numbers(group) for width, group in file.get("outputs/win_stats", {}).items()},
     )
+
+
+def _bases(path: Path, dna: np.ndarray) -> np.ndarray:
+    """The codes of bases that are numbered as in the file."""
+    wrong = dna[(dna < 0) | (dna >= len(_OTHER_ORDER))]
+    if len(wrong):
+        raise InputError(f"{path}: inputs/dna holds {wrong[0]}; bases are A 0, T 1, G 2, C 3 and N 4.")
+    return _OTHER_ORDER[dna]
 
 
 def _numbers(group: Mapping[str, h5py.Dataset]) -> dict[str, np.ndarray]:

@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 METRICS = ("pearsonr", "spearmanr", "r2", "auroc", "auprc")
 POSITIVE = float(np.nextafter(np.float32(0.5), np.float32(1)))
-"""A peak or a methylated fraction of this or more is positive: the first float32 above a half. Exactly a half is not, as in
-DeepCpG, see `genograph.assays.cpg_states.binary`."""
+"""A peak or a methylated fraction of this or more is positive: the first float32 above a half. Exactly a half is not,
+as in DeepCpG, see `genograph.assays.cpg_states.binary`."""
 
 
 class TrackSums:

@@ -116,6 +116,11 @@ def test_a_file_that_is_none_is_one_clear_error(tmp_path):
     (tmp_path / "x.h5").write_text("no")
     with pytest.raises(InputError, match=r"x\.h5 is no data file of DeepCpG"):
         read_chunk(tmp_path / "x.h5")
+    with h5py.File(tmp_path / "z.h5", "w") as file:
+        file["chromo"], file["pos"] = np.array([b"18"]), [7]
+        file["inputs/dna"] = np.array([[0, 9, 2, 3]], dtype=np.int8)
+    with pytest.raises(InputError, match=r"z\.h5: inputs/dna holds 9; bases are A 0, T 1, G 2, C 3 and N 4"):
+        read_chunk(tmp_path / "z.h5")
     with h5py.File(tmp_path / "y.h5", "w") as file:
         file["pos"] = [1]
     with pytest.raises(InputError, match=r"y\.h5 is no data file of DeepCpG"):
