@@ -11,6 +11,7 @@ from genograph.assays.cpg_statistics import statistics, window_statistics
 from genograph.baselines import _near
 from genograph.checkpoint import load_run
 from genograph.config import load_config
+from genograph.dataset import reverse_complement
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
@@ -135,6 +136,18 @@ def test_statistics_of_two_cells_are_refused(world):
     table.write_text(table.read_text().replace("\tmethylation\n", "\tmethylation_statistics\n"))
     with pytest.raises(InputError, match=r"methylation_statistics are computed from other tracks; ask for them by"):
         prepare(load_config(world, [*STATISTICS, "store=few", f"tracks.targets={table}"]))
+
+
+@pytest.mark.parametrize(("size", "length", "opposite"), [(1, 21, "G"), (2, 22, "C")])
+def test_a_cpg_lies_alike_on_both_strands_where_a_site_is_both_of_its_bases(world, size, length, opposite):
+    """Where it is the C alone, the G opposite is in the middle of the turned sequence."""
+    sites = [f"bins.bin_size={size}", f"store=bases-{size}", f"model.encoder.input_length={length}"]
+    _, model, windows = opened(world, *SEQUENCE, *sites)
+    batch = windows.make_batch(range(len(windows)))
+    turned = reverse_complement(batch, windows.reader.chunk, windows.store.targets)
+    for codes, base in (batch.codes, "C"), (turned.codes, opposite):
+        read = model.encoder.reader(model.one_hot(codes), model.halo)
+        assert {*read[:, :, 0, (length - 1) // 2].argmax(dim=1).tolist()} == {"ACGT".index(base)}
 
 
 def test_bins_that_are_no_covered_sites_have_no_such_part(world):
