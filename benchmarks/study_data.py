@@ -6,20 +6,25 @@
 An element of 200 bp has two binding sites of each of one to three factors. It is open in a track with the logistic
 chance of how much its factors weigh there. Weights of time points drift, so that neighbours share peaks; those of
 reference tracks are of few factors each. Elements that are open in a reference track but at no time point are the
-accessible negatives.
+accessible negatives. Their middles are off by as much as those of sites, so that where motifs lie does not tell the two
+apart: they are merged from peaks too, each of as many tracks as some site is open in.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from genograph.assays.peak_sites import merge_peaks
+from genograph.genome.interval import Interval
+
 LETTERS = np.frombuffer(b"ACGT", dtype=np.uint8)
 FACTORS, WIDTH, CONSENSUS = 8, 12, 0.97  # bp of a motif, and how often a site has its base
 SITES = 2  # of each factor of an element
-ELEMENT, SPACING = 200, (700, 1500)  # bp
+ELEMENT, MARGIN, SPACING = 200, 20, (700, 1500)  # bp; margins of an element have no motif
 SHARPNESS, THRESHOLD = 4.0, 1.2
 JITTER = 15  # bp that the middle of a peak is off, either way
 CHROMS = 8
@@ -70,13 +75,18 @@ def draw_genome(rng: np.random.Generator, length: int) -> tuple[list[np.ndarray]
         middles.append(places[places < length - SPACING[0]].tolist())
         for middle in middles[-1]:
             factors = rng.choice(FACTORS, rng.integers(1, 4), replace=False)
-            slots = rng.permutation((ELEMENT - 40) // 20)[: SITES * len(factors)]
-            for factor, slot in zip(np.repeat(factors, SITES), slots, strict=True):
+            starts = middle - ELEMENT // 2 + draw_starts(rng, SITES * len(factors))
+            for factor, start in zip(np.repeat(factors, SITES), starts, strict=True):
                 site = np.where(rng.random(WIDTH) < CONSENSUS, consensus[factor], rng.integers(0, 4, WIDTH))
-                start = middle - ELEMENT // 2 + 20 + 20 * slot + rng.integers(0, 20 - WIDTH)
                 chrom[start : start + WIDTH] = site if rng.random() < 0.5 else 3 - site[::-1]
             counts.append(np.bincount(factors, minlength=FACTORS))
     return codes, middles, np.array(counts)
+
+
+def draw_starts(rng: np.random.Generator, count: int) -> np.ndarray:
+    """First bases of motifs in an element, in any order; they do not overlap: (count,)."""
+    room = ELEMENT - 2 * MARGIN - WIDTH * count
+    return rng.permutation(MARGIN + np.sort(rng.integers(0, room + 1, count)) + WIDTH * np.arange(count))
 
 
 def drifting_weights(rng: np.random.Generator, tasks: int) -> np.ndarray:
@@ -99,21 +109,43 @@ def draw_open(rng: np.random.Generator, counts: np.ndarray, weights: np.ndarray)
     return rng.random(chance.shape) < chance
 
 
-def write_beds(
-    folder: Path, names: list[str], is_open: np.ndarray, places: list[tuple[str, int]], rng: np.random.Generator
-) -> None:
-    """One BED file of peaks a track, and a targets table of them called as the folder."""
+def draw_peaks(rng: np.random.Generator, is_open: np.ndarray, places: list[tuple[str, int]]) -> list[list[Interval]]:
+    """The peaks of each track, off by up to `JITTER` bp each.
+
+    Args:
+        rng: Draws them.
+        is_open: (elements, tracks) which elements are open in which tracks.
+        places: Chromosome and middle of each element.
+    """
+    half, peaks = ELEMENT // 2, []
+    for column in is_open.T:
+        off = rng.integers(-JITTER, JITTER + 1, len(places)).tolist()
+        middles = [(*places[each], off[each]) for each in np.flatnonzero(column).tolist()]
+        peaks.append([Interval(chrom, middle + by - half, middle + by + half) for chrom, middle, by in middles])
+    return peaks
+
+
+def write_bed(path: Path, places: Iterable[Interval]) -> None:
+    path.write_text("".join(f"{each.chrom}\t{each.start}\t{each.end}\n" for each in places))
+
+
+def write_tracks(folder: Path, peaks: list[list[Interval]]) -> None:
+    """One BED file of peaks a track, named by the folder's letter and its number, and a targets table of them."""
     folder.mkdir(parents=True)
-    for name, column in zip(names, is_open.T, strict=True):
-        middles = [(chrom, middle + int(rng.integers(-JITTER, JITTER + 1))) for chrom, middle in places]
-        rows = [
-            (chrom, at - ELEMENT // 2, at + ELEMENT // 2)
-            for (chrom, at), kept in zip(middles, column, strict=True)
-            if kept
-        ]
-        (folder / f"{name}.bed").write_text("".join(f"{chrom}\t{start}\t{end}\n" for chrom, start, end in rows))
+    names = [f"{folder.name[0]}{number:02}" for number in range(len(peaks))]
+    for name, each in zip(names, peaks, strict=True):
+        write_bed(folder / f"{name}.bed", each)
     rows = "".join(f"{name}\t{folder.name}/{name}.bed\taccessibility\n" for name in names)
     folder.with_suffix(".tsv").write_text("identifier\tfile\tassay\n" + rows)
+
+
+def accessible_places(
+    rng: np.random.Generator, places: list[tuple[str, int]], is_open: np.ndarray, sizes: dict[str, int]
+) -> list[Interval]:
+    """Elements as sites of peaks lie about them, each of peaks in as many tracks as a row of `is_open` has."""
+    peaks = draw_peaks(rng, is_open[rng.integers(len(is_open), size=len(places))], places)
+    sites, _ = merge_peaks(peaks, sizes, length=ELEMENT, overlap=ELEMENT // 2)  # peaks of one element share more
+    return [sites.interval(number) for number in range(len(sites))]
 
 
 def write_world(out: Path, *, seed: int, length: int, tasks: int, reference: int) -> None:
@@ -124,15 +156,16 @@ def write_world(out: Path, *, seed: int, length: int, tasks: int, reference: int
     places = [(name, middle) for name, each in zip(names, middles, strict=True) for middle in each]
     is_open = draw_open(rng, counts, drifting_weights(rng, tasks))
     in_others = draw_open(rng, counts, reference_weights(rng, reference))
-    write_beds(out / "tasks", [f"t{number:02}" for number in range(tasks)], is_open, places, rng)
-    write_beds(out / "reference", [f"r{number:02}" for number in range(reference)], in_others, places, rng)
-    elsewhere = in_others.any(axis=1) & ~is_open.any(axis=1)
-    rows = [place for place, kept in zip(places, elsewhere, strict=True) if kept]
-    (out / "accessible.bed").write_text("".join(f"{chrom}\t{at - 100}\t{at + 100}\n" for chrom, at in rows))
+    for name, each in ("tasks", is_open), ("reference", in_others):
+        write_tracks(out / name, draw_peaks(rng, each, places))
+    at_a_time = is_open.any(axis=1)
+    elsewhere = [places[each] for each in np.flatnonzero(in_others.any(axis=1) & ~at_a_time)]
+    accessible = accessible_places(rng, elsewhere, is_open[at_a_time], dict.fromkeys(names, length))
+    write_bed(out / "accessible.bed", accessible)
     fasta = [f">{name}\n{LETTERS[each].tobytes().decode()}\n" for name, each in zip(names, codes, strict=True)]
     (out / "genome.fa").write_text("".join(fasta))
     (out / "study.yaml").write_text(CONFIG)
-    print(f"elements   {len(places)}: {is_open.any(axis=1).sum()} open at a time point, {len(rows)} elsewhere alone")
+    print(f"elements   {len(places)}: {at_a_time.sum()} open at a time point, {len(accessible)} elsewhere alone")
 
 
 def main() -> None:

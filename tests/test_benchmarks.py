@@ -11,9 +11,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from genograph.config import load_config
 from genograph.experiment import Experiment
+from genograph.genome.sites import SITE_KINDS
 from genograph.store import Store
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -64,6 +66,27 @@ def test_neighbouring_time_points_share_more_peaks_than_distant_ones(study_data)
     label = store.signals("accessibility")[store.sites[:, 2] == 0]
     r = np.corrcoef(label.T)
     assert np.diag(r, 1).mean() > np.diag(r, 3).mean() + 0.3
+
+
+def test_where_motifs_lie_about_the_middle_of_a_site_does_not_tell_peaks_from_accessible_negatives(tmp_path):
+    """By a naive Bayes classifier of places that has learned half of the chromosomes and is judged on the others."""
+    module = runpy.run_path(str(BENCHMARKS / "study_data.py"))
+    module["write_world"](tmp_path / "world", seed=0, length=200_000, tasks=4, reference=12)
+    store = Experiment.open(load_config(tmp_path / "world" / "study.yaml")).store
+    consensus = np.random.default_rng(0).integers(0, 4, (module["FACTORS"], module["WIDTH"]))  # drawn first
+    places = {kind: [[], []] for kind in ("source", "accessible")}  # of each half of the chromosomes, a list a site
+    for chrom, start, kind in store.sites.tolist():
+        if SITE_KINDS[kind] in places:
+            codes = store.codes(store.bins.chroms[chrom], start, start + 200)
+            stretches = np.lib.stride_tricks.sliding_window_view(codes, module["WIDTH"])
+            same = (stretches[:, None] == np.concatenate([consensus, 3 - consensus[:, ::-1]])).sum(axis=2)
+            places[SITE_KINDS[kind]][chrom % 2].append(np.flatnonzero(same.max(axis=1) >= 11))
+    counts = {name: 1 + np.bincount(np.concatenate(half), minlength=200) for name, (half, _) in places.items()}
+    log_odds = np.log(counts["accessible"] / counts["accessible"].sum() / counts["source"] * counts["source"].sum())
+    source, accessible = ([log_odds[each].sum() for each in judged] for _, judged in places.values())
+    assert min(len(source), len(accessible)) > 150
+    auroc = roc_auc_score(np.repeat([0, 1], [len(source), len(accessible)]), [*source, *accessible])
+    assert auroc == pytest.approx(0.5, abs=0.08)
 
 
 def test_the_cells_of_the_scale_benchmark_cover_a_fifth_of_the_sites_and_fit_its_config(tmp_path, monkeypatch):
