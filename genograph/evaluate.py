@@ -32,7 +32,7 @@ from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.genome.genes import Genes, gene_bins
-from genograph.metrics import POSITIVE, RANKING, track_accuracy, warn_of_undefined
+from genograph.metrics import RANKING, is_positive, track_accuracy, warn_of_undefined
 from genograph.metrics.classification import trapezoid_auprc
 from genograph.nn.model import GenomeModel
 from genograph.predict import predictions, share_predictions
@@ -94,7 +94,7 @@ class Held:
 
 
 def _trapezoid(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
-    return trapezoid_auprc(np.where(mask & ~np.isnan(target), target >= POSITIVE, np.nan), prediction)
+    return trapezoid_auprc(np.where(mask & ~np.isnan(target), is_positive(target), np.nan), prediction)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.graph.batch import GenomeBatch
 from genograph.joint import JointWindows
-from genograph.metrics import POSITIVE, RANKING, TrackSums
+from genograph.metrics import RANKING, TrackSums, is_positive
 from genograph.nn.heads import Head
 from genograph.nn.model import GenomeModel
 from genograph.nn.optimizer import build_optimizer, clip_gradients, limit_norms, rate_share, weight_penalty
@@ -221,7 +221,7 @@ class TrainingModule(pl.LightningModule):
         values = {_genome(assay): [] for assay in self.model.heads}
         for assay in (assay for assay in self.model.heads if any(assay in each for each in everyone)):
             prediction, target = np.concatenate([each[assay] for each in everyone if assay in each], axis=1)
-            label = np.where(np.isnan(target), np.nan, target >= POSITIVE)
+            label = np.where(np.isnan(target), np.nan, is_positive(target))
             tracks = range(label.shape[1])
             values[_genome(assay)] += [measure(label[:, track], prediction[:, track]) for track in tracks]
         return {genome: _mean(each) for genome, each in values.items()}

@@ -12,7 +12,7 @@ from genograph.assays.peaks import is_peaks
 from genograph.audit.shortcuts import counted, drawn, mean_of, pearsonr, ridge
 from genograph.experiment import Experiment
 from genograph.genome.sites import Sites
-from genograph.metrics import POSITIVE, auroc
+from genograph.metrics import auroc, is_positive
 
 RANKS = 3  # sites on each side
 NEAR = (1_000, 10_000)  # bp between starts, within which sites are counted
@@ -55,7 +55,7 @@ def layout_predictability(experiment: Experiment) -> dict[str, float]:
         r, area = [], []
         for _, predicted, target in ridge(experiment, assay, [features[each] for each in rows], *rows):
             r.append(pearsonr(predicted, target))
-            label = np.where(np.isnan(target), np.nan, target >= POSITIVE)
+            label = np.where(np.isnan(target), np.nan, is_positive(target))
             area.append(np.array([auroc(*each) for each in zip(label.T, predicted.T, strict=True)]))
         known[f"{assay}.bins"] = mean_of(r)
         if ASSAYS[assay].kind == "ratio" or all(is_peaks(target) for target in targets):

@@ -31,7 +31,7 @@ from genograph.graph.batch import GenomeBatch
 from genograph.graph.genome_graph import GenomeGraph
 from genograph.graph.levels import LevelReader
 from genograph.graph.neighbours import edges_into, edges_of_samples, strongest_partners
-from genograph.metrics import POSITIVE
+from genograph.metrics import is_positive
 from genograph.store import Store
 
 COUNTED_WINDOWS = 50  # to tell how many contacts windows show
@@ -229,7 +229,7 @@ class WindowDataset(Dataset):
         Raises:
             InputError: If all windows have one, or none.
         """
-        positive = self.counted & np.any([(each >= POSITIVE).any(axis=1) for each in self._signals.values()], axis=0)
+        positive = self.counted & np.any([is_positive(each).any(axis=1) for each in self._signals.values()], axis=0)
         bins = self.predicted_bins(range(len(self)))
         found = (positive[bins] & (bins >= 0)).any(axis=1)
         if found.all() or not found.any():

@@ -10,18 +10,17 @@ from genograph.metrics.classification import (
     regression_accuracy,
 )
 from genograph.metrics.tracks import (
-    POSITIVE,
     RANKING,
     TrackSums,
     auroc,
     average_precision,
+    is_positive,
     spearmanr,
     track_accuracy,
     warn_of_undefined,
 )
 
 __all__ = [
-    "POSITIVE",
     "RANKING",
     "TrackSums",
     "accuracy_by_annotation",
@@ -32,6 +31,7 @@ __all__ = [
     "category_accuracy",
     "curve",
     "curves_by_annotation",
+    "is_positive",
     "output_accuracy",
     "recall_at_fdr",
     "regression_accuracy",

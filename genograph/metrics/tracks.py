@@ -20,9 +20,11 @@ from genograph.errors import InputError
 logger = logging.getLogger(__name__)
 
 METRICS = ("pearsonr", "spearmanr", "r2", "auroc", "auprc")
-POSITIVE = float(np.nextafter(np.float32(0.5), np.float32(1)))
-"""A peak or a methylated fraction of this or more is positive: the first float32 above a half. Exactly a half is not,
-as in DeepCpG, see `genograph.assays.cpg_states.binary`."""
+
+
+def is_positive(values: np.ndarray) -> np.ndarray:
+    """Which peaks or methylated fractions are positive: those above a half, as DeepCpG rounds; not where NaN."""
+    return values > 0.5
 
 
 class TrackSums:
@@ -265,7 +267,7 @@ def _accuracy(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, *, r
         "n": len(target),
     }
     if ranking:
-        label = target >= POSITIVE
+        label = is_positive(target)
         row |= {"auroc": auroc(label, prediction), "auprc": average_precision(label, prediction)}
     return row
 

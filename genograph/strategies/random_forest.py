@@ -15,7 +15,7 @@ from genograph.dataset import Stretches, WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.genome.splits import TRAIN
-from genograph.metrics import POSITIVE
+from genograph.metrics import is_positive
 
 LETTERS = 5  # A C G T, and a gap
 K = 6
@@ -83,7 +83,7 @@ def _predicted(experiment: Experiment, assay: str, *, multi: bool, seed: int, **
     if len(bins) > TRAINING_SITES:
         bins = np.sort(np.random.default_rng(seed).choice(bins, TRAINING_SITES, replace=False))
     values = experiment.store.signals(assay)[bins]
-    label, known = values >= POSITIVE, np.isfinite(values)
+    label, known = is_positive(values), np.isfinite(values)
     (codes,) = _sequences(experiment, "train", bins)
     counts = gapped_kmer_counts(codes)
     names = [target.identifier for target in experiment.targets[assay]]

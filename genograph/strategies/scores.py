@@ -14,7 +14,7 @@ from genograph.ablate.judged import Judged
 from genograph.config import Config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
-from genograph.metrics import POSITIVE, auroc, average_precision, recall_at_fdr
+from genograph.metrics import auroc, average_precision, is_positive, recall_at_fdr
 
 MEASURES = {"auroc": auroc, "auprc": average_precision, "recall": recall_at_fdr}
 MEAN, TOGETHER = "mean over tasks", "all tasks together"  # rows beside those of single tasks
@@ -47,7 +47,7 @@ class Judge:
         (assay,) = experiment.targets
         bins = Judged(experiment, assay, "bins").bins
         values = np.asarray(experiment.store.signals(assay)[bins]).T
-        label = np.where(experiment.counted("test")[bins] & np.isfinite(values), values >= POSITIVE, np.nan)
+        label = np.where(experiment.counted("test")[bins] & np.isfinite(values), is_positive(values), np.nan)
         names = [target.identifier for target in experiment.targets[assay]]
         lacking = [name for name, both in zip(names, _has_both(label), strict=True) if not both]
         if len(lacking) == len(names):

@@ -14,10 +14,10 @@ from sklearn.metrics import average_precision_score, r2_score, roc_auc_score
 from genograph.assays.cpg_states import binary
 from genograph.errors import InputError
 from genograph.metrics import (
-    POSITIVE,
     TrackSums,
     auroc,
     average_precision,
+    is_positive,
     spearmanr,
     track_accuracy,
     warn_of_undefined,
@@ -212,7 +212,7 @@ def test_peaks_and_fractions_above_a_half_are_positives_and_exactly_a_half_is_no
 
 def test_tracks_and_labels_of_deepcpg_have_one_rule():
     fraction = np.array([0, 0.25, 0.5, np.nextafter(np.float32(0.5), np.float32(1)), 0.75, 1], dtype=np.float32)
-    np.testing.assert_array_equal(fraction >= POSITIVE, binary(fraction) == 1)
+    np.testing.assert_array_equal(is_positive(fraction), binary(fraction) == 1)
 
 
 def test_a_slice_of_memory_mapped_tracks_is_read_from_disk(tracks, tmp_path):
