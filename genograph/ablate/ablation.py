@@ -4,7 +4,8 @@ config.yaml                     the resolved config
 audit.json                      what the leakage audit found, before anything was trained
 runs/<arm>/fold<i>/seed<j>/     a run folder each, with what it predicts in held_out.npz
 baselines/                      what simple predictors, fitted once a fold, predict there
-arms.tsv differences.tsv strata.tsv baselines.tsv verdict.json
+arms.tsv differences.tsv strata.tsv tracks.tsv baselines.tsv verdict.json
+answers.json                    what was said to earlier calls
 report.html                     one page that says the verdict first
 """
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from genograph.ablate.answers import noted
 from genograph.ablate.arms import REFERENCE, Arm
 from genograph.ablate.graphs import CHANGES_NOTHING
 from genograph.ablate.grid import Run
@@ -132,12 +133,13 @@ def write_summary(
         )
         each.tables[SIMPLE] = simple_scores(folder, each.judged)
         each.verdict.warnings.extend(_behind(each.tables))
+    main = outcomes[judged_assay(config)]
+    main.verdict.warnings.extend(noted(folder, f"{main.assay}: {main.verdict.judged}", main.verdict.label))
     for name in (*TABLES, SIMPLE):
         table = pd.concat([each.tables[name].assign(assay=assay) for assay, each in outcomes.items()])
         write(folder / f"{name}.tsv", table.to_csv(sep="\t", index=False, na_rep="nan"))
     verdicts = {assay: asdict(each.verdict) for assay, each in outcomes.items()}
     write(folder / "verdict.json", json.dumps(verdicts, indent=2))
-    main = outcomes[judged_assay(config)]
     others = {assay: each.verdict.sentence for assay, each in outcomes.items() if each is not main}
     write_report(_report(main, others, arms, folds, runs, flat), folder / "report.html")
     return main.verdict

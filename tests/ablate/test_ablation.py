@@ -108,6 +108,7 @@ def test_an_ablation_ends_with_its_tables_verdict_and_report(world, finished):
         "config.yaml",
         "audit.json",
         "sources.json",
+        "answers.json",
         "report.html",
         "runs",
         "baselines",
@@ -160,6 +161,16 @@ def test_one_more_seed_or_arm_trains_that_alone(settings, new, world, copied):
     assert {key: after[key] for key in before} == before
     arms = pd.read_csv(copied / "arms.tsv", sep="\t")
     assert arms.loc[arms["assay"] == "coverage", "runs"].sum() == len(after)
+
+
+def test_who_asks_again_otherwise_is_told_what_was_said_before(world, copied):
+    said = ablate(load_config(world, [*SETTINGS, "ablation.assay=expression"]), copied)
+    earlier = json.loads((copied / "verdict.json").read_text())["coverage"]
+    told = f"this folder has answered before (coverage: {earlier['judged']}: {earlier['label']}). To look until"
+    assert said.warnings[-1].startswith(told)
+    assert html.escape(told, quote=False) in (copied / "report.html").read_text()
+    again = ablate(load_config(world, SETTINGS), copied)
+    assert again.warnings[-1].startswith("this folder has answered before (expression: ")
 
 
 def test_fewer_arms_are_told_of_without_the_others(world, copied):
