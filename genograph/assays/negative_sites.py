@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from genograph.genome.interval import Interval
 from genograph.genome.sites import Sites
 
 _TRIES = 50  # draws for every random site that is wanted
+_DRAWS = 2_000_000  # that are looked at together
 _CLASSES = 20  # of a measure
 
 Measure = Callable[[Sites], np.ndarray]
@@ -65,31 +66,48 @@ def random_sites(
         InputError: If the genome does not hold so many.
     """
     length, offsets = taken.bin_size, _offsets(taken)
-    chrom, start = _draws(taken, count, rng)
-    is_free = ~_touches(taken, chrom, start) & ~_of_places(taken, chrom, start, lambda sites: sites.marked_by(peaks))
-    chrom, start = chrom[is_free], start[is_free]
-    level = _levels(taken, chrom, start, measures)
-    level[np.isnan(gc_content(codes, offsets[chrom] + start, length))] = -1
     quota = None if like is None else _quota(_levels(like, like.chrom, like.start, measures), count, len(measures))
-    chosen, occupied = [], np.zeros(int(offsets[-1]) // length + 2, dtype=bool)
-    for draw in np.flatnonzero(level >= 0).tolist():
-        tile = (offsets[chrom[draw]] + start[draw]) // length
-        if occupied[tile - 1 : tile + 2].any() or (quota is not None and not quota[level[draw]]):
+    chosen, occupied = [], np.zeros(int(offsets[-1]) // length + 3, dtype=bool)
+    for chrom, start, level in _possible(taken, count, codes, rng, peaks=peaks, measures=measures):
+        if len(chosen) == count:
+            break
+        tile = 1 + (offsets[chrom] + start) // length
+        if occupied[tile - 1 : tile + 2].any() or (quota is not None and not quota[level]):
             continue
         occupied[tile] = True
         if quota is not None:
-            quota[level[draw]] -= 1
-        chosen.append(draw)
-        if len(chosen) == count:
-            break
+            quota[level] -= 1
+        chosen.append((chrom, start))
     if len(chosen) < count:
         alike = ", and like the source's in what is matched" if like is not None else ""
         raise InputError(
             f"sites.negatives.random: {count:,} sites are asked for, the genome holds {len(chosen):,} of {length} bp "
             f"apart from others{alike}. Ask for fewer."
         )
-    order = np.lexsort((start[chosen], chrom[chosen]))
-    return Sites(taken.sizes, length, chrom=chrom[chosen][order], start=start[chosen][order])
+    rows = np.array(sorted(chosen), dtype=np.int64).reshape(-1, 2)
+    return Sites(taken.sizes, length, chrom=rows[:, 0], start=rows[:, 1])
+
+
+def _possible(
+    taken: Sites,
+    count: int,
+    codes: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    peaks: Sequence[Interval],
+    measures: Sequence[Measure],
+) -> Iterator[tuple[int, int, int]]:
+    """Chromosome, first base and class of places drawn for `count` random sites, those that may be one."""
+    length, offsets, left = taken.bin_size, _offsets(taken), _TRIES * count
+    while left:
+        chrom, start = _draws(taken, min(left, _DRAWS), rng)
+        left -= min(left, _DRAWS)
+        is_free = ~_touches(taken, chrom, start) & ~_of_places(taken, chrom, start, lambda each: each.marked_by(peaks))
+        chrom, start = chrom[is_free], start[is_free]
+        level = _levels(taken, chrom, start, measures)
+        level[np.isnan(gc_content(codes, offsets[chrom] + start, length))] = -1
+        kept = level >= 0
+        yield from zip(chrom[kept].tolist(), start[kept].tolist(), level[kept].tolist(), strict=True)
 
 
 def gc_of_sites(codes: np.ndarray, sites: Sites, *, length: int | None = None) -> np.ndarray:
@@ -121,10 +139,10 @@ def _offsets(like: Sites) -> np.ndarray:
 
 
 def _draws(like: Sites, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Chromosome and first base of places that a site may have, in random order, each once."""
+    """Chromosome and first base of `count` draws of places that a site may have, in random order, each once."""
     room = np.maximum(np.asarray(list(like.sizes.values())) - like.bin_size + 1, 0)
-    chrom = rng.choice(len(room), _TRIES * count, p=room / room.sum())
-    start = (rng.random(len(chrom)) * room[chrom]).astype(np.int64)
+    chrom = rng.choice(len(room), count, p=room / room.sum())
+    start = (rng.random(count) * room[chrom]).astype(np.int64)
     first = np.sort(np.unique(_offsets(like)[chrom] + start, return_index=True)[1])  # the first draw of every place
     return chrom[first], start[first]
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from genograph.assays import negative_sites
 from genograph.assays.negative_sites import flanking_sites, gc_content, gc_of_sites, random_sites, sites_in
 from genograph.assays.peak_sites import merge_peaks, tile_peaks
 from genograph.errors import InputError
@@ -202,6 +203,17 @@ def test_random_sites_touch_no_other_and_hold_no_n():
     assert all(np.diff(on_chr1) >= 50)
     assert max(on_chr1) <= 450
     assert {chrom for chrom, _ in spans} == {"chr1", "chr2"}
+
+
+def test_random_sites_that_are_drawn_in_several_rounds_touch_each_other_as_little(monkeypatch):
+    monkeypatch.setattr(negative_sites, "_DRAWS", 3)
+    taken = sites_at(100, 300)
+    spans = places(random_sites(taken, 7, codes(), np.random.default_rng(0)))
+    assert len(spans) == 7
+    on_chr1 = sorted([100, 300, *(start for chrom, start in spans if chrom == "chr1")])
+    assert all(np.diff(on_chr1) >= 50)
+    with pytest.raises(InputError, match="the genome holds"):
+        random_sites(taken, 30, codes(), np.random.default_rng(0))
 
 
 def test_random_sites_are_none_that_a_wide_peak_covers_half_of():
