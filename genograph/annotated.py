@@ -86,6 +86,8 @@ def by_annotation(
     target: np.ndarray,
     mask: np.ndarray,
     annotations: Mapping[str, np.ndarray],
+    *,
+    curves: bool,
 ) -> dict[str, pd.DataFrame]:
     """The two tables, by the names of their files but for the assay; a table without a row is left out.
 
@@ -94,15 +96,17 @@ def by_annotation(
         prediction: (tracks, n) of its tracks; may be memory-mapped, as the others.
         target: (tracks, n)
         mask: (tracks, n) True where a value counts.
-        annotations: (n,) True inside, by name.
+        annotations: (n,) True inside, by name; all values are judged too, as `global`.
+        curves: Whether the table of curves is made.
     """
-    tables = {"accuracy_by_annotation": [], "curves_by_annotation": []}
+    functions = {"accuracy": accuracy_by_annotation} | ({"curves": curves_by_annotation} if curves else {})
+    tables: dict[str, list[pd.DataFrame]] = {f"{name}_by_annotation": [] for name in functions}
     for output in outputs:
         measured = np.where(mask[output.tracks], target[output.tracks], np.nan).T
         predicted = np.asarray(prediction[output.tracks]).T
         is_one = measured.shape[1] == 1
         judged = {output.kind: (measured[:, 0], predicted[:, 0]) if is_one else (_class(measured), predicted)}
-        for name, function in ("accuracy", accuracy_by_annotation), ("curves", curves_by_annotation):
+        for name, function in functions.items():
             tables[f"{name}_by_annotation"].append(function(judged, annotations).assign(output=output.name))
     full = {name: [each for each in parts if len(each)] for name, parts in tables.items()}
     return {name: pd.concat(parts, ignore_index=True) for name, parts in full.items() if parts}

@@ -5,7 +5,8 @@
     accuracy_genes.tsv      the same over genes: the mean of the bins that a gene touches, if genes are known
     baselines.tsv           the training mean and a k-mer ridge on the same bins and genes
 
-With `evaluation.annotations` the two tables of `genograph.annotated` stand beside them. Masked bins and missing values
+Beside them stand the tables of `genograph.annotated`: of methylation and peaks that of accuracy, with
+`evaluation.annotations` that of curves too. Masked bins and missing values
 are in none of them; what is undefined is NaN.
 """
 
@@ -32,8 +33,7 @@ from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
 from genograph.genome.genes import Genes, gene_bins
-from genograph.metrics import RANKING, is_positive, track_accuracy, warn_of_undefined
-from genograph.metrics.classification import trapezoid_auprc
+from genograph.metrics import RANKING, is_positive, track_accuracy, trapezoid_auprc, warn_of_undefined
 from genograph.nn.model import GenomeModel
 from genograph.predict import predictions, share_predictions
 from genograph.processes import Crew, crew
@@ -207,9 +207,8 @@ def _tables(
         if genes is not None:
             tables["accuracy_genes"] = genes.over(held).accuracy()
         tables["baselines"] = _baselines(experiment, assay, held, bins, genes, member.scratch)
-        if experiment.config.evaluation.annotations:
-            outputs = outputs_of(experiment.config, assay, held.targets)
-            tables |= by_annotation(outputs, held.prediction, held.target, held.mask, annotations)
+        judged = outputs_of(experiment.config, assay, held.targets), held.prediction, held.target, held.mask
+        tables |= by_annotation(*judged, annotations, curves=bool(experiment.config.evaluation.annotations))
         for name, table in tables.items():
             parts[name].append(table.assign(assay=assay))
     return {name: pd.concat(each, ignore_index=True) for name, each in parts.items()}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from genograph.assays.cpg_statistics import statistics, window_statistics
 from genograph.baselines import _near
@@ -321,3 +324,45 @@ def test_real_cells_are_imputed_on_a_chromosome_that_did_not_train(world, shared
 def test_what_does_not_fit_is_refused(world, changes, message):
     with pytest.raises(InputError, match=message):
         Experiment.open(load_config(world, changes))
+
+
+def test_sequence_and_neighbours_are_trained_first_and_then_only_joined(world, tmp_path):
+    """The three stages of DeepCpG; the penalty would move what is not frozen."""
+    short = ["training.max_epochs=1", "training.l1=0.001"]
+    dna = train(load_config(world, [*SEQUENCE, "model.neighbours=null", *short]), tmp_path / "dna")
+    cpg = train(load_config(world, short), tmp_path / "cpg")
+    stages = [f"training.start_from={{encoder: {dna}, neighbours: {cpg}}}", "training.freeze=[encoder, neighbours]"]
+    joint = train(load_config(world, [*JOINT, *stages, *short]), tmp_path / "joint")
+    of_dna, of_cpg, of_joint = (load_file(run / "model.safetensors") for run in (dna, cpg, joint))
+    parts = {name.partition(".")[0] for name in of_joint}
+    assert parts == {"encoder", "neighbours", "processor", "heads"}
+    for name, weight in of_joint.items():
+        before = of_dna if name.startswith("encoder") else of_cpg if name.startswith("neighbours") else None
+        assert before is None or torch.equal(weight, before[name]), name
+    assert np.isfinite(evaluate(joint)["auroc"]).all()
+
+
+GRAPH = [
+    "store=graph",
+    "bins.node_size=400",
+    "batch.window=8",
+    "graph.edges=[{name: linear}, {name: loops, file: loops.bedpe}]",
+    "model.processor=[{name: dense, width: 16}, {name: gat}]",
+]
+
+
+def test_nodes_of_cpgs_talk_over_linear_edges_and_contacts(world):
+    (world.parent / "loops.bedpe").write_text("chr1\t400\t800\tchr1\t40000\t40400\n")
+    experiment, model, windows = opened(world, *GRAPH)
+    batch = windows.make_batch([0])
+    loss, _ = model.loss(batch)
+    loss.backward()
+    parts = ("neighbours", "processor", "heads")
+    assert all((each.grad != 0).any() for part in parts for each in getattr(model, part).parameters())
+    model.eval()
+    joined = model(batch)["methylation"]
+    for edge_type in experiment.graph.edge_types:
+        kept = batch.edge_attr[:, 2 + experiment.graph.edge_types.index(edge_type)] == 0
+        assert not kept.all()
+        without = replace(batch, edge_index=batch.edge_index[:, kept], edge_attr=batch.edge_attr[kept])
+        assert not torch.equal(model(without)["methylation"], joined)

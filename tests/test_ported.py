@@ -7,6 +7,7 @@ import re
 from copy import deepcopy
 from pathlib import Path
 
+import basenji2_pytorch
 import pytest
 import torch
 import torch.nn.functional as f
@@ -140,10 +141,9 @@ def test_the_tanh_form_of_gelu_predicts_otherwise_than_the_port(narrow):
 
 
 def test_weights_of_basenji2_pytorch_predict_as_in_that_package():
-    package = pytest.importorskip("basenji2_pytorch")
-    params = deepcopy(package.basenji2_params["model"])
+    params = deepcopy(basenji2_pytorch.basenji2_params["model"])
     params["seq_length"] = 132 * 128
-    theirs = package.Basenji2(params).eval()
+    theirs = basenji2_pytorch.Basenji2(params).eval()
     randomise(theirs, head=0.01)  # outputs of about one
     ours = build("basenji2", *EXACT_GELU)
     ours.load_state_dict(basenji2_from_pytorch(theirs.state_dict()))

@@ -10,8 +10,9 @@ from genograph.errors import InputError
 from genograph.genome.interval import Interval
 from genograph.genome.sites import Sites
 
-_TRIES = 50  # draws for every random site that is wanted
-_DRAWS = 2_000_000  # that are looked at together
+_TRIES = 50  # draws of the first round for every random site that is wanted
+_DRAWS = 2_000_000  # of a round at most, and of those after the first
+_ROUNDS = 3  # in a row that give nothing end the search
 _CLASSES = 20  # of a measure
 
 Measure = Callable[[Sites], np.ndarray]
@@ -68,21 +69,25 @@ def random_sites(
     length, offsets = taken.bin_size, _offsets(taken)
     quota = None if like is None else _quota(_levels(like, like.chrom, like.start, measures), count, len(measures))
     chosen, occupied = [], np.zeros(int(offsets[-1]) // length + 3, dtype=bool)
-    for chrom, start, level in _possible(taken, count, codes, rng, peaks=peaks, measures=measures):
-        if len(chosen) == count:
-            break
-        tile = 1 + (offsets[chrom] + start) // length
-        if occupied[tile - 1 : tile + 2].any() or (quota is not None and not quota[level]):
-            continue
-        occupied[tile] = True
-        if quota is not None:
-            quota[level] -= 1
-        chosen.append((chrom, start))
+    draws, in_vain = min(_TRIES * count, _DRAWS), 0
+    while len(chosen) < count and in_vain < _ROUNDS:
+        before = len(chosen)
+        for chrom, start, level in _possible(taken, draws, codes, rng, peaks=peaks, measures=measures):
+            tile = 1 + (offsets[chrom] + start) // length
+            if occupied[tile - 1 : tile + 2].any() or (quota is not None and not quota[level]):
+                continue
+            occupied[tile] = True
+            if quota is not None:
+                quota[level] -= 1
+            chosen.append((chrom, start))
+            if len(chosen) == count:
+                break
+        draws, in_vain = _DRAWS, in_vain + 1 if len(chosen) == before else 0
     if len(chosen) < count:
         alike = ", and like the source's in what is matched" if like is not None else ""
         raise InputError(
-            f"sites.negatives.random: {count:,} sites are asked for, the genome holds {len(chosen):,} of {length} bp "
-            f"apart from others{alike}. Ask for fewer."
+            f"sites.negatives.random: {count:,} sites are asked for; of {length} bp, apart from others{alike}, "
+            f"{len(chosen):,} were found, and {_ROUNDS * _DRAWS:,} further draws found no more. Ask for fewer."
         )
     rows = np.array(sorted(chosen), dtype=np.int64).reshape(-1, 2)
     return Sites(taken.sizes, length, chrom=rows[:, 0], start=rows[:, 1])
@@ -90,24 +95,21 @@ def random_sites(
 
 def _possible(
     taken: Sites,
-    count: int,
+    draws: int,
     codes: np.ndarray,
     rng: np.random.Generator,
     *,
     peaks: Sequence[Interval],
     measures: Sequence[Measure],
 ) -> Iterator[tuple[int, int, int]]:
-    """Chromosome, first base and class of places drawn for `count` random sites, those that may be one."""
-    length, offsets, left = taken.bin_size, _offsets(taken), _TRIES * count
-    while left:
-        chrom, start = _draws(taken, min(left, _DRAWS), rng)
-        left -= min(left, _DRAWS)
-        is_free = ~_touches(taken, chrom, start) & ~_of_places(taken, chrom, start, lambda each: each.marked_by(peaks))
-        chrom, start = chrom[is_free], start[is_free]
-        level = _levels(taken, chrom, start, measures)
-        level[np.isnan(gc_content(codes, offsets[chrom] + start, length))] = -1
-        kept = level >= 0
-        yield from zip(chrom[kept].tolist(), start[kept].tolist(), level[kept].tolist(), strict=True)
+    """Chromosome, first base and class of those of so many draws that may be a random site."""
+    chrom, start = _draws(taken, draws, rng)
+    is_free = ~_touches(taken, chrom, start) & ~_of_places(taken, chrom, start, lambda each: each.marked_by(peaks))
+    chrom, start = chrom[is_free], start[is_free]
+    level = _levels(taken, chrom, start, measures)
+    level[np.isnan(gc_content(codes, _offsets(taken)[chrom] + start, taken.bin_size))] = -1
+    kept = level >= 0
+    return zip(chrom[kept].tolist(), start[kept].tolist(), level[kept].tolist(), strict=True)
 
 
 def gc_of_sites(codes: np.ndarray, sites: Sites, *, length: int | None = None) -> np.ndarray:

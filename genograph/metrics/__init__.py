@@ -8,6 +8,7 @@ from genograph.metrics.classification import (
     output_accuracy,
     recall_at_fdr,
     regression_accuracy,
+    trapezoid_auprc,
 )
 from genograph.metrics.tracks import (
     RANKING,
@@ -37,5 +38,6 @@ __all__ = [
     "regression_accuracy",
     "spearmanr",
     "track_accuracy",
+    "trapezoid_auprc",
     "warn_of_undefined",
 ]

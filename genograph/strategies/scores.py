@@ -14,9 +14,9 @@ from genograph.ablate.judged import Judged
 from genograph.config import Config
 from genograph.errors import InputError
 from genograph.experiment import Experiment
-from genograph.metrics import auroc, average_precision, is_positive, recall_at_fdr
+from genograph.metrics import auroc, average_precision, is_positive, recall_at_fdr, trapezoid_auprc
 
-MEASURES = {"auroc": auroc, "auprc": average_precision, "recall": recall_at_fdr}
+MEASURES = {"auroc": auroc, "auprc": average_precision, "auprc_trapezoid": trapezoid_auprc, "recall": recall_at_fdr}
 MEAN, TOGETHER = "mean over tasks", "all tasks together"  # rows beside those of single tasks
 CONFIDENCE = 0.95
 
@@ -67,7 +67,7 @@ def _has_both(label: np.ndarray) -> np.ndarray:
 
 
 def score(label: np.ndarray, prediction: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
-    """`task sites positives auroc auprc recall`: a row for each task, their mean, and all together.
+    """`task sites positives auroc auprc auprc_trapezoid recall`: a row for each task, their mean, and all together.
 
     The mean is over the tasks that have positives and negatives; it is NaN if one of these was not predicted. All
     together rank every pair of a site and a task, so that the level of a task counts as well.

@@ -212,8 +212,20 @@ def test_random_sites_that_are_drawn_in_several_rounds_touch_each_other_as_littl
     assert len(spans) == 7
     on_chr1 = sorted([100, 300, *(start for chrom, start in spans if chrom == "chr1")])
     assert all(np.diff(on_chr1) >= 50)
-    with pytest.raises(InputError, match="the genome holds"):
+    with pytest.raises(InputError, match="sites are asked for"):
         random_sites(taken, 30, codes(), np.random.default_rng(0))
+
+
+def test_random_sites_of_a_rare_class_are_drawn_until_they_are_found():
+    sizes, rich = {"chr1": 1_000_000}, np.arange(1000, 1_000_000, 100_000)
+    sequence = np.zeros(1_000_000, dtype=np.uint8)
+    sequence[rich[:, None] + np.arange(20)] = 1
+    one = Sites(sizes, 20, chrom=np.zeros(1, dtype=np.int64), start=rich[:1])
+    drawn = random_sites(
+        one, 4, sequence, np.random.default_rng(0), like=one, measures=[partial(gc_of_sites, sequence)]
+    )
+    assert len(drawn) == 4
+    assert all(gc_of_sites(sequence, drawn) >= 0.95)
 
 
 def test_random_sites_are_none_that_a_wide_peak_covers_half_of():
@@ -250,7 +262,7 @@ def test_random_sites_are_not_drawn_where_a_measure_is_not_known():
 
 
 def test_more_random_sites_than_there_is_room_for_are_refused():
-    with pytest.raises(InputError, match=r"sites\.negatives\.random: 100 sites are asked for, the genome holds"):
+    with pytest.raises(InputError, match=r"negatives\.random: 100 sites are asked for; of 50 bp, .* found no more"):
         random_sites(sites_at(100), 100, codes(), np.random.default_rng(0))
 
 

@@ -50,6 +50,7 @@ def test_parameters_and_receptive_field_are_the_originals(name, total, trainable
         ("deepcpg_dna_rnn", 1_023_360, 1_023_360, 1001, 0),
         ("deepcpg_cpg", 813_824, 813_824, 0, 0),
         ("deepcpg_joint", 5_506_816, 5_506_816, 1001, 0),
+        ("deepcpg_graph", 6_824_704, 6_824_704 - 2 * 512, 1001, 0),
     ],
 )
 def test_networks_that_read_each_bin_by_itself_are_listed_with_the_originals_counts(
@@ -95,6 +96,13 @@ def test_deepcpg_of_five_cells_has_the_totals_that_keras_printed(name, parameter
     config = load_config(CONFIGS / f"{name}.yaml", ["model.heads={methylation: {tracks: 5}}"])
     listed = models([config]).iloc[0]
     assert (listed["parameters"], listed["tracks"]) == (parameters, 5)
+
+
+@pytest.mark.parametrize(("layers", "dense"), [(0, 0), (1, 328_192), (2, 590_848), (3, 853_504)])
+def test_the_joint_modules_of_deepcpg_differ_in_the_number_of_dense_layers(layers, dense):
+    processor = ", ".join(["{name: dense, width: 512, init: glorot_uniform}"] * layers)
+    listed = models([load_config(CONFIGS / "deepcpg_joint.yaml", [f"model.processor=[{processor}]"])]).iloc[0]
+    assert listed["parameters"] == 4_102_144 + 813_824 + dense
 
 
 @pytest.mark.parametrize("name", ["deepsea", "study_cnn", "study_cnn_rnn", "study_resnet", "basset_1344"])

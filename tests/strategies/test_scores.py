@@ -30,10 +30,11 @@ def test_tasks_their_mean_and_all_together_have_rows():
     prediction = np.array([[0.9, 0.2, 0.1, 0.8], [0.3, 0.1, 0.2, 0.0]])
     table = score(label, prediction, ["a", "b"]).set_index("task")
     assert table.index.tolist() == ["a", "b", MEAN, TOGETHER]
-    assert table.loc["a"].tolist() == [3, 1, 1, 1, 1]
-    # b ranks 1 0 1 0: of four pairs three are right; precision 1 and 2/3 at its positives.
-    assert table.loc["b"].tolist() == pytest.approx([4, 2, 0.75, (1 + 2 / 3) / 2, 0.5])
-    assert table.loc[MEAN].tolist() == pytest.approx([3.5, 1.5, 0.875, 11 / 12, 0.75])
+    assert table.loc["a"].tolist() == [3, 1, 1, 1, 1, 1]
+    # b ranks 1 0 1 0: of four pairs three are right; precision 1 and 2/3 at its positives, 1/2 before the second.
+    lines = 0.5 + (1 / 2 + 2 / 3) / 4
+    assert table.loc["b"].tolist() == pytest.approx([4, 2, 0.75, (1 + 2 / 3) / 2, lines, 0.5])
+    assert table.loc[MEAN].tolist() == pytest.approx([3.5, 1.5, 0.875, 11 / 12, (1 + lines) / 2, 0.75])
     # Of twelve pairs .9 and .3 win four each, .1 wins one and ties with one.
     assert table.loc[TOGETHER, ["sites", "positives", "recall"]].tolist() == pytest.approx([7, 3, 2 / 3])
     assert table.loc[TOGETHER, "auroc"] == pytest.approx((4 + 4 + 1.5) / 12)
@@ -72,7 +73,7 @@ def test_a_summary_has_the_mean_and_interval_of_every_measure():
             "models": 1,
             "parameters": 5,
         }
-        | {"auroc": seed, "auprc": 0.5, "recall": 0.0, "epoch": 2 * seed}
+        | {"auroc": seed, "auprc": 0.5, "auprc_trapezoid": 0.6, "recall": 0.0, "epoch": 2 * seed}
         for seed in (0, 1)
     ]
     (row,) = summarise(pd.DataFrame(rows)).to_dict("records")
