@@ -17,10 +17,18 @@ from typing import Any
 
 from genograph.errors import InputError, nearest
 
-BLOCKS = {"conv_dna": "n", "conv_block": "b", "conv_tower": "t", "dilated_residual": "d", "Cropping1D": "x"}
+BLOCKS = {
+    "conv_dna": "n",
+    "conv_block": "b",
+    "conv_tower": "t",
+    "dilated_residual": "d",
+    "Cropping1D": "x",
+    "dense_block": "f",
+}
 HEADS = ("final", "dense")
 
 _ORDER = re.compile("[nbt][bt]*d*x?bx?")
+_FLAT = re.compile("n[bt]*f")  # the sequence as one, as Basset's is read
 
 log = logging.getLogger("genograph")
 
@@ -77,9 +85,11 @@ def read_params(path: str | Path) -> dict[str, Any]:
     top = _Keys(tree, str(path))
     model, train = _Keys(top.take("model"), f"{path}: model"), _Keys(top.take("train", {}), f"{path}: train")
     top.done()
-    encoder, processor, trunk, crop = _read_trunk(model)
-    bin_size = prod(block["pool"] ** len(block["filters"]) for block in encoder["blocks"])
-    window, remainder = divmod(model.number("seq_length"), bin_size)
+    length = model.number("seq_length")
+    encoder, processor, trunk, crop = _read_trunk(model, length)
+    is_flat = trunk is None
+    bin_size = length if is_flat else prod(block["pool"] ** len(block["filters"]) for block in encoder["blocks"])
+    window, remainder = divmod(length, bin_size)
     if remainder:
         raise InputError(f"{model.where}.seq_length: must be a multiple of {bin_size}, which the blocks pool.")
     model.only("target_length", window, window - 2 * crop, default=window)
@@ -89,12 +99,13 @@ def read_params(path: str | Path) -> dict[str, Any]:
     }
     heads = _read_head(model, train)
     model.leave_out("l2_scale", "weights are not drawn to zero; training.weight_decay can do so")
+    model.leave_out("verbose", "it is about printing")
     model.done()
     batch = {"window": window, "crop": crop, "size": train.number("batch_size")}
     return {
         "name": re.sub(r"[^\w.+-]", "_", path.stem),
         "source": f"the params file {path.name}",
-        "bins": {"bin_size": bin_size},
+        **({"sites": {"source": "peaks"}} if is_flat else {"bins": {"bin_size": bin_size}}),
         "batch": batch,
         "augment": augment,
         "model": {"encoder": encoder, "processor": processor, "trunk": trunk, "heads": heads},
@@ -102,8 +113,8 @@ def read_params(path: str | Path) -> dict[str, Any]:
     }
 
 
-def _read_trunk(model: _Keys) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any], int]:
-    """Encoder, processor, trunk, and the bins that are cropped on both sides."""
+def _read_trunk(model: _Keys, length: int) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any] | None, int]:
+    """Encoder, processor, trunk and the bins cropped on both sides; no trunk if the `length` bp are read as one."""
     trunk = model.take("trunk")
     if not isinstance(trunk, list) or not all(isinstance(block, Mapping) and "name" in block for block in trunk):
         raise InputError(f"{model.where}.trunk: expected a list of blocks, each with a name.")
@@ -114,7 +125,7 @@ def _read_trunk(model: _Keys) -> tuple[dict[str, Any], list[dict[str, Any]], dic
             f"It has {', '.join(BLOCKS)}."
         )
     activation = _read_in_common(model)
-    convs, processor, crop = [], [], 0
+    convs, processor, dense, crop = [], [], {}, 0
     for number, block in enumerate(trunk):
         keys = _Keys(block, f"{model.where}.trunk[{number}]")
         name = keys.take("name")
@@ -122,17 +133,29 @@ def _read_trunk(model: _Keys) -> tuple[dict[str, Any], list[dict[str, Any]], dic
             crop += keys.number("cropping")
         elif name == "dilated_residual":
             processor.append({"name": "dilated"} | _dilated(keys) | {"activation": activation})
+        elif name == "dense_block":
+            dense = _dense(keys)
         else:
             convs.append(_tower(keys) if name == "conv_tower" else _conv(keys, 15 if name == "conv_dna" else 1))
         keys.only("activation", activation, default=activation)
         keys.only("norm_type", "batch", default="batch")
         keys.done()
     names = [block["name"] for block in trunk]
-    if not _ORDER.fullmatch("".join(BLOCKS[name] for name in names)):
+    order = "".join(BLOCKS[name] for name in names)
+    if _FLAT.fullmatch(order):
+        shared = {
+            "activation": activation,
+            "padding": "same",
+            "order": "act_conv_norm",
+            "norm_eps": 1e-3,
+            "bias": False,
+        }
+        return {"name": "basset", "input_length": length, "blocks": convs, **dense, **shared}, [], None, 0
+    if not _ORDER.fullmatch(order):
         raise InputError(
             f"{model.where}.trunk: the blocks are {', '.join(names)}. genograph reads conv_dna, conv_block or "
             "conv_tower, then conv_block and conv_tower, then dilated_residual, then one conv_block, with a Cropping1D "
-            "before or after it."
+            "before or after it; or conv_dna, conv_block and conv_tower, then one dense_block."
         )
     last = convs.pop()
     if last["kernel"] != 1 or last["pool"] != 1:
@@ -179,6 +202,11 @@ def _convolution(keys: _Keys, kernel: int) -> dict[str, Any]:
     }
 
 
+def _dense(keys: _Keys) -> dict[str, Any]:
+    keys.only("flatten", True, default=False)
+    return {"hidden": [keys.number("units")], "dropout": keys.number("dropout", 0.0)}
+
+
 def _dilated(keys: _Keys) -> dict[str, Any]:
     rate = keys.number("rate_mult")
     if not keys.take("round", False) and rate != int(rate):
@@ -199,7 +227,8 @@ def _read_head(model: _Keys, train: _Keys) -> dict[str, dict[str, Any]]:
     names = [key for key in model.rest if key.startswith("head")]
     if len(names) != 1:
         raise InputError(f"{model.where}: genograph reads one head; got {', '.join(names) or 'none'}. Leave one.")
-    head = _Keys(model.take(names[0]), f"{model.where}.{names[0]}")
+    tree = model.take(names[0])
+    head = _Keys(tree[0] if isinstance(tree, list) and len(tree) == 1 else tree, f"{model.where}.{names[0]}")
     head.only("name", *HEADS, default=None)
     tracks, loss = head.number("units"), train.only("loss", "poisson", "poisson_mn", "bce", default="poisson")
     head.only("activation", "sigmoid" if loss == "bce" else "softplus", default=None)

@@ -88,6 +88,43 @@ BASENJI2 = {
     },
 }
 
+# Basset in Basenji's blocks, 1,344 bp.
+BASSET = {
+    "train": {
+        "batch_size": 64,
+        "optimizer": "sgd",
+        "loss": "bce",
+        "learning_rate": 0.005,
+        "momentum": 0.98,
+        "patience": 12,
+        "train_epochs_min": 10,
+    },
+    "model": {
+        "seq_length": 1344,
+        "augment_rc": True,
+        "augment_shift": 3,
+        "activation": "gelu",
+        "batch_norm": True,
+        "bn_momentum": 0.9,
+        "verbose": False,
+        "trunk": [
+            {"name": "conv_dna", "filters": 288, "kernel_size": 17, "pool_size": 3},
+            {
+                "name": "conv_tower",
+                "filters_init": 288,
+                "filters_end": 512,
+                "divisible_by": 16,
+                "kernel_size": 5,
+                "pool_size": 2,
+                "repeat": 6,
+            },
+            {"name": "conv_block", "filters": 256},
+            {"name": "dense_block", "units": 768, "flatten": True, "dropout": 0.2},
+        ],
+        "head": [{"name": "dense", "units": 164, "activation": "sigmoid"}],
+    },
+}
+
 
 def load(params, folder, overrides=()):
     path = folder / "params.json"
@@ -129,6 +166,24 @@ def test_a_params_file_is_the_shipped_config(params, shipped, tmp_path, pytestco
         nets = [build_model(each.model, bin_size=128, edge_dim=2, tracks={}) for each in (read, ours)]
     for part in ("encoder", "processor", "trunk"):
         assert str(getattr(nets[0], part)) == str(getattr(nets[1], part))
+
+
+def test_the_params_file_of_basset_is_the_shipped_config(tmp_path, pytestconfig, caplog):
+    ours = load_config(pytestconfig.rootpath / "configs" / "basset_1344.yaml")
+    read = load(BASSET, tmp_path, ["bins.bin_size=192"])
+    for section in ("bins", "batch", "augment", "sites"):
+        assert getattr(read, section) == getattr(ours, section), section
+    assert read.training == ours.training.model_copy(update={"max_epochs": 10_000})
+    assert models([read]).loc[0, "parameters"] == 5_983_844
+    with torch.device("meta"):
+        nets = [build_model(each.model, bin_size=192, edge_dim=2, tracks={}) for each in (read, ours)]
+    assert str(nets[0]) == str(nets[1])
+    assert "model.verbose = false is left out" in caplog.text
+
+
+def test_a_dense_block_of_each_position_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"trunk\[3\]\.flatten: genograph has true only; left out, it is false"):
+        load(changed(BASSET, ["model", "trunk", 3], flatten=None), tmp_path)
 
 
 def test_all_that_trains_a_model_is_taken_over(tmp_path):
