@@ -2,7 +2,8 @@
 
 states_of      sites and cells of a store
 read_cells     the same of a table of each cell, or a bigWig
-write_cells    a table of each cell
+write_cells    a table or bedGraph of each cell
+annotate       which sites lie in BED files
 make_chunks    the sites of some cells with their inputs and outputs, piece by piece
 write_chunks   these as data files
 read_chunk     what a data file holds
@@ -16,9 +17,10 @@ from genograph.assays.cpg_states import CpgStates, read_cells, write_cells
 from genograph.assays.deepcpg_files import make_chunks, read_chunk, write_chunks
 from genograph.errors import InputError
 from genograph.genome.sites import Sites
+from genograph.metrics import annotate
 from genograph.store import Store
 
-__all__ = ["make_chunks", "read_cells", "read_chunk", "states_of", "write_cells", "write_chunks"]
+__all__ = ["annotate", "make_chunks", "read_cells", "read_chunk", "states_of", "write_cells", "write_chunks"]
 
 
 def states_of(store: Store) -> CpgStates:

@@ -93,17 +93,18 @@ def read_cells(
     return CpgStates(tuple(sizes), tuple(names), sites >> _BITS, sites & ((1 << _BITS) - 1), state)
 
 
-def write_cells(folder: str | Path, states: CpgStates) -> list[Path]:
+def write_cells(folder: str | Path, states: CpgStates, *, bedgraph: bool = False) -> list[Path]:
     """Write a table of each cell, `<cell>.tsv.gz`, as DeepCpG and `read_cells` read it; their paths.
 
     Columns chromosome, 1-based position and methylated fraction, without a header; a row for each site that the cell
-    covers. A fraction has the digits that give the same float32 back.
+    covers. With `bedgraph` chromosome, 0-based start, end and fraction, in `<cell>.bedgraph.gz`. A fraction has the
+    digits that give the same float32 back.
 
     Raises:
         InputError: If a file is there already, a cell covers no site, or its name holds a slash.
     """
     folder = Path(folder)
-    paths = [folder / f"{cell}.tsv.gz" for cell in states.cells]
+    paths = [folder / f"{cell}.{'bedgraph' if bedgraph else 'tsv'}.gz" for cell in states.cells]
     for column, (cell, path) in enumerate(zip(states.cells, paths, strict=True)):
         if "/" in cell:
             raise InputError(f"Cell '{cell}': a slash parts folders. Call the cell otherwise.")
@@ -115,7 +116,9 @@ def write_cells(folder: str | Path, states: CpgStates) -> list[Path]:
     for column, path in enumerate(paths):
         rows = np.flatnonzero(~np.isnan(states.state[:, column]))
         chrom = pd.Categorical.from_codes(states.chrom_index[rows], [*states.chroms])
-        table = pd.DataFrame({"chrom": chrom, "pos": states.position[rows] + 1, "value": states.state[rows, column]})
+        start, value = states.position[rows], states.state[rows, column]
+        place = {"start": start, "end": start + 1} if bedgraph else {"pos": start + 1}
+        table = pd.DataFrame({"chrom": chrom, **place, "value": value})
         compression = {"method": "gzip", "mtime": 0}  # so that the same cell is the same bytes
         with replacing(path) as written:
             table.to_csv(written, sep="\t", header=False, index=False, float_format="%.9g", compression=compression)

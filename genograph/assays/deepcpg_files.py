@@ -4,6 +4,7 @@
     chromo, pos                        name without `chr`, and 1-based position of the C
     inputs/dna                         (n, 1001) int8 about the C: A 0, T 1, G 2, C 3, and here N 4
     inputs/cpg/{cell}/state, dist      (n, 50) the neighbours' states and distances in bp
+    inputs/annos/{name}                (n,) int8, 1 inside an annotation
     outputs/cpg/{cell}                 (n,) int8 label, 0 or 1
     outputs/cpg_stats/{name}           (n,) statistics across cells
     outputs/win_stats/{width}/{name}   (n,) the same in windows
@@ -46,6 +47,7 @@ class DeepcpgChunk:
         distance: Likewise, in bp.
         statistics: (n,) float32 each, by name.
         window_statistics: Likewise, by width in bp and name.
+        annotations: (n,) bool, True inside, by name.
     """
 
     chrom: str
@@ -57,6 +59,7 @@ class DeepcpgChunk:
     distance: np.ndarray | None = None
     statistics: Mapping[str, np.ndarray] = field(default_factory=dict)
     window_statistics: Mapping[int, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    annotations: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def make_chunks(
@@ -67,6 +70,7 @@ def make_chunks(
     count: int = 25,
     min_cells: int = 3,
     widths: Sequence[int] = WINDOWS,
+    annotations: Mapping[str, np.ndarray] | None = None,
     size: int = CHUNK,
 ) -> Iterator[DeepcpgChunk]:
     """All sites of some cells, chromosome by chromosome, at most `size` at a time.
@@ -78,6 +82,7 @@ def make_chunks(
         count: Neighbours on each side.
         min_cells: That must cover a site if it is to have statistics.
         widths: Of windows for further statistics, in bp.
+        annotations: (sites,) bool of all sites, by name, as `genograph.deepcpg.annotate` makes them; None for none.
         size: Sites in a chunk.
     """
     covered = CoveredSites.of(states)
@@ -97,6 +102,7 @@ def make_chunks(
                 distance=distance,
                 statistics=statistics(states.state[rows], min_cells=min_cells),
                 window_statistics=window_statistics(covered, *place, widths, count=count) if widths else {},
+                annotations={name: inside[rows] for name, inside in (annotations or {}).items()},
             )
 
 
@@ -113,7 +119,7 @@ def write_chunks(folder: str | Path, chunks: Iterable[DeepcpgChunk]) -> list[Pat
     Chromosomes are called as in DeepCpG, `chr1` `1` and `mt` `MT`. States are int8 if all are 0 or 1, else float32.
 
     Raises:
-        InputError: If a file is there already, or a cell's name holds a slash.
+        InputError: If a file is there already, or the name of a cell or annotation holds a slash.
     """
     folder, written, paths = Path(folder), {}, []
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,9 +135,11 @@ def write_chunks(folder: str | Path, chunks: Iterable[DeepcpgChunk]) -> list[Pat
 def _write_chunk(path: Path, name: str, chunk: DeepcpgChunk) -> None:
     if path.exists():
         raise InputError(f"{path} is there already. Write to an empty folder.")
-    slashed = [cell for cell in chunk.cells if "/" in cell]
+    slashed = [name for name in (*chunk.cells, *chunk.annotations) if "/" in name]
     if slashed:
-        raise InputError(f"Cell '{slashed[0]}': a slash parts groups of an HDF5 file. Call the cell otherwise.")
+        raise InputError(
+            f"'{slashed[0]}': a slash parts groups of an HDF5 file. Call the cell or annotation otherwise."
+        )
     with replacing(path) as written, h5py.File(written, "w") as file:
         file["chromo"] = np.full(len(chunk.position), name.encode())
         file["pos"] = (chunk.position + 1).astype(np.int32)
@@ -151,6 +159,8 @@ def _arrays(chunk: DeepcpgChunk) -> Iterator[tuple[str, np.ndarray]]:
     for width, by_name in chunk.window_statistics.items():
         for name, values in by_name.items():
             yield f"outputs/win_stats/{width}/{name}", _filled(values, np.int8 if name in CLASSES else np.float32)
+    for name, inside in chunk.annotations.items():
+        yield f"inputs/annos/{name}", np.asarray(inside, dtype=np.int8)
     if chunk.dna is not None:
         yield "inputs/dna", _OTHER_ORDER[chunk.dna].astype(np.int8)
     if chunk.state is not None and chunk.distance is not None:
@@ -195,6 +205,7 @@ def _read_chunk(path: Path, file: h5py.File) -> DeepcpgChunk:
         state=_stacked({cell: context["state"] for cell, context in contexts.items()}, cells) if contexts else None,
         distance=_stacked({cell: context["dist"] for cell, context in contexts.items()}, cells) if contexts else None,
         statistics=_numbers(file.get("outputs/cpg_stats", {})),
+        annotations={name: values[:] == 1 for name, values in file.get("inputs/annos", {}).items()},
         window_statistics={int(width): _numbers(group) for width, group in file.get("outputs/win_stats", {}).items()},
     )
 

@@ -151,8 +151,9 @@ STATES = CpgStates(
 )
 
 
-def test_cells_that_were_written_are_read_back_as_they_were(tmp_path):
-    paths = write_cells(tmp_path / "cells", STATES)
+@pytest.mark.parametrize("bedgraph", [False, True])
+def test_cells_that_were_written_are_read_back_as_they_were(bedgraph, tmp_path):
+    paths = write_cells(tmp_path / "cells", STATES, bedgraph=bedgraph)
     targets = [Target(identifier=cell, file=path) for cell, path in zip(STATES.cells, paths, strict=True)]
     back = read_cells(targets, sizes=SIZES, aliases={})
     assert (back.chroms, back.cells) == (STATES.chroms, STATES.cells)
@@ -164,6 +165,9 @@ def test_the_table_of_a_cell_is_that_of_deepcpg(tmp_path):
     _, path = write_cells(tmp_path, STATES)
     assert path == tmp_path / "a.tsv.gz"
     assert gzip.decompress(path.read_bytes()).decode() == "chr2\t11\t0.333333343\nchr1\t1\t0.75\n"
+    _, path = write_cells(tmp_path, STATES, bedgraph=True)
+    assert path == tmp_path / "a.bedgraph.gz"
+    assert gzip.decompress(path.read_bytes()).decode() == "chr2\t10\t11\t0.333333343\nchr1\t0\t1\t0.75\n"
 
 
 def test_a_cell_is_written_the_same_bytes_and_over_no_file(tmp_path):

@@ -29,7 +29,9 @@ def sequence(chrom, start, end):
 
 
 def chunks(**options):
-    options = {"sequence": sequence, "dna_width": 5, "count": 1, "min_cells": 2, "widths": (1001,)} | options
+    inside = {"islands": np.array([True, False, False, True])}
+    defaults = {"dna_width": 5, "count": 1, "min_cells": 2, "widths": (1001,), "annotations": inside}
+    options = {"sequence": sequence, **defaults} | options
     return list(make_chunks(STATES, **options))
 
 
@@ -40,6 +42,7 @@ def assert_same(first, second):
     assert first.cells == second.cells
     for one, other in [
         (first.statistics, second.statistics),
+        (first.annotations, second.annotations),
         *((first.window_statistics[width], second.window_statistics[width]) for width in first.window_statistics),
     ]:
         assert set(one) == set(other)
@@ -71,9 +74,12 @@ def test_a_file_has_the_layout_of_the_original(tmp_path):
     assert arrays["outputs/cpg/a"].tolist() == [-1, 1]
     assert arrays["outputs/cpg_stats/var"].tolist() == [-1, 0.25]
     assert arrays["outputs/win_stats/1001/mean"].tolist() == [0.75, 0.75]
+    assert arrays["inputs/annos/islands"].tolist() == [1, 0]
     types = {name: str(values.dtype) for name, values in arrays.items()}
     assert types["pos"] == "int32"
-    assert {types[name] for name in ("inputs/dna", "inputs/cpg/b/state", "outputs/cpg/b")} == {"int8"}
+    assert {types[name] for name in ("inputs/dna", "inputs/annos/islands", "inputs/cpg/b/state", "outputs/cpg/b")} == {
+        "int8"
+    }
     assert types["inputs/cpg/b/dist"] == types["outputs/cpg_stats/entropy"] == "float32"
     assert {types[f"outputs/cpg_stats/{name}"] for name in ("mode", "cat_var", "cat2_var", "diff")} == {"int8"}
 
@@ -136,5 +142,5 @@ def test_nothing_is_written_over_or_under_a_name_that_cannot_be(tmp_path):
     with pytest.raises(InputError, match=r"c2_000000-000002\.h5 is there already"):
         write_chunks(tmp_path, chunks())
     chunk = DeepcpgChunk("1", np.array([1]), ("a/b",), np.ones((1, 1), dtype=np.float32))
-    with pytest.raises(InputError, match="Cell 'a/b': a slash"):
+    with pytest.raises(InputError, match="'a/b': a slash"):
         write_chunks(tmp_path, [chunk])
