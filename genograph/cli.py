@@ -226,7 +226,8 @@ def study(
     found = study(table, load_config(config, overrides or []).of(genome), out, workers=workers)
     print(f"{found.text}\n\ntable      {found.file}")
     if found.failed:
-        print(f"genograph: {len(found.failed)} runs failed. {found.failed[0]}", file=sys.stderr)
+        runs = f"{len(found.failed)} run{'s' * (len(found.failed) > 1)}"
+        print(f"genograph: {runs} failed. {found.failed[0]}", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -8,6 +8,7 @@ from genograph.config import Config
 from genograph.embeddings import Description
 from genograph.errors import InputError
 from genograph.graph.genome_graph import LINEAR
+from genograph.nn.layers.graph_block import GraphBlock
 from genograph.nn.model import build_model
 
 
@@ -35,6 +36,28 @@ def check_parts(config: Config) -> None:
             tracks={assay: options.get("tracks", 1) for assay, options in config.model.heads.items()},
             whole_windows=config.whole_windows,
         )
+
+
+def what_is_idle(config: Config) -> list[str]:
+    """What a config asks for and no training feels, a line each: most likely something was left out."""
+    told, types = [], config.graph.edge_types
+    layers = [layer.name for layer in config.model.processor if issubclass(layer.kind, GraphBlock)]
+    if layers and not types:
+        told.append(f"model.processor: '{layers[0]}' passes messages over edges, and graph.edges is empty.")
+    elif layers and set(types) <= {LINEAR} and config.batch.window == 1:
+        told.append(
+            f"batch.window: linear edges join what stands in one window, and 1 has nothing to join; '{layers[0]}' "
+            "passes no message. Take longer windows, or edges of contacts."
+        )
+    elif types and not layers:
+        told.append("graph.edges: no layer of model.processor passes messages over them, as 'gat' would.")
+    random = [part for part in config.training.freeze if part not in config.training.start_from]
+    if random:
+        told.append(
+            f"training.freeze: {', '.join(random)} stays as random as it begins. Give it the weights of a run: "
+            f"training.start_from={{{random[0]}: runs/NAME}}"
+        )
+    return told
 
 
 def check_contacts(config: Config) -> None:

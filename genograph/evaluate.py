@@ -28,7 +28,7 @@ from genograph.assays.tfrecord_folder import description_prefix
 from genograph.atomic import making, replacing
 from genograph.baselines import baseline_predictions
 from genograph.checkpoint import load_run, trained_config
-from genograph.config import Config
+from genograph.config import Config, changed_keys
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
@@ -38,6 +38,9 @@ from genograph.nn.model import GenomeModel
 from genograph.predict import predictions, share_predictions
 from genograph.processes import Crew, crew
 from genograph.store import Store
+
+SCORED = {"sites", "splits", "graph", "batch", "prediction"}  # sections that say what is scored, and how
+MOVED = {"graph.features", "graph.candidates", "sites.bed", "sites.negatives.accessible"}  # files of theirs
 
 
 @dataclass(frozen=True)
@@ -159,9 +162,12 @@ def evaluate(
         workers: Processes on this machine that share out the windows; 1 where torchrun or srun started several.
 
     Raises:
-        InputError: If the run is not finished or its data are gone, or a worker ends early.
+        InputError: If the run is not finished or its data are gone, a worker ends early, or tables of another config
+            would take the place of the run's own.
     """
     config = config or trained_config(run)
+    if out is None:
+        _check_own(run, config)
     folders = table_folders(run, out, config, genome)
     if genome is None and config.genomes:
         if config.evaluation.annotations:
@@ -182,6 +188,17 @@ def evaluate(
             return tables["accuracy"]
         share_predictions(model, windows, experiment.config, member)
     return pd.read_csv(folder / "accuracy.tsv", sep="\t")
+
+
+def _check_own(run: str | Path, config: Config) -> None:
+    """Refuse to put what another config scores where the tables of the run are; data may have moved."""
+    changed = changed_keys(trained_config(run).model_dump(mode="json"), config.model_dump(mode="json"))
+    other = sorted(key for key in changed if key.split(".")[0] in SCORED and key not in MOVED)
+    if other:
+        raise InputError(
+            f"{', '.join(other)}: not as {run} was trained, whose own tables stay as they are. Name a folder for "
+            "these: --out FOLDER"
+        )
 
 
 def _help(run: str | Path, config: Config, genome: str | None, member: Crew) -> None:

@@ -122,9 +122,9 @@ def _rename(state: Mapping[str, Tensor], layers: Mapping[str, str], model: str) 
     for key, (layer, _, _) in found.items():
         if layer not in layers:
             raise InputError(f"'{key}' is no tensor of {model}. Give the state dict of that model alone.")
-    missing = [layer for layer in layers if layer not in {layer for layer, _, _ in found.values()}]
+    missing = [layer for layer in layers if f"{layer}.weight" not in state]
     if missing:
-        raise InputError(f"the state dict has no '{missing[0]}', a layer of {model}. Give that of the whole model.")
+        raise InputError(f"the state dict has no '{missing[0]}.weight' of {model}. Give that of the whole model.")
     return {f"{layers[layer]}.{tensor}": state[key] for key, (layer, _, tensor) in found.items()}
 
 

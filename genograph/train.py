@@ -30,6 +30,7 @@ from genograph.atomic import replacing
 from genograph.card import Trained, write_card
 from genograph.checkpoint import WEIGHTS, begin_with, save_model, scaled_as
 from genograph.config import Config, TrainingConfig, changed_keys
+from genograph.config_check import what_is_idle
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
@@ -76,6 +77,8 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     torch.manual_seed(config.seed)
     model = experiment.model()
     _check_frozen(model, config.training)
+    for each in what_is_idle(config):
+        log.warning(each)
     begun = begin_with(model, config.training.start_from, experiment)
     checkpoints.begun = checkpoints.begun or begun  # of the first start, whatever has become of that run
     windows = experiment.dataset("train", model.halo, augment=True)

@@ -46,12 +46,12 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tables(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("tables")
-    evaluate(run, out, config=load_config(run, annotated("left", "right", "few", "elsewhere")))
+    evaluate(run, out, config=load_config(run, annotated(run, "left", "right", "few", "elsewhere")))
     return {path.stem: pd.read_csv(path, sep="\t") for path in out.glob("*.tsv")}
 
 
-def annotated(*names):
-    return [f"evaluation.annotations.{name}=../{name}.bed" for name in names]
+def annotated(run, *names):
+    return [f"evaluation.annotations.{name}={run.parent / name}.bed" for name in names]
 
 
 def value(table, anno, metric, output):
@@ -122,7 +122,7 @@ def test_curves_of_annotations_that_differ_differ(tables):
 
 
 def test_an_annotation_with_few_sites_or_none_has_no_row_and_is_named(run, tmp_path, caplog):
-    evaluate(run, tmp_path, config=load_config(run, annotated("few", "elsewhere")))
+    evaluate(run, tmp_path, config=load_config(run, annotated(run, "few", "elsewhere")))
     assert "Annotation 'elsewhere' holds 0 sites, fewer than 100; left out." in caplog.messages
     assert sum("'few' holds" in each for each in caplog.messages) == 1
     for name in TABLES:
@@ -199,11 +199,11 @@ def test_a_file_that_is_none_is_one_line_that_names_its_key(run, tmp_path, text,
 
 def test_global_is_no_name_of_an_annotation(run):
     with pytest.raises(InputError, match=r"evaluation\.annotations: 'global' stands for all sites"):
-        load_config(run, annotated("global"))
+        load_config(run, annotated(run, "global"))
 
 
 def test_paths_of_annotations_start_from_the_folder_of_the_config(run):
-    config = load_config(run, annotated("left"))
+    config = load_config(run, annotated(run, "left"))
     assert config.evaluation.annotations == {"left": run.parent / "left.bed"}
 
 
@@ -224,7 +224,7 @@ def peaks(tmp_path_factory):
 
 
 def test_bins_of_peaks_are_judged_by_their_middle_and_counts_are_not(peaks, tmp_path):
-    evaluate(peaks, tmp_path, config=load_config(peaks, annotated("start")))
+    evaluate(peaks, tmp_path, config=load_config(peaks, annotated(peaks, "start")))
     table = pd.read_csv(tmp_path / "accuracy_by_annotation.tsv", sep="\t")
     assert set(table["output"]) == {"open"}
     store = load_run(peaks)[0].store
@@ -253,7 +253,7 @@ def test_a_summary_of_counts_alone_has_no_auroc(tmp_path):
 def test_annotations_of_counts_alone_are_refused(peaks):
     targets = peaks.parent / "counts.tsv"
     targets.write_text("".join((peaks.parent / "targets.tsv").read_text().splitlines(keepends=True)[:2]))
-    changes = [f"tracks.targets={targets}", "store=counts", "model.heads={coverage: {}}", *annotated("start")]
+    changes = [f"tracks.targets={targets}", "store=counts", "model.heads={coverage: {}}", *annotated(peaks, "start")]
     experiment = Experiment.open(load_config(peaks.parent / "tiny.yaml", changes))
     with pytest.raises(InputError, match=r"evaluation\.annotations are of methylation and peaks \(loss: bce\), which"):
         read_annotations(experiment, np.arange(10))
@@ -262,7 +262,7 @@ def test_annotations_of_counts_alone_are_refused(peaks):
 def test_annotations_are_of_one_genome(tmp_path):
     config = load_config(write_genomes(tmp_path), ["evaluation.annotations.x=x.bed"])
     with pytest.raises(InputError, match=r"evaluation\.annotations are of one genome; name it: --genome NAME"):
-        evaluate(tmp_path, config=config)
+        evaluate(tmp_path, tmp_path / "tables", config=config)
 
 
 def test_a_curve_is_joined_by_straight_lines_where_that_is_asked():

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from genograph.checkpoint import load_run
 from genograph.config import load_config
+from genograph.config_check import what_is_idle
 from genograph.errors import InputError
 from genograph.evaluate import evaluate
 from genograph.experiment import Experiment
@@ -23,6 +24,30 @@ from tests.prepare.test_prepare_sites import world
 
 __all__ = ["world"]
 SHORT = "training.max_epochs=2"
+
+
+IDLE = "model.processor=[{name: gat}]"
+LONG = ["batch.window=4", "graph.edges=[{name: linear}]"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([IDLE], "model.processor: 'gat' passes messages over edges, and graph.edges is empty."),
+        ([IDLE, "graph.edges=[{name: linear}]"], "batch.window: linear edges join what stands in one window"),
+        (LONG, "graph.edges: no layer of model.processor passes messages over them"),
+        (["training.freeze=[encoder]"], "training.freeze: encoder stays as random as it begins."),
+    ],
+)
+def test_what_a_training_would_not_feel_is_told(world, changes, said):
+    (told,) = what_is_idle(load_config(world, changes))
+    assert told.startswith(said)
+
+
+def test_nothing_is_told_where_all_is_felt(world, tmp_path):
+    start = [f"training.start_from={{encoder: {tmp_path}}}", "training.freeze=[encoder]"]
+    assert what_is_idle(load_config(world, [IDLE, *LONG, *start])) == []
+    assert what_is_idle(load_config(world)) == []
 
 
 def test_rmsprop_divides_by_the_root_of_its_mean_square():

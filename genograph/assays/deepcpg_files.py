@@ -84,7 +84,15 @@ def make_chunks(
         widths: Of windows for further statistics, in bp.
         annotations: (sites,) bool of all sites, by name, as `genograph.deepcpg.annotate` makes them; None for none.
         size: Sites in a chunk.
+
+    Raises:
+        InputError: If a number is out of range.
     """
+    if dna_width < 1 or dna_width % 2 == 0:
+        raise InputError(f"dna_width: bases of a window with the CpG in its middle are an odd number; got {dna_width}.")
+    for name, least in {"count": count, "min_cells": min_cells, "size": size, "widths": min(widths, default=1)}.items():
+        if least < 1:
+            raise InputError(f"{name}: at least 1 is needed; got {least}.")
     covered = CoveredSites.of(states)
     offset = np.searchsorted(states.chrom_index, np.arange(len(states.chroms) + 1))
     for index, chrom in enumerate(states.chroms):
@@ -182,6 +190,8 @@ def read_chunk(path: str | Path) -> DeepcpgChunk:
     Raises:
         InputError: If it is no such file, or holds several chromosomes or a base that is none.
     """
+    if not Path(path).is_file():
+        raise InputError(f"no such file: {path}")
     try:
         with h5py.File(path) as file:
             return _read_chunk(Path(path), file)

@@ -299,6 +299,9 @@ class Config(Section):
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """The config of a YAML file, a params JSON of Basenji or a run folder, with `section.key=value` overrides put in.
 
+    Relative paths start from the folder of the file; those of overrides of a run, whose own are absolute, from the
+    working directory.
+
     Raises:
         InputError: If the file is missing or not YAML, or a key or value is wrong; the key is named.
 
@@ -317,7 +320,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise InputError(f"{file} holds no config: expected sections such as 'genome:' and 'model:'.")
     for override in overrides:
         apply_override(tree, override)
-    return parse_config(tree, folder=file.parent)
+    return parse_config(tree, folder=Path() if path.is_dir() else file.parent)
 
 
 def parse_config(tree: Mapping[str, Any], folder: Path = Path()) -> Config:

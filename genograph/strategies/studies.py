@@ -71,7 +71,7 @@ def study(name: str, config: Config, out: str | Path | None = None, *, workers: 
     folder = Path(out) if out is not None else Path("runs") / f"{config.name}-study"
     if name not in STUDIES:
         raise InputError(f"study: no '{name}'.{nearest(name, STUDIES)}")
-    _check(config.of(None))
+    _check(name, config.of(None))
     shared = config.model_copy(update={"study": StudyConfig()})  # by all tables, whatever their settings
     check_folder(folder, shared)
     plan = STUDIES[name](Experiment.open(config), folder)
@@ -113,14 +113,20 @@ def _shared_parts(config: Config) -> list[str]:
     return [part for part, is_there in has.items() if is_there]
 
 
-def _check(config: Config) -> None:
-    """Refuse a config that is not of peaks at sites, read by one head."""
+def _check(name: str, config: Config) -> None:
+    """Refuse, before a store is built, a config not of peaks at sites and one head, or without what a study needs."""
     if config.sites is None or config.sites.source != "peaks":
         raise InputError("sites.source: a study compares classifiers of peaks; set sites: {source: peaks}.")
     if len(config.model.heads) != 1:
         raise InputError(f"model.heads: a study is of one assay; got {', '.join(config.model.heads)}.")
     if config.model.encoder is None or config.model.embeddings:
         raise InputError("model.encoder: a study compares readers of sequence; give one.")
+    kinds = config.sites.negatives.model_dump(include={"flanking", "accessible", "random"})
+    if name == "negatives" and (missing := [kind for kind, wanted in kinds.items() if not wanted]):
+        raise InputError(f"sites.negatives.{missing[0]}: the table compares all kinds of negatives; give it.")
+    reference = config.study.reference
+    if name == "pretraining" and reference is not None and not reference.is_file():
+        raise InputError(f"study.reference: no such file: {reference}")
 
 
 def _check_models(plan: Plan) -> None:
@@ -160,8 +166,8 @@ def _work_off(plan: Plan, runs: Mapping[tuple[str, int], list[Run]], *, trees: i
     with progress(len(everything), len(everything) - missing) as tell:
         for run, error in _outcomes(plan, runs, trees=trees, workers=workers):
             if error is not None:
-                failed.append(f"{run.label} failed, see {run.folder}: {error}")
-            tell(run.label if error is None else failed[-1])
+                failed.append(f"{run.arm}, seed {run.seed} failed, see {run.folder}: {error}")
+            tell(f"{run.arm}, seed {run.seed}" if error is None else failed[-1])
     return failed
 
 

@@ -22,7 +22,9 @@ def markdown(summary: pd.DataFrame) -> str:
     """The rows of all variants; if they are judged on several tests, the AUPRC of each variant on each test."""
     seeds = int(summary["seeds"].max())
     told = f"Mean over {seeds} seeds ± half the width of its 95 % interval (t)." if seeds > 1 else "One seed."
-    tasks = len(set(summary["task"]) - {MEAN, TOGETHER})
+    single = summary[~summary["task"].isin([MEAN, TOGETHER])]
+    has_both = (single["positives"] > 0) & (single["positives"] < single["sites"])
+    tasks = single.loc[has_both, "task"].nunique()
     overs = {MEAN: f"mean over {tasks} tasks", TOGETHER: TOGETHER} if tasks > 1 else {MEAN: "one task"}
     make = _matrix if summary["test"].nunique() > 1 else _rows
     return "\n\n".join([*(make(summary[summary["task"] == task], over) for task, over in overs.items()), told])

@@ -144,3 +144,22 @@ def test_nothing_is_written_over_or_under_a_name_that_cannot_be(tmp_path):
     chunk = DeepcpgChunk("1", np.array([1]), ("a/b",), np.ones((1, 1), dtype=np.float32))
     with pytest.raises(InputError, match="'a/b': a slash"):
         write_chunks(tmp_path, [chunk])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dna_width": 4}, "dna_width: bases of a window with the CpG in its middle are an odd number; got 4"),
+        ({"dna_width": -3}, "dna_width: .* got -3"),
+        ({"count": 0}, "count: at least 1 is needed; got 0"),
+        ({"widths": (1001, -5)}, "widths: at least 1 is needed; got -5"),
+    ],
+)
+def test_numbers_that_make_no_chunk_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        chunks(**options)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path):
+    with pytest.raises(InputError, match=r"no such file: .*none\.h5"):
+        read_chunk(tmp_path / "none.h5")

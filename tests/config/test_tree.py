@@ -45,6 +45,18 @@ def test_a_resolved_config_reads_back_equal(tmp_path):
     assert load_config(tmp_path / "elsewhere") == config
 
 
+def test_paths_of_changes_start_at_the_config_and_for_a_run_where_one_is(tmp_path, monkeypatch):
+    path = write(tmp_path, config_tree())
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(load_config(path).to_yaml())
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert load_config(path, ["store=moved"]).store == tmp_path / "moved"
+    run = load_config(tmp_path / "run", ["store=moved"])
+    assert run.store == tmp_path / "here" / "moved"
+    assert run.genome == load_config(path).genome
+
+
 def test_overrides_reach_sections_and_list_items(tmp_path):
     path = write(tmp_path, config_tree())
     config = load_config(path, ["training.max_epochs=7", "graph.edges.1.top_k=9", "model.processor=[]"])

@@ -96,7 +96,7 @@ def test_a_run_that_fails_is_told_and_leaves_its_rows_undefined(multitask, peaks
         (run / "best.ckpt").rename(run / "checkpoints" / "best.ckpt")
         (run / "model.safetensors").write_bytes(weights)
         (run / "held_out.npz").write_bytes(kept)
-    assert [each.split(" failed")[0] for each in found.failed] == ["tasks/multi, fold 0, seed 0"]
+    assert [each.split(" failed")[0] for each in found.failed] == ["tasks/multi, seed 0"]
     table = found.summary.set_index(["variant", "task"])["auprc"]
     assert table["multi"].isna().all()
     assert np.isfinite(table["single"]).all()
@@ -146,14 +146,21 @@ def test_sites_that_talk_beside_flanks_are_told(peaks, tmp_path, caplog):
             ["model.heads.coverage={}"],
             r"model\.heads: a study is of one assay; got accessibility, coverage",
         ),
+        (
+            "negatives",
+            ["sites.negatives={random: 1}", "store=none"],
+            r"sites\.negatives\.flanking: the table compares all",
+        ),
+        ("pretraining", ["study.reference=none.tsv", "store=none"], r"study\.reference: no such file: .*none\.tsv"),
     ],
 )
 def test_configs_that_do_not_fit_are_refused(peaks, tmp_path, name, changes, message):
     with pytest.raises(InputError, match=message):
         study(name, load_config(peaks, changes), tmp_path)
+    assert not (peaks.parent / "none").exists()
 
 
-@pytest.mark.parametrize(("failed", "code"), [([], 0), (["tasks/multi, fold 0, seed 0 failed"], 1)])
+@pytest.mark.parametrize(("failed", "code"), [([], 0), (["tasks/multi, seed 0 failed"], 1)])
 def test_the_command_prints_the_table_and_tells_of_runs_that_failed(peaks, tmp_path, monkeypatch, failed, code):
     found = Studied(pd.DataFrame(), "| a table |", tmp_path / "multitask.md", failed)
     asked = []
@@ -163,4 +170,4 @@ def test_the_command_prints_the_table_and_tells_of_runs_that_failed(peaks, tmp_p
     assert (name, config.seed, out, workers) == ("multitask", 3, tmp_path, 1)
     assert said.output.startswith(f"| a table |\n\ntable      {tmp_path / 'multitask.md'}\n")
     assert said.exit_code == code
-    assert ("1 runs failed. tasks/multi" in said.output) == bool(failed)
+    assert ("1 run failed. tasks/multi" in said.output) == bool(failed)

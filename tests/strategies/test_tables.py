@@ -30,6 +30,14 @@ def test_a_row_has_every_measure_with_its_interval_and_the_parameters_of_its_mod
     assert lines[-1] == "Mean over 2 seeds ± half the width of its 95 % interval (t)."
 
 
+def test_the_mean_is_said_to_be_of_the_tasks_that_can_be_judged():
+    rows = [row("multi", task) for task in ("a", "b", "c", MEAN, TOGETHER)]
+    rows[2]["positives"] = 0
+    assert markdown(pd.DataFrame(rows)).startswith("| mean over 2 tasks |")
+    rows[1]["positives"] = rows[1]["sites"]
+    assert markdown(pd.DataFrame(rows)).startswith("| one task |")
+
+
 def test_what_is_not_defined_is_a_dash_and_one_seed_has_no_interval():
     table = pd.DataFrame([row("forest", MEAN, auprc=np.nan, half=np.nan, parameters=np.nan) | {"seeds": 1}])
     lines = markdown(table).splitlines()
