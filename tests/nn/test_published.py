@@ -12,6 +12,7 @@ from genograph.config import changed_keys, load_config
 from genograph.describe import models
 from genograph.nn.encoders import BassetEncoder
 from genograph.nn.model import GenomeModel, build_model, count_parameters
+from genograph.ported import sequence_batch
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -167,3 +168,29 @@ def transcription(model: GenomeModel, x: torch.Tensor) -> torch.Tensor:
     x = f.gelu(block(x, model.trunk.block.conv.weight, model.trunk.block.norm), approximate="tanh")
     head = model.heads["expression"].linear
     return f.softplus(x.transpose(1, 2) @ head.weight.T + head.bias)
+
+
+@pytest.mark.parametrize(
+    ("name", "length"),
+    [
+        ("basset", 600),
+        ("basset_padded", 600),
+        ("basset_1344", 1344),
+        ("deepsea", 1000),
+        ("study_cnn", 1000),
+        ("study_cnn_rnn", 1000),
+        ("study_resnet", 1000),
+        ("deepcpg_dna", 1001),
+        ("deepcpg_dna_rnn", 1001),
+    ],
+)
+def test_a_network_of_published_size_learns_with_all_its_parameters(name, length):
+    config = load_config(CONFIGS / f"{name}.yaml")
+    heads = config.model.heads or {"methylation": {"tracks": 2}}
+    torch.manual_seed(0)
+    model = build_model(config.model.model_copy(update={"heads": heads}), bin_size=length, edge_dim=2, tracks={})
+    batch = sequence_batch("".join("ACGT"[each] for each in torch.randint(4, (3 * length,))), bin_size=length)
+    (prediction,) = model(batch).values()
+    prediction[..., 0].sum().backward()
+    silent = [each for each, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert silent == []
