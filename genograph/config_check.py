@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import torch
 
 from genograph.config import Config
 from genograph.embeddings import Description
 from genograph.errors import InputError
 from genograph.graph.genome_graph import LINEAR
+from genograph.nn.layers import LAYERS
 from genograph.nn.layers.graph_block import GraphBlock
 from genograph.nn.model import build_model
 
@@ -40,16 +43,17 @@ def check_parts(config: Config) -> None:
 
 def what_is_idle(config: Config) -> list[str]:
     """What a config asks for and no training feels, a line each: most likely something was left out."""
-    told, types = [], config.graph.edge_types
+    told, types = [], {*config.graph.edge_types, *chain.from_iterable(config.graph.coarse_edge_types)}
     layers = [layer.name for layer in config.model.processor if issubclass(layer.kind, GraphBlock)]
+    has_own = any(layer.kind not in LAYERS.values() for layer in config.model.processor)
     if layers and not types:
         told.append(f"model.processor: '{layers[0]}' passes messages over edges, and graph.edges is empty.")
-    elif layers and set(types) <= {LINEAR} and config.batch.window == 1:
+    elif layers and types == {LINEAR} and config.batch.window == 1:
         told.append(
             f"batch.window: linear edges join what stands in one window, and 1 has nothing to join; '{layers[0]}' "
             "passes no message. Take longer windows, or edges of contacts."
         )
-    elif types and not layers:
+    elif types and not layers and not has_own:
         told.append("graph.edges: no layer of model.processor passes messages over them, as 'gat' would.")
     random = [part for part in config.training.freeze if part not in config.training.start_from]
     if random:

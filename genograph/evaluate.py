@@ -6,8 +6,8 @@
     baselines.tsv           the training mean and a k-mer ridge on the same bins and genes
 
 Beside them stand the tables of `genograph.annotated`: of methylation and peaks that of accuracy, with
-`evaluation.annotations` that of curves too. Masked bins and missing values
-are in none of them; what is undefined is NaN.
+`evaluation.annotations` that of curves too. Masked bins and missing values are in none of them; what is undefined is
+NaN.
 """
 
 from __future__ import annotations
