@@ -1,5 +1,6 @@
 """How held-out sites are judged as DeepCpG judges them: each output by its kind, in all and in every annotation.
 
+    accuracy_by_output.tsv       columns metric, output, value, assay
     accuracy_by_annotation.tsv   columns anno, metric, output, value, assay
     curves_by_annotation.tsv     columns anno, curve, output, x, y, threshold, assay
 
@@ -9,7 +10,7 @@ Genome Biology 18:67).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -80,14 +81,25 @@ def read_annotations(experiment: Experiment, bins: np.ndarray) -> dict[str, np.n
     return with_enough_sites(found)
 
 
+def by_output(outputs: Sequence[Output], prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> pd.DataFrame:
+    """`metric output value` of all values, a row for each metric of each output; arguments as of `by_annotation`.
+
+    Raises:
+        ValueError: If there is no output.
+    """
+    judged = _judged(outputs, prediction, target, mask)
+    return pd.concat(
+        [accuracy_by_annotation(each, {}).drop(columns="anno").assign(output=name) for name, each in judged],
+        ignore_index=True,
+    )
+
+
 def by_annotation(
     outputs: Sequence[Output],
     prediction: np.ndarray,
     target: np.ndarray,
     mask: np.ndarray,
     annotations: Mapping[str, np.ndarray],
-    *,
-    curves: bool,
 ) -> dict[str, pd.DataFrame]:
     """The two tables, by the names of their files but for the assay; a table without a row is left out.
 
@@ -96,20 +108,25 @@ def by_annotation(
         prediction: (tracks, n) of its tracks; may be memory-mapped, as the others.
         target: (tracks, n)
         mask: (tracks, n) True where a value counts.
-        annotations: (n,) True inside, by name; all values are judged too, as `global`.
-        curves: Whether the table of curves is made.
+        annotations: (n,) True inside, by name.
     """
-    functions = {"accuracy": accuracy_by_annotation} | ({"curves": curves_by_annotation} if curves else {})
-    tables: dict[str, list[pd.DataFrame]] = {f"{name}_by_annotation": [] for name in functions}
+    tables = {"accuracy_by_annotation": [], "curves_by_annotation": []}
+    for output, judged in _judged(outputs, prediction, target, mask):
+        for name, function in ("accuracy", accuracy_by_annotation), ("curves", curves_by_annotation):
+            tables[f"{name}_by_annotation"].append(function(judged, annotations).assign(output=output))
+    full = {name: [each for each in parts if len(each)] for name, parts in tables.items()}
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in full.items() if parts}
+
+
+def _judged(
+    outputs: Sequence[Output], prediction: np.ndarray, target: np.ndarray, mask: np.ndarray
+) -> Iterator[tuple[str, dict[str, tuple[np.ndarray, np.ndarray]]]]:
+    """Each output's name, and its target and prediction by its kind."""
     for output in outputs:
         measured = np.where(mask[output.tracks], target[output.tracks], np.nan).T
         predicted = np.asarray(prediction[output.tracks]).T
         is_one = measured.shape[1] == 1
-        judged = {output.kind: (measured[:, 0], predicted[:, 0]) if is_one else (_class(measured), predicted)}
-        for name, function in functions.items():
-            tables[f"{name}_by_annotation"].append(function(judged, annotations).assign(output=output.name))
-    full = {name: [each for each in parts if len(each)] for name, parts in tables.items()}
-    return {name: pd.concat(parts, ignore_index=True) for name, parts in full.items() if parts}
+        yield output.name, {output.kind: (measured[:, 0], predicted[:, 0]) if is_one else (_class(measured), predicted)}
 
 
 def _class(measured: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +31,11 @@ from genograph.nn.model import GenomeModel
 from genograph.rebuild import sha256
 
 WEIGHTS = "model.safetensors"
+# What may change in a run's config and leaves what is scored, and how; files may move, and `load_run` looks at models.
+FREE = re.compile(
+    r"name|source|store|seed|downloads|augment|model|training|ablation|study|evaluation\.(split|annotations)|"
+    r"batch\.(size|stride|balance)"
+)
 LISTED = 5  # tracks that a message names
 HEADS = "heads."  # how names of their weights begin
 PACKAGES = ("genograph", "torch", "torch-geometric", "pytorch-lightning", "numpy")
@@ -108,6 +114,37 @@ def trained_config(folder: str | Path) -> Config:
         InputError: If there is no finished run.
     """
     return parse_config(yaml.safe_load(read_metadata(folder)[1]["config"]))
+
+
+def check_own_tables(run: str | Path, config: Config) -> None:
+    """Refuse to put what another config scores where the tables of the run are; data may have moved.
+
+    Raises:
+        InputError: If the config scores other bins than the run's own, on other data or otherwise; the keys are named.
+    """
+    before, now = (dict(_leaves(each.model_dump(mode="json"))) for each in (trained_config(run), config))
+    changed = [key for key in {*before, *now} if before.get(key) != now.get(key) or (key in before) != (key in now)]
+    changed = [key for key in changed if not (_is_path(before.get(key)) and _is_path(now.get(key)))]
+    other = sorted(key for key in changed if not FREE.match(re.sub(r"^genomes\.[^.]+\.", "", key)))
+    if other:
+        raise InputError(
+            f"{', '.join(other)}: not as {run} was trained, whose own tables stay as they are. Name a folder for "
+            "these: --out FOLDER"
+        )
+
+
+def _leaves(tree: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """Every value of nested dicts and lists, and its key, as `graph.edges.1.top_k`."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else None
+    if items is None:
+        yield key, tree
+    else:
+        for name, value in items:
+            yield from _leaves(value, f"{key}.{name}" if key else str(name))
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("/")
 
 
 def read_metadata(folder: str | Path) -> tuple[Path, dict[str, str]]:

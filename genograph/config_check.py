@@ -44,22 +44,22 @@ def check_parts(config: Config) -> None:
 def what_is_idle(config: Config) -> list[str]:
     """What a config asks for and no training feels, a line each: most likely something was left out."""
     told, types = [], {*config.graph.edge_types, *chain.from_iterable(config.graph.coarse_edge_types)}
-    layers = [layer.name for layer in config.model.processor if issubclass(layer.kind, GraphBlock)]
+    layers = [layer.label for layer in config.model.processor if issubclass(layer.kind, GraphBlock)]
     has_own = any(layer.kind not in LAYERS.values() for layer in config.model.processor)
     if layers and not types:
         told.append(f"model.processor: '{layers[0]}' passes messages over edges, and graph.edges is empty.")
-    elif layers and types == {LINEAR} and config.batch.window == 1:
+    elif layers and config.batch.window == 1 and (types == {LINEAR} or not config.batch.partners):
         told.append(
-            f"batch.window: linear edges join what stands in one window, and 1 has nothing to join; '{layers[0]}' "
-            "passes no message. Take longer windows, or edges of contacts."
+            f"batch.window: 1 bin without partners has no edge, so that '{layers[0]}' passes no message. Take longer "
+            "windows, or edges of contacts and batch.partners."
         )
     elif types and not layers and not has_own:
         told.append("graph.edges: no layer of model.processor passes messages over them, as 'gat' would.")
     random = [part for part in config.training.freeze if part not in config.training.start_from]
     if random:
         told.append(
-            f"training.freeze: {', '.join(random)} stays as random as it begins. Give it the weights of a run: "
-            f"training.start_from={{{random[0]}: runs/NAME}}"
+            f"training.freeze: {', '.join(random)} as random as at the start. Weights of a run come from "
+            f"training.start_from={{{', '.join(f'{part}: runs/NAME' for part in random)}}}"
         )
     return told
 

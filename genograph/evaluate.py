@@ -5,9 +5,8 @@
     accuracy_genes.tsv      the same over genes: the mean of the bins that a gene touches, if genes are known
     baselines.tsv           the training mean and a k-mer ridge on the same bins and genes
 
-Beside them stand the tables of `genograph.annotated`: of methylation and peaks that of accuracy, with
-`evaluation.annotations` that of curves too. Masked bins and missing values are in none of them; what is undefined is
-NaN.
+Of methylation and peaks stand beside them the tables of `genograph.annotated`. Masked bins and missing values are in
+none of them; what is undefined is NaN.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from genograph.annotated import by_annotation, outputs_of, read_annotations
+from genograph.annotated import by_annotation, by_output, outputs_of, read_annotations
 from genograph.assays.targets import Target
 from genograph.assays.tfrecord_folder import description_prefix
 from genograph.atomic import making, replacing
 from genograph.baselines import baseline_predictions
-from genograph.checkpoint import load_run, trained_config
-from genograph.config import Config, changed_keys
+from genograph.checkpoint import check_own_tables, load_run, trained_config
+from genograph.config import Config
 from genograph.dataset import WindowDataset
 from genograph.errors import InputError
 from genograph.experiment import Experiment
@@ -38,9 +37,6 @@ from genograph.nn.model import GenomeModel
 from genograph.predict import predictions, share_predictions
 from genograph.processes import Crew, crew
 from genograph.store import Store
-
-SCORED = {"sites", "splits", "graph", "batch", "prediction"}  # sections that say what is scored, and how
-MOVED = {"graph.features", "graph.candidates", "sites.bed", "sites.negatives.accessible"}  # files of theirs
 
 
 @dataclass(frozen=True)
@@ -167,7 +163,7 @@ def evaluate(
     """
     config = config or trained_config(run)
     if out is None:
-        _check_own(run, config)
+        check_own_tables(run, config)
     folders = table_folders(run, out, config, genome)
     if genome is None and config.genomes:
         if config.evaluation.annotations:
@@ -188,17 +184,6 @@ def evaluate(
             return tables["accuracy"]
         share_predictions(model, windows, experiment.config, member)
     return pd.read_csv(folder / "accuracy.tsv", sep="\t")
-
-
-def _check_own(run: str | Path, config: Config) -> None:
-    """Refuse to put what another config scores where the tables of the run are; data may have moved."""
-    changed = changed_keys(trained_config(run).model_dump(mode="json"), config.model_dump(mode="json"))
-    other = sorted(key for key in changed if key.split(".")[0] in SCORED and key not in MOVED)
-    if other:
-        raise InputError(
-            f"{', '.join(other)}: not as {run} was trained, whose own tables stay as they are. Name a folder for "
-            "these: --out FOLDER"
-        )
 
 
 def _help(run: str | Path, config: Config, genome: str | None, member: Crew) -> None:
@@ -225,7 +210,10 @@ def _tables(
             tables["accuracy_genes"] = genes.over(held).accuracy()
         tables["baselines"] = _baselines(experiment, assay, held, bins, genes, member.scratch)
         judged = outputs_of(experiment.config, assay, held.targets), held.prediction, held.target, held.mask
-        tables |= by_annotation(*judged, annotations, curves=bool(experiment.config.evaluation.annotations))
+        if judged[0]:
+            tables["accuracy_by_output"] = by_output(*judged)
+        if experiment.config.evaluation.annotations:
+            tables |= by_annotation(*judged, annotations)
         for name, table in tables.items():
             parts[name].append(table.assign(assay=assay))
     return {name: pd.concat(each, ignore_index=True) for name, each in parts.items()}

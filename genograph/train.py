@@ -77,7 +77,7 @@ def train(config: Config, out: str | Path | None = None, *, resume: bool = False
     torch.manual_seed(config.seed)
     model = experiment.model()
     _check_frozen(model, config.training)
-    for each in what_is_idle(config):
+    for each in dict.fromkeys(line for genome in config.genomes or [None] for line in what_is_idle(config.of(genome))):
         log.warning(each)
     begun = begin_with(model, config.training.start_from, experiment)
     checkpoints.begun = checkpoints.begun or begun  # of the first start, whatever has become of that run
@@ -183,7 +183,7 @@ def _check_folder(folder: Path, config: Config, *, resume: bool) -> None:
     before, now = yaml.safe_load(written.read_text()), yaml.safe_load(config.to_yaml())
     # With a cosine schedule the learning rate of every step follows from the number of epochs.
     free = {"training.patience", "downloads", "store"} | (
-        {"training.max_epochs"} if config.training.schedule == "constant" else set()
+        {"training.max_epochs"} if config.training.schedule != "cosine" else set()
     )
     changed = sorted(changed_keys(before, now) - free)
     if changed:

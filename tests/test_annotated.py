@@ -61,16 +61,17 @@ def value(table, anno, metric, output):
 
 def test_without_annotations_every_cell_is_judged_at_all_sites(run, tables, tmp_path):
     evaluate(run, tmp_path)
-    expected = {"accuracy.tsv", "accuracy_by_annotation.tsv", "accuracy_by_chrom.tsv", "baselines.tsv"}
+    expected = {"accuracy.tsv", "accuracy_by_output.tsv", "accuracy_by_chrom.tsv", "baselines.tsv"}
     assert {path.name for path in tmp_path.iterdir()} == expected
-    found, both = pd.read_csv(tmp_path / "accuracy_by_annotation.tsv", sep="\t"), tables["accuracy_by_annotation"]
+    found, both = pd.read_csv(tmp_path / "accuracy_by_output.tsv", sep="\t"), tables["accuracy_by_annotation"]
     assert {"auc", "acc", "tpr", "tnr", "f1", "mcc", "n"} <= set(found["metric"])
-    pd.testing.assert_frame_equal(found, both[both["anno"] == "global"].reset_index(drop=True))
+    everywhere = both[both["anno"] == "global"].drop(columns="anno").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, everywhere)
 
 
 def test_annotations_do_not_change_the_other_tables(run, tables, tmp_path):
     evaluate(run, tmp_path)
-    for name in ("accuracy", "accuracy_by_chrom", "baselines"):
+    for name in ("accuracy", "accuracy_by_output", "accuracy_by_chrom", "baselines"):
         pd.testing.assert_frame_equal(pd.read_csv(tmp_path / f"{name}.tsv", sep="\t"), tables[name])
 
 
@@ -165,7 +166,7 @@ def test_the_number_of_a_class_is_judged_and_a_missing_one_is_not():
     target = np.array([[1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]], dtype=np.float32).T
     mask = np.ones_like(target, dtype=bool)
     mask[:, 3] = False
-    tables = by_annotation([Output("x", "cat_var", slice(0, 3))], share, target, mask, {}, curves=True)
+    tables = by_annotation([Output("x", "cat_var", slice(0, 3))], share, target, mask, {})
     assert value(tables["accuracy_by_annotation"], "global", "cat_acc", "x") == pytest.approx(2 / 3)
     assert value(tables["accuracy_by_annotation"], "global", "n", "x") == 3
     assert "curves_by_annotation" not in tables
@@ -174,7 +175,7 @@ def test_the_number_of_a_class_is_judged_and_a_missing_one_is_not():
 def test_a_masked_site_is_of_no_curve():
     score, target = np.array([[0.1, 0.9, 0.8]]), np.array([[0, 1, 0]], dtype=np.float32)
     mask = np.array([[True, True, False]])
-    tables = by_annotation([Output("x", "cpg", slice(0, 1))], score, target, mask, {}, curves=True)
+    tables = by_annotation([Output("x", "cpg", slice(0, 1))], score, target, mask, {})
     assert tables["curves_by_annotation"]["threshold"].max() == np.inf
     assert 0.8 not in set(tables["curves_by_annotation"]["threshold"])
     assert value(tables["accuracy_by_annotation"], "global", "auc", "x") == 1
@@ -202,8 +203,9 @@ def test_global_is_no_name_of_an_annotation(run):
         load_config(run, annotated(run, "global"))
 
 
-def test_paths_of_annotations_start_from_the_folder_of_the_config(run):
-    config = load_config(run, annotated(run, "left"))
+def test_paths_of_annotations_start_where_one_is(run, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    config = load_config(run, ["evaluation.annotations.left=left.bed"])
     assert config.evaluation.annotations == {"left": run.parent / "left.bed"}
 
 

@@ -290,13 +290,17 @@ def test_scores_of_the_validation_split_have_a_folder_of_their_own(world, genogr
 def test_scores_of_another_config_do_not_take_the_place_of_the_runs_own(world, genograph, tmp_path):
     run = world.parent / "run"
     assert genograph("train", world, "training.max_epochs=1", "--out", run)[0] == 0
-    code, _, err = genograph("evaluate", run, "batch.size=1", "prediction.reverse_complement=true")
+    other = ("prediction.reverse_complement=true", "splits.test=['chrB:0-18432']", "contacts.mask=false")
+    code, _, err = genograph("evaluate", run, *other)
     assert code == 2
-    assert "batch.size, prediction.reverse_complement: not as" in err
+    assert "contacts.mask, prediction.reverse_complement, splits.test.0: not as" in err
     assert "Name a folder for these: --out FOLDER" in err
     assert not (run / "accuracy.tsv").exists()
-    assert genograph("evaluate", run, "batch.size=1", "--out", tmp_path / "one")[0] == 0
+    assert genograph("evaluate", run, other[0], "--out", tmp_path / "one")[0] == 0
     assert (tmp_path / "one" / "accuracy.tsv").is_file()
+    (tmp_path / "moved.fa").write_bytes((world.parent / "genome.fa").read_bytes())
+    assert genograph("evaluate", run, "batch.size=1", f"genome.fasta={tmp_path / 'moved.fa'}")[0] == 0
+    assert (run / "accuracy.tsv").is_file()
 
 
 def test_going_on_with_a_run_that_is_not_there_is_an_error(world, genograph):

@@ -34,9 +34,12 @@ LONG = ["batch.window=4", "graph.edges=[{name: linear}]"]
     ("changes", "said"),
     [
         ([IDLE], "model.processor: 'gat' passes messages over edges, and graph.edges is empty."),
-        ([IDLE, "graph.edges=[{name: linear}]"], "batch.window: linear edges join what stands in one window"),
+        (
+            [IDLE, "graph.edges=[{name: linear}]"],
+            "batch.window: 1 bin without partners has no edge",
+        ),
         (LONG, "graph.edges: no layer of model.processor passes messages over them"),
-        (["training.freeze=[encoder]"], "training.freeze: encoder stays as random as it begins."),
+        (["training.freeze=[encoder]"], "training.freeze: encoder as random as at the start."),
     ],
 )
 def test_what_a_training_would_not_feel_is_told(world, changes, said):

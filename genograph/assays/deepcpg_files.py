@@ -86,13 +86,16 @@ def make_chunks(
         size: Sites in a chunk.
 
     Raises:
-        InputError: If a number is out of range.
+        InputError: If a number is out of range, or an annotation is of more or fewer sites.
     """
     if dna_width < 1 or dna_width % 2 == 0:
         raise InputError(f"dna_width: bases of a window with the CpG in its middle are an odd number; got {dna_width}.")
     for name, least in {"count": count, "min_cells": min_cells, "size": size, "widths": min(widths, default=1)}.items():
         if least < 1:
             raise InputError(f"{name}: at least 1 is needed; got {least}.")
+    for name, inside in (annotations or {}).items():
+        if len(inside) != len(states.position):
+            raise InputError(f"annotations: '{name}' is of {len(inside)} sites, of {len(states.position)}.")
     covered = CoveredSites.of(states)
     offset = np.searchsorted(states.chrom_index, np.arange(len(states.chroms) + 1))
     for index, chrom in enumerate(states.chroms):

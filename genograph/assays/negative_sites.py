@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -12,8 +13,11 @@ from genograph.genome.sites import Sites
 
 _TRIES = 50  # draws of the first round for every random site that is wanted
 _DRAWS = 2_000_000  # of a round at most, and of those after the first
-_ROUNDS = 3  # in a row that give nothing end the search
+_ROUNDS = 20  # after the first
+_IN_VAIN = 2  # of these that give nothing, in a row, end the search
 _CLASSES = 20  # of a measure
+
+log = logging.getLogger("genograph")
 
 Measure = Callable[[Sites], np.ndarray]
 
@@ -69,9 +73,11 @@ def random_sites(
     length, offsets = taken.bin_size, _offsets(taken)
     quota = None if like is None else _quota(_levels(like, like.chrom, like.start, measures), count, len(measures))
     chosen, occupied = [], np.zeros(int(offsets[-1]) // length + 3, dtype=bool)
-    draws, in_vain = min(_TRIES * count, _DRAWS), 0
-    while len(chosen) < count and in_vain < _ROUNDS:
-        before = len(chosen)
+    draws, in_vain, drawn = min(_TRIES * count, _DRAWS), 0, 0
+    while len(chosen) < count and in_vain < _IN_VAIN and drawn <= _ROUNDS * _DRAWS:
+        if drawn:
+            log.info("Random negatives: %s of %s are found; drawing more.", f"{len(chosen):,}", f"{count:,}")
+        before, drawn = len(chosen), drawn + draws
         for chrom, start, level in _possible(taken, draws, codes, rng, peaks=peaks, measures=measures):
             tile = 1 + (offsets[chrom] + start) // length
             if occupied[tile - 1 : tile + 2].any() or (quota is not None and not quota[level]):
@@ -82,12 +88,12 @@ def random_sites(
             chosen.append((chrom, start))
             if len(chosen) == count:
                 break
-        draws, in_vain = _DRAWS, in_vain + 1 if len(chosen) == before else 0
+        draws, in_vain = _DRAWS, in_vain + 1 if len(chosen) == before and draws == _DRAWS else 0
     if len(chosen) < count:
         alike = ", and like the source's in what is matched" if like is not None else ""
         raise InputError(
             f"sites.negatives.random: {count:,} sites are asked for; of {length} bp, apart from others{alike}, "
-            f"{len(chosen):,} were found, and {_ROUNDS * _DRAWS:,} further draws found no more. Ask for fewer."
+            f"{len(chosen):,} were found among {drawn:,} drawn. Ask for fewer{', or match less' * bool(alike)}."
         )
     rows = np.array(sorted(chosen), dtype=np.int64).reshape(-1, 2)
     return Sites(taken.sizes, length, chrom=rows[:, 0], start=rows[:, 1])

@@ -143,6 +143,8 @@ def _read_trunk(model: _Keys, length: int) -> tuple[dict[str, Any], list[dict[st
     names = [block["name"] for block in trunk]
     order = "".join(BLOCKS[name] for name in names)
     if _FLAT.fullmatch(order):
+        if length % (pooled := prod(block["pool"] ** len(block["filters"]) for block in convs)):
+            raise InputError(f"{model.where}.seq_length: must be a multiple of {pooled}, which the blocks pool.")
         shared = {
             "activation": activation,
             "padding": "same",

@@ -125,6 +125,8 @@ def _check(name: str, config: Config) -> None:
     if name == "negatives" and (missing := [kind for kind, wanted in kinds.items() if not wanted]):
         raise InputError(f"sites.negatives.{missing[0]}: the table compares all kinds of negatives; give it.")
     reference = config.study.reference
+    if name == "pretraining" and reference is None:
+        raise InputError("study.reference: name the targets table of the tracks to learn first.")
     if name == "pretraining" and reference is not None and not reference.is_file():
         raise InputError(f"study.reference: no such file: {reference}")
 

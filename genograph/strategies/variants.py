@@ -108,8 +108,7 @@ def architectures(experiment: Experiment, folder: Path) -> Plan:
 def pretraining(experiment: Experiment, folder: Path) -> Plan:
     """Models from scratch, and models that begin with what one has learned of the reference tracks."""
     config = experiment.config
-    if config.study.reference is None:
-        raise InputError("study.reference: name the targets table of the tracks to learn first.")
+    assert config.study.reference is not None, "checked by the study"
     change = {"tracks": {"targets": str(config.study.reference)}}
     change["store"] = str(folder.resolve() / "stores" / "reference")
     reference = Variant("tasks/reference", {"": changed(config, change)})

@@ -152,6 +152,7 @@ def test_nothing_is_written_over_or_under_a_name_that_cannot_be(tmp_path):
         ({"dna_width": 4}, "dna_width: bases of a window with the CpG in its middle are an odd number; got 4"),
         ({"dna_width": -3}, "dna_width: .* got -3"),
         ({"count": 0}, "count: at least 1 is needed; got 0"),
+        ({"annotations": {"x": np.ones(3, dtype=bool)}}, "annotations: 'x' is of 3 sites, of 4"),
         ({"widths": (1001, -5)}, "widths: at least 1 is needed; got -5"),
     ],
 )

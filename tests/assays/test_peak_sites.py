@@ -262,7 +262,7 @@ def test_random_sites_are_not_drawn_where_a_measure_is_not_known():
 
 
 def test_more_random_sites_than_there_is_room_for_are_refused():
-    with pytest.raises(InputError, match=r"negatives\.random: 100 sites are asked for; of 50 bp, .* found no more"):
+    with pytest.raises(InputError, match=r"negatives\.random: 100 sites are asked for; of 50 bp, .* were found among"):
         random_sites(sites_at(100), 100, codes(), np.random.default_rng(0))
 
 

@@ -184,6 +184,8 @@ def test_the_params_file_of_basset_is_the_shipped_config(tmp_path, pytestconfig,
 def test_a_dense_block_of_each_position_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"trunk\[3\]\.flatten: genograph has true only; left out, it is false"):
         load(changed(BASSET, ["model", "trunk", 3], flatten=None), tmp_path)
+    with pytest.raises(InputError, match=r"seq_length: must be a multiple of 192"):
+        load(changed(BASSET, ["model"], seq_length=1000), tmp_path)
 
 
 def test_all_that_trains_a_model_is_taken_over(tmp_path):

@@ -151,6 +151,7 @@ def test_sites_that_talk_beside_flanks_are_told(peaks, tmp_path, caplog):
             ["sites.negatives={random: 1}", "store=none"],
             r"sites\.negatives\.flanking: the table compares all",
         ),
+        ("pretraining", ["study.reference=null", "store=none"], r"study\.reference: name the targets table"),
         ("pretraining", ["study.reference=none.tsv", "store=none"], r"study\.reference: no such file: .*none\.tsv"),
     ],
 )

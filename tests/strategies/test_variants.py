@@ -112,11 +112,6 @@ def test_pretrained_models_begin_with_the_references_features_and_placeholder_to
         assert torch.equal(model.state_dict()[name], learned[name])
 
 
-def test_pretraining_needs_reference_tracks(peaks, tmp_path):
-    with pytest.raises(InputError, match=r"study\.reference: name the targets table"):
-        plan("pretraining", peaks, tmp_path, "study.reference=null")
-
-
 def test_the_published_architectures_have_their_size(peaks, tmp_path):
     changes = [
         "bins.bin_size=200",
