@@ -46,7 +46,7 @@ def test_the_path_of_a_file_becomes_absolute_and_a_module_stays(tmp_path):
             "__main__:Mine",
             "a class of a notebook or script is not .* Put it in a file and name that: path/to/file.py:Mine$",
         ),
-        ("none.py:Mine", r"no such file: .*/none\.py\. Relative paths start from the folder of the config"),
+        ("none.py:Mine", r"no such file: .*/none\.py\. Relative paths start from the folder of the config, of"),
         ("mine.py:Mime", r"mine\.py has no class 'Mime'\. Did you mean 'Mine'\?"),
         ("mine.py:Path", r"mine\.py has no class 'Path'\. Known: Mine"),
         ("mine.py:SIZE", r"'SIZE' in .*/mine\.py is of type int, not a class"),
