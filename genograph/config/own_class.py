@@ -78,7 +78,8 @@ def _imported(where: str, name: str) -> ModuleType:
 def _read(file: Path) -> ModuleType:
     if not file.is_file():
         raise InputError(
-            f"no such file: {file}. Relative paths start from the folder of the config, of changes to a run from where you are."
+            f"no such file: {file}. Relative paths start from the folder of the config, of changes to a run from where "
+            "you are."
         )
     return _executed(file, file.stat().st_mtime_ns)
 
