@@ -63,7 +63,7 @@ def test_workers_predict_the_bytes_of_one_process(run, by_one, tmp_path):
 def test_workers_write_the_tables_of_one_process(run, by_one, tmp_path):
     evaluate(run, tmp_path / "tables", workers=2)
     found = contents(tmp_path / "tables")
-    assert len(found) == 4
+    assert len(found) == 5
     assert found == {name: by_one[name] for name in found}
 
 

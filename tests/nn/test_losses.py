@@ -130,9 +130,9 @@ def test_a_missing_site_trains_nothing_as_if_it_were_left_out(missing):
     )
     raw_without, *parameters_without = binomial_gradients(column(0.5, 0, 1), column(1, 1, 1).bool(), column(3, 1, 8))
     assert raw[0, 3].item() == 0
-    assert torch.equal(raw[:, :3], raw_without)
     assert (raw_without != 0).all()
-    for gradient, without in zip(parameters, parameters_without, strict=True):
+    # The processor may compute three sites otherwise than four, in the last bit.
+    for gradient, without in zip([raw[:, :3], *parameters], [raw_without, *parameters_without], strict=True):
         torch.testing.assert_close(gradient, without, rtol=1e-6, atol=0)
 
 
