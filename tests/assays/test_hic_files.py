@@ -177,7 +177,9 @@ def test_an_error_of_the_process_is_told_with_its_exit_code(tmp_path, monkeypatc
 def test_both_processes_end_where_the_reader_is_interrupted_or_killed(tmp_path, monkeypatch, end):
     stand_in(tmp_path, monkeypatch, ENDLESS.replace("AFTER", ""))
     (tmp_path / "map.hic").touch()
-    code = f"import genograph.assays.hic as hic; hic.CHUNK = 10\n{READ}"
+    # A job that a shell has in the background, and what it starts, is deaf to SIGINT.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}\nimport genograph.assays.hic as hic; hic.CHUNK = 10\n{READ}"
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True, start_new_session=True
     ) as reader:
